@@ -1,0 +1,92 @@
+"""Avro through fastavro: framed bytes in and out. Values are Avro's own, without logical types, so what is kept is exact."""
+
+from __future__ import annotations
+
+import json
+import struct
+from io import BytesIO
+from typing import Any, cast
+
+import fastavro
+from fastavro.types import Schema
+
+from sluice.model import Cause
+
+_FRAME = struct.Struct(">bI")
+FRAME_BYTES = _FRAME.size
+
+Record = dict[str, Any]
+
+
+class Undecodable(Exception):  # noqa: N818 - bad data is no error of ours
+    """These bytes are no record of the schema they claim. Holds a cause and no value."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.value)
+        self.cause = cause
+
+
+class Unencodable(Exception):  # noqa: N818
+    """A value does not fit its field's type. Holds no value."""
+
+
+def frame(schema_id: int, payload: bytes) -> bytes:
+    """The registry's wire format: one zero byte, the schema id in 4 bytes, the payload."""
+    return _FRAME.pack(0, schema_id) + payload
+
+
+def unframe(value: bytes | None) -> tuple[int, bytes]:
+    """Schema id and payload. Raises Undecodable."""
+    if value is None or len(value) < FRAME_BYTES or value[0] != 0:
+        raise Undecodable(Cause.NOT_FRAMED)
+    _, schema_id = _FRAME.unpack_from(value)
+    return schema_id, value[FRAME_BYTES:]
+
+
+class Reader:
+    """Reads the records of one writer schema."""
+
+    def __init__(self, schema: str) -> None:
+        self._schema = _parse(schema)
+
+    def read(self, payload: bytes) -> Record:
+        """The record. Raises Undecodable, also for bytes beyond the record's end, which no library notices."""
+        source = BytesIO(payload)
+        try:
+            record = fastavro.schemaless_reader(source, self._schema, None)
+        except Exception:  # noqa: BLE001 - damaged bytes make the library raise whatever they lead it into
+            raise Undecodable(Cause.UNDECODABLE) from None
+        if source.tell() != len(payload) or not isinstance(record, dict):
+            raise Undecodable(Cause.UNDECODABLE)
+        return cast("Record", record)
+
+
+class Writer:
+    """Writes framed records of one registered schema."""
+
+    def __init__(self, schema: str, schema_id: int) -> None:
+        self._schema = _parse(schema)
+        self._schema_id = schema_id
+
+    def write(self, record: Record) -> bytes:
+        """The framed record. Raises Unencodable."""
+        target = BytesIO()
+        try:
+            fastavro.schemaless_writer(target, self._schema, record, strict_allow_default=True)
+        except (ValueError, TypeError, KeyError, OverflowError, AttributeError, struct.error):
+            raise Unencodable from None
+        return frame(self._schema_id, target.getvalue())
+
+
+def _parse(schema: str) -> Schema:
+    return fastavro.parse_schema(_without_logical_types(json.loads(schema)))
+
+
+def _without_logical_types(avro: Any) -> Any:
+    if isinstance(avro, list):
+        return [_without_logical_types(item) for item in avro]
+    if isinstance(avro, dict):
+        return {
+            key: _without_logical_types(value) for key, value in avro.items() if key not in ("logicalType", "default")
+        }
+    return avro

@@ -1,0 +1,126 @@
+"""YAML documents that people write: read strictly, refused with file, line and column, and with the nearest valid word."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from sluice.errors import SluiceError
+
+Place = tuple[int, int]
+"""Line and column, both from 1."""
+
+
+class DocumentError(SluiceError):
+    """What is wrong with a document, a line each: `file:line:column: problem`."""
+
+
+class Strict(BaseModel):
+    """A part of a document: unknown keys are refused, values are not coerced, nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+T = TypeVar("T", bound=Strict)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where each key and value of a document stands, to be named when one is wrong."""
+
+    path: Path
+    places: Mapping[tuple[str | int, ...], Place]
+
+    def problem(self, loc: tuple[str | int, ...], text: str) -> str:
+        """`file:line:column: text`, at the deepest place on the way to `loc` that the document has."""
+        known = next((loc[:n] for n in range(len(loc), -1, -1) if loc[:n] in self.places), ())
+        line, column = self.places.get(known, (1, 1))
+        return f"{self.path}:{line}:{column}: {text}"
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """`; did you mean x?` for the closest valid word, or nothing."""
+    close = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.5)
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+def load(path: Path, model: type[T]) -> tuple[T, Source]:
+    """The document as `model`, and where its parts stand. Raises DocumentError with every problem found."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DocumentError(f"{path}: there is no such file.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DocumentError(f"{path}: cannot be read: {error}.") from error
+    places: dict[tuple[str | int, ...], Place] = {}
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = {} if node is None else _plain(node, (), places, path)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+        raise DocumentError(f"{path}:{where}: this is not YAML: {error.problem}.") from None
+    source = Source(path, places)
+    try:
+        return model.model_validate(data), source
+    except ValidationError as error:
+        problems = [source.problem(tuple(detail["loc"]), _sentence(detail, model)) for detail in error.errors()]
+        raise DocumentError("\n".join(dict.fromkeys(problems))) from None
+
+
+def _plain(node: yaml.Node, loc: tuple[str | int, ...], places: dict[tuple[str | int, ...], Place], path: Path) -> Any:
+    """The node as plain data; `places` is filled. A key's own place counts, for that is what people look for."""
+    places.setdefault(loc, (node.start_mark.line + 1, node.start_mark.column + 1))
+    if isinstance(node, yaml.MappingNode):
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            place = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            if key in mapping:
+                raise DocumentError(f"{path}:{place[0]}:{place[1]}: `{key}` stands here twice; remove one.")
+            places[(*loc, key)] = place
+            mapping[key] = _plain(value_node, (*loc, key), places, path)
+        return mapping
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, (*loc, index), places, path) for index, item in enumerate(node.value)]
+    return _scalar(node)
+
+
+def _scalar(node: yaml.Node) -> str | int | float | bool | date | datetime | None:
+    constructor = yaml.SafeLoader("")
+    value: str | float | bool | date | datetime | None = constructor.construct_object(node)
+    return value
+
+
+def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    last = str(detail["loc"][-1]) if detail["loc"] else ""
+    match detail["type"]:
+        case "extra_forbidden":
+            return f"there is no key `{last}` here{nearest(last, _keys_at(model, detail['loc'][:-1]))}"
+        case "missing":
+            return f"the key `{last}` is missing"
+        case "value_error":
+            return str(detail["ctx"]["error"])
+        case "enum" | "literal_error":
+            value = str(detail["input"])
+            valid = detail["ctx"]["expected"]
+            return f"`{value}` is not one of {valid}{nearest(value, valid.replace(chr(39), '').replace(' or ', ', ').split(', '))}"
+        case _:
+            return f"`{last}`: {detail['msg'][0].lower()}{detail['msg'][1:]}, not {detail['input']!r}"
+
+
+def _keys_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
+    for key in loc:
+        field = model.model_fields.get(str(key))
+        inner = field.annotation if field else None
+        candidates = [inner, *getattr(inner, "__args__", ())]
+        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model)
+    return [field.alias or name for name, field in model.model_fields.items()]

@@ -1,0 +1,76 @@
+"""Set up what a set of contracts needs on a broker and in a registry; the edge of `sluice.provisioning`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sluice import topics
+from sluice.contract import check, load_contracts
+from sluice.kafka import provisioning as broker_side
+from sluice.kafka.clients import admin_client, read_properties
+from sluice.keys import create_master_key
+from sluice.provisioning import desired, input_schemas
+from sluice.registry import Registry
+from sluice.settings import Settings
+from sluice.source_schema import leaves
+
+_PASSWORD_BYTES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """What now exists, and which topics did not before."""
+
+    topics: tuple[str, ...]
+    created: tuple[str, ...]
+    users: tuple[str, ...]
+    rights: int
+    schemas: int
+
+
+def provision(settings: Settings, say: Callable[[str], None]) -> Provisioned:
+    """Master key, topics, users, rights and schemas for the contracts that the settings name. Idempotent.
+
+    Each user's connection file is written beside the administrator's, readable by its owner alone. Raises SluiceError.
+    """
+    loaded = load_contracts(settings.contracts)
+    create_master_key(settings.master_key)
+    registry = Registry(settings.registry_url())
+    for schema in input_schemas():
+        registry.register(schema.subject, schema.text, schema.compatibility)
+    _, source = registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
+    wanted = desired(check(loaded, leaves(source)), settings.sharing.group)
+    administrator = settings.client("admin")
+    client = admin_client(administrator)
+    created = broker_side.create_topics(client, wanted.topics, settings.partitions, replication=1)
+    say(f"{len(wanted.topics)} topics, {len(created)} of them new")
+    passwords = {user: _password(settings.clients / f"{user}.properties", administrator, user) for user in wanted.users}
+    broker_side.set_passwords(client, passwords)
+    broker_side.grant(client, wanted.rights)
+    say(f"{len(wanted.users)} users with {len(wanted.rights)} rights")
+    for schema in wanted.schemas:
+        registry.register(schema.subject, schema.text, schema.compatibility)
+    say(f"{len(wanted.schemas)} schemas")
+    return Provisioned(
+        tuple(topic.name for topic in wanted.topics),
+        tuple(created),
+        wanted.users,
+        len(wanted.rights),
+        len(wanted.schemas),
+    )
+
+
+def _password(path: Path, administrator: dict[str, str], user: str) -> str:
+    """The password in the user's connection file; a new file with a new one if there is none."""
+    if path.exists():
+        return read_properties(path)["sasl.password"]
+    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    lines = {**administrator, "sasl.username": user, "sasl.password": password}
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.writelines(f"{key}={value}\n" for key, value in lines.items())
+    return password

@@ -1,0 +1,84 @@
+"""What a broker is asked about itself: ends of partitions, identity of topics, their limits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
+
+from sluice.kafka.clients import KafkaTrouble, reason, translated
+
+TIMEOUT_SECONDS = 10.0
+
+Partition = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicIdentity:
+    """What makes a topic this topic: re-created under the same name it has another id."""
+
+    name: str
+    topic_id: str
+    partitions: int
+
+
+def high_watermarks(client: AdminClient, partitions: Collection[Partition]) -> dict[Partition, int]:
+    """One past the last record of each partition, committed or not."""
+    return _offsets(client, partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
+
+
+def stable_ends(client: AdminClient, partitions: Collection[Partition]) -> dict[Partition, int]:
+    """Below these offsets every transaction has ended: what who reads committed can read."""
+    return _offsets(client, partitions, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
+
+
+def beginnings(client: AdminClient, partitions: Collection[Partition]) -> dict[Partition, int]:
+    """The first offset that each partition still has."""
+    return _offsets(client, partitions, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)
+
+
+def _offsets(
+    client: AdminClient, partitions: Collection[Partition], spec: OffsetSpec, isolation: IsolationLevel
+) -> dict[Partition, int]:
+    if not partitions:
+        return {}
+    with translated("read the ends of partitions"):
+        futures = client.list_offsets(
+            {TopicPartition(topic, partition): spec for topic, partition in partitions},
+            isolation_level=isolation,
+            request_timeout=TIMEOUT_SECONDS,
+        )
+        return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
+
+
+def cluster_id(client: AdminClient) -> str:
+    with translated("reach the broker"):
+        return str(client.list_topics(timeout=TIMEOUT_SECONDS).cluster_id)
+
+
+def topic_identities(client: AdminClient, topics: Collection[str]) -> list[TopicIdentity]:
+    """Identity of each topic, by name. Raises KafkaTrouble that names a topic which is not there or not for us."""
+    futures = client.describe_topics(TopicCollection(sorted(topics)), request_timeout=TIMEOUT_SECONDS)
+    found = []
+    for name, future in sorted(futures.items()):
+        try:
+            description = future.result()
+        except KafkaException as error:
+            raise KafkaTrouble(
+                f"Cannot use the topic {name}: {reason(error)}; provision it, or its rights, first."
+            ) from error
+        found.append(TopicIdentity(name, str(description.topic_id), len(description.partitions)))
+    return found
+
+
+def topic_settings(client: AdminClient, topics: Collection[str]) -> dict[str, Mapping[str, str]]:
+    """The settings in force of each topic, by name."""
+    resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
+    with translated("read the settings of topics"):
+        futures = client.describe_configs(resources, request_timeout=TIMEOUT_SECONDS)
+        return {
+            resource.name: {name: str(entry.value) for name, entry in future.result().items()}
+            for resource, future in futures.items()
+        }

@@ -1,0 +1,94 @@
+"""Connections: a user's properties file in, a configured client out; the library's errors in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+
+from sluice.errors import SluiceError
+
+ClientConfig = Mapping[str, str]
+
+
+class Record(NamedTuple):
+    """One record of a topic. `timestamp` is its producer's clock, milliseconds since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp: int
+
+
+class KafkaTrouble(SluiceError):
+    """The broker, or a right on it, is not what we need; said in one sentence."""
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Errors of the library become KafkaTrouble: `Cannot <what>: <the broker's reason>`."""
+    try:
+        yield
+    except KafkaException as error:
+        raise KafkaTrouble(f"Cannot {what}: {reason(error)}.") from error
+
+
+def reason(error: KafkaException | KafkaError) -> str:
+    inner = error.args[0] if isinstance(error, KafkaException) else error
+    return str(inner.str() if isinstance(inner, KafkaError) else inner).rstrip(".")
+
+
+def read_properties(path: Path) -> dict[str, str]:
+    """A `key=value` file as librdkafka and kcat read it."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise SluiceError(
+            f"There is no {path}: start a local broker with `sluice local up` and `sluice local provision`, "
+            "or ask your operator for the file."
+        ) from None
+    pairs = (line.split("=", 1) for line in lines if line.strip() and not line.startswith("#"))
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def admin_client(client: ClientConfig) -> AdminClient:
+    return AdminClient({**client, "socket.timeout.ms": 10_000, "log_level": 0})
+
+
+def reader(client: ClientConfig, group: str = "none") -> Consumer:
+    """A consumer that is assigned by hand, commits nothing and reads committed records alone.
+
+    It reports the end of a partition; an offset that is gone is an error and never a silent jump.
+    """
+    return Consumer(
+        {
+            **client,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,
+            "log_level": 0,
+        }
+    )
+
+
+def idempotent_producer(client: ClientConfig) -> Producer:
+    """For the CRMs: every record once and in order, partitioned as every other client does (murmur2)."""
+    return Producer(
+        {
+            **client,
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "compression.type": "lz4",
+            "linger.ms": 5,
+            "log_level": 0,
+        }
+    )

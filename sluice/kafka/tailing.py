@@ -1,0 +1,57 @@
+"""Reading whole topics as they are and as they grow, without a group: for people and for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import KafkaError, TopicPartition
+
+from sluice.kafka import admin
+from sluice.kafka.clients import ClientConfig, KafkaTrouble, Record, admin_client, reader, reason, translated
+
+
+class Tail:
+    """Committed records of some topics, partition by partition in order. A context manager."""
+
+    def __init__(self, client: ClientConfig, topics: Collection[str], *, from_beginning: bool) -> None:
+        """Raises KafkaTrouble when a topic is not there or not for this user."""
+        broker = admin_client(client)
+        found = admin.topic_identities(broker, topics)
+        places = [(topic.name, partition) for topic in found for partition in range(topic.partitions)]
+        self._ends = admin.stable_ends(broker, places)
+        starts = admin.beginnings(broker, places) if from_beginning else self._ends
+        self._reached = dict(starts)
+        self._consumer = reader(client)
+        with translated("read the topics"):
+            self._consumer.assign([TopicPartition(topic, p, starts[topic, p]) for topic, p in places])
+
+    def to_the_end(self) -> Iterator[Record]:
+        """What is there now, up to the ends when the tail was opened."""
+        while any(self._reached[place] < end for place, end in self._ends.items()):
+            yield from self.poll(0.2)
+
+    def poll(self, wait_seconds: float) -> list[Record]:
+        """What has come since, at most after `wait_seconds`. Raises KafkaTrouble."""
+        records: list[Record] = []
+        for message in self._consumer.consume(1000, wait_seconds):
+            error = message.error()
+            place = (str(message.topic()), int(message.partition() or 0))
+            offset = int(message.offset() or 0)
+            if error is None:
+                records.append(Record(*place, offset, message.key(), message.value(), int(message.timestamp()[1])))
+                self._reached[place] = offset + 1
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public name for it
+                self._reached[place] = offset
+            elif not error.retriable():
+                raise KafkaTrouble(f"Cannot read {place[0]}: {reason(error)}.")
+        return records
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()

@@ -1,0 +1,380 @@
+"""A transactional loop's log: one topic that drives it, one that is joined to it, and what it writes, all committed at once.
+
+Rules of LOOP are named where they are kept. The caller fetches, asks for the ends, drains the joined topic to them,
+and writes; this module never decides.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from sluice.kafka import admin
+from sluice.kafka.clients import ClientConfig, KafkaTrouble, Record, admin_client, reader, reason, translated
+
+_OPERATION_SECONDS = 30.0
+_STALLED_SECONDS = 30.0
+_DRAIN_WAIT_SECONDS = 0.005
+_READ_BATCH = 10_000
+_FENCING = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})  # noqa: SLF001
+_NEEDS_AN_OPERATOR = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.INVALID_RECORD,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+    }
+)
+
+
+class Aborted(Exception):  # noqa: N818 - an event: nothing of the batch is visible, and it may be tried again
+    """The transaction was aborted. `retriable`: trying again may help without anybody doing something."""
+
+    def __init__(self, why: str, *, retriable: bool) -> None:
+        super().__init__(why)
+        self.retriable = retriable
+
+
+class Fenced(KafkaTrouble):
+    """Another process has taken this one's place; it must end."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    group: str
+    instance: str
+    driving: str
+    joined: str
+    confirmed: str
+    """The written topic whose delivered offsets the caller needs before the commit."""
+    session_timeout_ms: int = 10_000
+    smallest_message_limit: int = 1_000_000
+
+
+class Positions(NamedTuple):
+    """The next offsets of one partition number in both inputs."""
+
+    driving: int
+    joined: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """One partition number's ends, read in this order: the joined topic's stable end, then both high watermarks."""
+
+    joined_stable: int
+    joined_high: int
+    driving_high: int
+
+
+class Bounds(NamedTuple):
+    """The first offset that a partition still has, and one past its last."""
+
+    low: int
+    high: int
+
+
+class Committed(NamedTuple):
+    """What the group last committed for one partition number; None: nothing."""
+
+    positions: Positions | None
+    metadata: str
+
+
+class TransactionalLog:
+    """One process's connection to its inputs and outputs. Not for use by several threads."""
+
+    def __init__(self, client: ClientConfig, settings: LogSettings) -> None:
+        self._client = client
+        self._settings = settings
+        self._driving = Consumer(
+            {
+                **client,
+                "client.id": f"{settings.group}.{settings.instance}",
+                "group.id": settings.group,
+                "partition.assignment.strategy": "range",  # LOOP 1
+                "session.timeout.ms": settings.session_timeout_ms,
+                "heartbeat.interval.ms": max(settings.session_timeout_ms // 4, 100),
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,
+                "log_level": 0,
+            }
+        )
+        self._joined = reader(client, settings.group)
+        self._producer = Producer(
+            {
+                **client,
+                "client.id": f"{settings.group}.{settings.instance}",
+                "transactional.id": f"{settings.group}.{settings.instance}",  # LOOP 3
+                "transaction.timeout.ms": 10_000,
+                "retry.backoff.ms": 2,
+                "compression.type": "lz4",
+                "linger.ms": 1,
+                "batch.size": max(min(1_000_000, settings.smallest_message_limit // 2), 1_000),
+                "queue.buffering.max.messages": 1_000_000,
+                "log_level": 0,
+            }
+        )
+        self._admin = admin_client(client)
+        self._group_metadata: object = None
+        self._assigned: dict[int, Positions] = {}
+        self._reached: dict[tuple[str, int], int] = {}
+        self._beyond: dict[int, list[Record]] = {}
+        self._delivered: dict[int, int] = {}
+        self._delivery_error: KafkaError | None = None
+        self.new_assignment: frozenset[int] | None = None
+        """Partition numbers given to us and not started yet; set by `fetch`, cleared by `start`."""
+
+    def join(self) -> None:
+        """Fence who held our transactional id before, and join the group."""
+        with translated("begin transactions"):
+            self._producer.init_transactions(_OPERATION_SECONDS)
+        with translated("join the consumer group"):
+            self._driving.subscribe(
+                [self._settings.driving], on_assign=self._on_assign, on_revoke=self._on_loss, on_lost=self._on_loss
+            )
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._group_metadata = consumer.consumer_group_metadata()  # LOOP 2: never refreshed for a batch
+        consumer.assign([])  # nothing is fetched before `start` says from where
+        self.new_assignment = frozenset(tp.partition for tp in partitions)
+
+    def _on_loss(self, consumer: Consumer, _partitions: list[TopicPartition]) -> None:
+        consumer.unassign()
+        self.new_assignment = frozenset()
+
+    def start(self, positions: Mapping[int, Positions]) -> None:
+        """Read these partitions of both inputs from these positions on, and no others."""
+        self.new_assignment = None
+        self._assigned = dict(positions)
+        self._reached = {}
+        self._beyond = {partition: [] for partition in positions}
+        names = self._settings
+        with translated("read the input topics"):
+            self._driving.assign([TopicPartition(names.driving, p, at.driving) for p, at in positions.items()])
+            self._joined.assign([TopicPartition(names.joined, p, at.joined) for p, at in positions.items()])
+
+    def rewind(self, positions: Mapping[int, Positions]) -> None:
+        """Read again from these positions, after an abort."""
+        if self.new_assignment is None:
+            self.start(positions)
+
+    def fetch(self, limit: int, wait_seconds: float) -> list[Record]:
+        """Records of the driving topic. After a change of assignment: none, and `new_assignment` is set."""
+        records = self._records(self._driving, limit, wait_seconds)
+        if self.new_assignment is not None:
+            return []
+        return [record for record in records if record.partition in self._assigned]
+
+    def ends(self) -> dict[int, Ends]:
+        """The barrier's ends (LOOP 7b): every record of the joined topic below its stable end is to be drained."""
+        joined = [(self._settings.joined, p) for p in self._assigned]
+        driving = [(self._settings.driving, p) for p in self._assigned]
+        stable = admin.stable_ends(self._admin, joined)
+        high = admin.high_watermarks(self._admin, [*driving, *joined])
+        return {
+            p: Ends(stable[self._settings.joined, p], high[self._settings.joined, p], high[self._settings.driving, p])
+            for p in self._assigned
+        }
+
+    def drain(self, ends: Mapping[int, Ends]) -> list[Record]:
+        """Exactly the records of the joined topic below its stable ends that were not drained before (LOOP 8)."""
+        deadline = time.monotonic() + _STALLED_SECONDS
+        while any(self._joined_reached(p) < end.joined_stable for p, end in ends.items()):
+            for record in self._records(self._joined, _READ_BATCH, _DRAIN_WAIT_SECONDS):
+                self._beyond[record.partition].append(record)
+            if time.monotonic() > deadline:
+                raise KafkaTrouble(
+                    f"Cannot read {self._settings.joined} to its end within {_STALLED_SECONDS:.0f} seconds."
+                )
+        drained: list[Record] = []
+        for p, end in ends.items():
+            queue = self._beyond[p]
+            drained += [record for record in queue if record.offset < end.joined_stable]
+            self._beyond[p] = [record for record in queue if record.offset >= end.joined_stable]
+        return drained
+
+    def driving_reached(self, partition: int) -> int:
+        """The offset that the driving topic has been read to; control records at the end are crossed."""
+        return self._progress(self._driving, self._settings.driving, partition, self._assigned[partition].driving)
+
+    def _joined_reached(self, partition: int) -> int:
+        return self._progress(self._joined, self._settings.joined, partition, self._assigned[partition].joined)
+
+    def _progress(self, consumer: Consumer, topic: str, partition: int, assigned: int) -> int:
+        (position,) = consumer.position([TopicPartition(topic, partition)])
+        return max(assigned, position.offset, self._reached.get((topic, partition), 0))
+
+    def begin(self) -> None:
+        self._delivered = {}
+        self._delivery_error = None
+        self._transactional(self._producer.begin_transaction, "begin a transaction")
+
+    def produce(self, topic: str, partition: int, key: bytes | None, value: bytes | None, timestamp: int) -> None:
+        """Queue one record; its partition is always explicit (LOOP 4) and it has no headers."""
+        on_delivery = self._on_delivery if topic == self._settings.confirmed else self._on_failure
+        while True:
+            try:
+                self._producer.produce(
+                    topic, value, key, partition=partition, timestamp=timestamp, on_delivery=on_delivery
+                )
+            except BufferError:
+                self._producer.poll(0.1)
+            except KafkaException as error:
+                raise self._judged(error, f"write to {topic}") from error
+            else:
+                self._producer.poll(0)
+                return
+
+    def flush(self) -> Mapping[int, int]:
+        """Wait until everything is written; the end, by partition, of what was written to the confirmed topic."""
+        self._producer.flush(_OPERATION_SECONDS)
+        if self._delivery_error is not None:
+            raise Aborted(
+                f"The broker refuses a record: {reason(self._delivery_error)}",
+                retriable=self._delivery_error.code() not in _NEEDS_AN_OPERATOR,
+            )
+        return self._delivered
+
+    def commit(self, positions: Mapping[int, Positions], metadata: Mapping[int, str]) -> None:
+        """Commit what was produced together with both inputs' positions. Returns only when that is certain.
+
+        Raises Aborted when nothing of it will ever be visible, KafkaTrouble when this process must end. A commit that
+        timed out is only ever committed again (LOOP 6).
+        """
+        names = self._settings
+        offsets = [TopicPartition(names.driving, p, at.driving, metadata[p]) for p, at in positions.items()]
+        offsets += [TopicPartition(names.joined, p, at.joined) for p, at in positions.items()]
+        self._transactional(
+            lambda: self._producer.send_offsets_to_transaction(offsets, self._group_metadata, _OPERATION_SECONDS),
+            "commit offsets",
+        )
+        self._transactional(lambda: self._producer.commit_transaction(_OPERATION_SECONDS), "commit a transaction")
+
+    def abort(self) -> None:
+        """Make sure that nothing of the transaction is ever visible. Raises KafkaTrouble when this process must end."""
+        try:
+            self._producer.abort_transaction(_OPERATION_SECONDS)
+        except KafkaException as error:
+            raise self._ending(error, "abort a transaction") from error
+
+    def committed(self, partitions: frozenset[int]) -> dict[int, Committed]:
+        """What the group has committed; waits for transactions that hold it back."""
+        names = self._settings
+        wanted = [TopicPartition(topic, p) for topic in (names.driving, names.joined) for p in sorted(partitions)]
+        if not wanted:
+            return {}
+        with translated("read the committed offsets"):
+            found = {(tp.topic, tp.partition): tp for tp in self._driving.committed(wanted, _OPERATION_SECONDS)}
+        result = {}
+        for p in partitions:
+            driving, joined = found[names.driving, p], found[names.joined, p]
+            has_both = driving.offset >= 0 and joined.offset >= 0
+            positions = Positions(driving.offset, joined.offset) if has_both else None
+            result[p] = Committed(positions, driving.metadata or "")
+        return result
+
+    def bounds(self, topics: Collection[str], partition: int) -> dict[str, Bounds]:
+        places = [(topic, partition) for topic in topics]
+        low, high = admin.beginnings(self._admin, places), admin.high_watermarks(self._admin, places)
+        return {place[0]: Bounds(low[place], high[place]) for place in places}
+
+    def read(self, topic: str, partition: int, start: int, stop: int) -> Iterator[Record]:
+        """Every committed record of one partition from `start` to below `stop`; waits until `stop` is stable."""
+        if start >= stop:
+            return
+        consumer = reader(self._client, self._settings.group)
+        try:
+            consumer.assign([TopicPartition(topic, partition, start)])
+            reached, deadline = start, time.monotonic() + _STALLED_SECONDS
+            while reached < stop:
+                for record in self._records(consumer, _READ_BATCH, 0.1):
+                    deadline = time.monotonic() + _STALLED_SECONDS
+                    if record.offset < stop:
+                        yield record
+                reached = self._progress(consumer, topic, partition, start)
+                if time.monotonic() > deadline:
+                    raise KafkaTrouble(f"Cannot read {topic}/{partition} from {start} to {stop}: it ends at {reached}.")
+        finally:
+            consumer.close()
+            self._reached.pop((topic, partition), None)
+
+    def close(self) -> None:
+        """Leave the group at once, so that a successor need not wait for the session to end."""
+        self._driving.close()
+        self._joined.close()
+
+    def _records(self, consumer: Consumer, limit: int, wait_seconds: float) -> list[Record]:
+        records = []
+        for message in consumer.consume(limit, wait_seconds):
+            error = message.error()
+            if error is None:
+                records.append(_record(message))
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public name for it
+                place = (str(message.topic()), int(message.partition() or 0))
+                self._reached[place] = max(self._reached.get(place, 0), int(message.offset() or 0))
+            elif not error.retriable():
+                raise KafkaTrouble(f"Cannot read {message.topic() or 'a topic'}: {reason(error)}.")
+        return records
+
+    def _on_failure(self, error: KafkaError | None, _message: Message) -> None:
+        if error is not None and self._delivery_error is None:
+            self._delivery_error = error
+
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+        self._on_failure(error, message)
+        if error is None:
+            partition, offset = int(message.partition() or 0), int(message.offset() or 0)
+            self._delivered[partition] = max(self._delivered.get(partition, 0), offset + 1)
+
+    def _transactional(self, call: Callable[[], object], what: str) -> None:
+        """Call until it succeeds or cannot. A time-out says nothing about the outcome, so the same call is made again."""
+        while True:
+            try:
+                call()
+            except KafkaException as error:
+                if not _may_be_called_again(error):
+                    raise self._judged(error, what) from error
+            else:
+                return
+
+    def _judged(self, error: KafkaException, what: str) -> Aborted | KafkaTrouble:
+        inner: KafkaError = error.args[0]
+        if inner.fatal() or inner.code() in _FENCING:
+            return self._ending(error, what)
+        return Aborted(f"Cannot {what}: {reason(error)}", retriable=inner.code() not in _NEEDS_AN_OPERATOR)
+
+    def _ending(self, error: KafkaException, what: str) -> KafkaTrouble:
+        inner: KafkaError = error.args[0]
+        if inner.code() in _FENCING:
+            name = f"{self._settings.group}.{self._settings.instance}"
+            return Fenced(f"Another process runs as {name}: this one ends. Give each its own `instance`.")
+        return KafkaTrouble(f"Cannot {what}: {reason(error)}; the process ends, and a restart reads what is true.")
+
+
+def _may_be_called_again(error: KafkaException) -> bool:
+    inner: KafkaError = error.args[0]
+    return inner.retriable() and not inner.fatal() and not inner.txn_requires_abort()
+
+
+def _record(message: Message) -> Record:
+    return Record(
+        str(message.topic()),
+        int(message.partition() or 0),
+        int(message.offset() or 0),
+        message.key(),
+        message.value(),
+        int(message.timestamp()[1]),
+    )

@@ -1,0 +1,148 @@
+"""The words that every part speaks: who, what is held, and what came of one customer at one partner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NewType, assert_never
+
+import msgspec
+
+CustomerId = NewType("CustomerId", str)
+"""The customer's id, unique across sources, as in the key of every input topic."""
+
+PartnerId = NewType("PartnerId", str)
+"""A contract's `partner`: names its topics, user and group prefix."""
+
+Pseudonym = NewType("Pseudonym", str)
+"""What one partner calls a customer: 22 base64url characters."""
+
+Millis = NewType("Millis", int)
+"""Milliseconds since the Unix epoch, UTC: Kafka's own unit of time."""
+
+
+class Reason(StrEnum):
+    """Why a partner may not hold a customer. A closed set: these are metric labels and appear in disclosures."""
+
+    CONTRACT_NOT_IN_FORCE = "contract_not_in_force"
+    CONSENT_UNREADABLE = "consent_unreadable"
+    NO_CONSENT_RECORD = "no_consent_record"
+    NO_MATCHING_GRANT = "no_matching_grant"
+    GRANT_NOT_YET_VALID = "grant_not_yet_valid"
+    GRANT_EXPIRED = "grant_expired"
+    GRANT_INVALIDATED = "grant_invalidated"
+    UNANSWERED = "unanswered"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    OBJECTED = "objected"
+    OPTED_OUT = "opted_out"
+    LIMITED = "limited"
+    NO_PROFILE = "no_profile"
+    DELETED_AT_SOURCE = "deleted_at_source"
+    PROFILE_UNREADABLE = "profile_unreadable"
+    PROFILE_NOT_READ_YET = "profile_not_read_yet"
+    WAITING_FOR_UPDATES = "waiting_for_updates"
+    OUTSIDE_ROW_FILTER = "outside_row_filter"
+    REQUIRED_FIELD_MISSING = "required_field_missing"
+    REJECTED = "rejected"
+
+
+class Cause(StrEnum):
+    """Why a record was rejected. A closed set: these are metric labels and stand in the rejected topic."""
+
+    NOT_FRAMED = "not_framed"
+    SCHEMA_UNKNOWN = "schema_unknown"
+    UNDECODABLE = "undecodable"
+    KEY_UNREADABLE = "key_unreadable"
+    KEY_CONTRADICTS_VALUE = "key_contradicts_value"
+    REQUIRED_FIELD_NOT_IN_SCHEMA = "required_field_not_in_schema"
+    UNENCODABLE = "unencodable"
+    RECORD_TOO_LARGE = "record_too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Where a record stands; all that is ever told of a rejected one."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}@{self.offset}"
+
+
+class Held(msgspec.Struct, frozen=True, array_like=True):
+    """What one partner holds of one customer: the last disclosure of it. No values."""
+
+    pseudonym: Pseudonym
+    key_epoch: int
+    contract: str
+    """Digest of the contract that it was shared under, hex."""
+    fields: tuple[str, ...]
+    """Dotted source paths, in the contract's order."""
+    digest: bytes
+    """Keyed BLAKE2b-128 of the framed record."""
+    consents: tuple[str, ...]
+    """Ids of the consent records relied on, sorted."""
+    expires_at: Millis | None
+    """When the basis ends, if nothing happens before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The partner gets a new record."""
+
+    held: Held
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What the partner held may no longer be held: a tombstone and a control message."""
+
+    held: Held
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The partner holds what it may hold. `renewed` is set when the same bytes stand on another basis or expiry."""
+
+    renewed: Held | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """The partner holds nothing and may not be given anything."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that should be shared cannot be made or delivered; what was held is recalled."""
+
+    cause: Cause
+    recalls: Held | None = None
+
+
+Outcome = Shared | Recalled | Unchanged | Withheld | Rejected
+"""What came of one customer at one partner: exactly one of these."""
+
+
+def label(outcome: Outcome) -> tuple[str, str]:
+    """The outcome's name and reason, as metric labels."""
+    match outcome:
+        case Shared():
+            return "shared", ""
+        case Recalled(reason=reason):
+            return "recalled", reason.value
+        case Unchanged():
+            return "unchanged", ""
+        case Withheld(reason=reason):
+            return "withheld", reason.value
+        case Rejected(cause=cause):
+            return "rejected", cause.value
+        case _:
+            assert_never(outcome)

@@ -1,0 +1,142 @@
+"""What has to exist for a set of contracts, and the rights of everybody: as few as their work needs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from schemas import catalogue
+from sluice import topics
+from sluice.contract import ContractSet, partner_schema
+from sluice.model import PartnerId
+
+_DAY_MS = 24 * 60 * 60 * 1000
+
+_KEPT = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+_FOR_A_MONTH = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)}
+_COMPACTED = {
+    "cleanup.policy": "compact",
+    # erased means erased: an old value must not outlive the time a partner has to act on a recall
+    "max.compaction.lag.ms": str(_DAY_MS),
+    "segment.ms": str(_DAY_MS),
+    # longer than any reader may lag: after that its tombstones are gone and it has to read everything again
+    "delete.retention.ms": str(7 * _DAY_MS),
+}
+
+
+class Operation(StrEnum):
+    READ = "READ"
+    WRITE = "WRITE"
+    DESCRIBE = "DESCRIBE"
+    DESCRIBE_CONFIGS = "DESCRIBE_CONFIGS"
+
+
+class Resource(StrEnum):
+    TOPIC = "TOPIC"
+    GROUP = "GROUP"
+    TRANSACTIONAL_ID = "TRANSACTIONAL_ID"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    name: str
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """`user` may do `operation` on the resource of this name, or on all whose names begin with it."""
+
+    user: str
+    operation: Operation
+    resource: Resource
+    name: str
+    prefixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredSchema:
+    subject: str
+    text: str
+    compatibility: str
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """Everything that has to be there."""
+
+    topics: tuple[Topic, ...]
+    users: tuple[str, ...]
+    rights: tuple[Right, ...]
+    schemas: tuple[RegisteredSchema, ...]
+
+
+def input_schemas() -> list[RegisteredSchema]:
+    """The schemas of what CRMs publish; contracts are checked against the first one."""
+    return [_own(topics.CUSTOMER_UPDATES), _own(topics.CONSENT_EVENTS)]
+
+
+def desired(contracts: ContractSet, group: str) -> Desired:
+    """All topics, users, rights and schemas of an installation with these contracts and this sharing group."""
+    partners = [contract.partner for contract in contracts.contracts]
+    control = catalogue.text("control")
+    return Desired(
+        topics=(
+            Topic(topics.CUSTOMER_UPDATES, _COMPACTED),
+            Topic(topics.CONSENT_EVENTS, _KEPT),
+            Topic(topics.DISCLOSURES, _KEPT),
+            Topic(topics.REJECTED, _FOR_A_MONTH),
+            *(Topic(topics.customers(partner), _COMPACTED | {"compression.type": "lz4"}) for partner in partners),
+            *(Topic(topics.control(partner), _FOR_A_MONTH) for partner in partners),
+        ),
+        users=("crm", "sharing", *partners),
+        rights=(*_crm_rights(), *_sharing_rights(partners, group), *(r for p in partners for r in _partner_rights(p))),
+        schemas=(
+            *input_schemas(),
+            _own(topics.DISCLOSURES),
+            _own(topics.REJECTED),
+            *(
+                RegisteredSchema(topics.subject(topics.customers(c.partner)), partner_schema(c), "FULL_TRANSITIVE")
+                for c in contracts.contracts
+            ),
+            *(
+                RegisteredSchema(topics.subject(topics.control(p)), control, catalogue.compatibility("control"))
+                for p in partners
+            ),
+        ),
+    )
+
+
+def _own(topic: str) -> RegisteredSchema:
+    name = topics.OWN_SCHEMAS[topic]
+    return RegisteredSchema(topics.subject(topic), catalogue.text(name), catalogue.compatibility(name))
+
+
+def _crm_rights() -> Iterable[Right]:
+    """Writes inputs, reads nothing, and may not begin transactions: an open one would hide withdrawals (LOOP 14)."""
+    for topic in (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS):
+        yield Right("crm", Operation.WRITE, Resource.TOPIC, topic)
+        yield Right("crm", Operation.DESCRIBE, Resource.TOPIC, topic)
+
+
+def _sharing_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right]:
+    written = [name for partner in partners for name in (topics.customers(partner), topics.control(partner))]
+    for topic in (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS, topics.DISCLOSURES):
+        yield Right("sharing", Operation.READ, Resource.TOPIC, topic)
+    for topic in (topics.DISCLOSURES, topics.REJECTED, *written):
+        yield Right("sharing", Operation.WRITE, Resource.TOPIC, topic)
+    for topic in (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS, topics.DISCLOSURES, topics.REJECTED, *written):
+        yield Right("sharing", Operation.DESCRIBE, Resource.TOPIC, topic)
+        yield Right("sharing", Operation.DESCRIBE_CONFIGS, Resource.TOPIC, topic)
+    yield Right("sharing", Operation.READ, Resource.GROUP, group)
+    yield Right("sharing", Operation.WRITE, Resource.TRANSACTIONAL_ID, f"{group}.", prefixed=True)
+    yield Right("sharing", Operation.DESCRIBE, Resource.TRANSACTIONAL_ID, f"{group}.", prefixed=True)
+
+
+def _partner_rights(partner: PartnerId) -> Iterable[Right]:
+    """Reads its own topics with groups of its own, and sees nothing else."""
+    for topic in (topics.customers(partner), topics.control(partner)):
+        yield Right(partner, Operation.READ, Resource.TOPIC, topic)
+        yield Right(partner, Operation.DESCRIBE, Resource.TOPIC, topic)
+    yield Right(partner, Operation.READ, Resource.GROUP, f"partner.{partner}.", prefixed=True)

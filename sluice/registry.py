@@ -1,0 +1,112 @@
+"""The schema registry, through confluent-kafka's client; its errors in our words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
+
+from sluice.avro import Reader, Record, Undecodable, unframe
+from sluice.errors import SluiceError
+from sluice.model import Cause
+
+T = TypeVar("T")
+
+_NOT_FOUND = 404
+_SERVER_FAULT = 500
+_ASK_AGAIN_SECONDS = 5.0
+
+
+class RegistryUnavailable(SluiceError):  # noqa: N818 - a state of the world
+    """The registry does not answer; nothing is known about what was asked."""
+
+
+class SchemaNotFound(SluiceError):  # noqa: N818
+    """The registry answers that it has no such schema."""
+
+
+class Registry:
+    """Schemas by id and by subject. Schemas seen once are remembered: an id never changes its meaning.
+
+    A schema that could not be had is asked for again only after some seconds, so that a flood of bad records asks once.
+    """
+
+    def __init__(self, url: str, timeout_seconds: float = 2.0) -> None:
+        self._url = url
+        self._client = SchemaRegistryClient({"url": url, "timeout": timeout_seconds, "max.retries": 1})
+        self._texts: dict[int, str] = {}
+        self._readers: dict[int, Reader] = {}
+        self._refusals: dict[int, tuple[float, SluiceError]] = {}
+
+    def text(self, schema_id: int) -> str:
+        """The schema with this id, JSON text. Raises SchemaNotFound or RegistryUnavailable."""
+        if schema_id not in self._texts:
+            asked_at, refusal = self._refusals.get(schema_id, (0.0, None))
+            if refusal is not None and time.monotonic() < asked_at + _ASK_AGAIN_SECONDS:
+                raise refusal
+            try:
+                schema = self._ask(f"schema {schema_id}", lambda: self._client.get_schema(schema_id))
+            except SluiceError as error:
+                self._refusals[schema_id] = time.monotonic(), error
+                raise
+            self._texts[schema_id] = _text(schema)
+        return self._texts[schema_id]
+
+    def decode(self, value: bytes | None) -> Record:
+        """The record in a framed value. Raises Undecodable, or RegistryUnavailable for a schema not seen before."""
+        schema_id, payload = unframe(value)
+        reader = self._readers.get(schema_id)
+        if reader is None:
+            try:
+                reader = self._readers[schema_id] = Reader(self.text(schema_id))
+            except SchemaNotFound:
+                raise Undecodable(Cause.SCHEMA_UNKNOWN) from None
+        return reader.read(payload)
+
+    def latest(self, subject: str) -> tuple[int, str]:
+        """Id and text of a subject's newest version. Raises SchemaNotFound or RegistryUnavailable."""
+        found = self._ask(f"subject {subject}", lambda: self._client.get_latest_version(subject))
+        if found.schema_id is None or found.schema is None:
+            raise SchemaNotFound(f"The schema registry at {self._url} has no schema under the subject {subject}.")
+        return found.schema_id, _text(found.schema)
+
+    def id_of(self, subject: str, text: str) -> int:
+        """The id of exactly this schema under this subject. Raises SchemaNotFound or RegistryUnavailable."""
+        schema = Schema(text, "AVRO")
+        found = self._ask(
+            f"this schema under the subject {subject}", lambda: self._client.lookup_schema(subject, schema)
+        )
+        if found.schema_id is None:
+            raise SchemaNotFound(f"The schema registry at {self._url} has no such schema under the subject {subject}.")
+        return found.schema_id
+
+    def register(self, subject: str, text: str, compatibility: str) -> int:
+        """Register a schema and set the subject's compatibility; idempotent. Raises SluiceError when it is refused."""
+        schema = Schema(text, "AVRO")
+        schema_id = self._ask(
+            f"schema for the subject {subject}", lambda: self._client.register_schema(subject, schema)
+        )
+        self._ask(f"subject {subject}", lambda: self._client.set_compatibility(subject, compatibility))
+        return schema_id
+
+    def _ask(self, what: str, question: Callable[[], T]) -> T:
+        try:
+            return question()
+        except SchemaRegistryError as error:
+            if error.http_status_code == _NOT_FOUND:
+                raise SchemaNotFound(f"The schema registry at {self._url} has no {what}.") from None
+            if error.http_status_code < _SERVER_FAULT:
+                raise SluiceError(f"The schema registry refuses the {what}: {error.error_message}.") from None
+            raise RegistryUnavailable(f"The schema registry at {self._url} fails: {error.error_message}.") from None
+        except Exception as error:
+            raise RegistryUnavailable(
+                f"The schema registry at {self._url} does not answer ({type(error).__name__}): is it running?"
+            ) from error
+
+
+def _text(schema: Schema) -> str:
+    if schema.schema_str is None:
+        raise SchemaNotFound("The schema registry answered without a schema.")
+    return schema.schema_str

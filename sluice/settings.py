@@ -1,0 +1,81 @@
+"""The settings of an installation: one YAML file, resolved once at the door. Paths in it are relative to the file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+from sluice.document import Strict, load
+from sluice.errors import SluiceError
+from sluice.kafka.clients import read_properties
+
+ENVIRONMENT = "SLUICE_SETTINGS"
+DEFAULT = Path("sluice.yaml")
+
+FilePath = Annotated[Path, BeforeValidator(lambda written: Path(str(written))), PlainSerializer(str)]
+
+
+class Endpoint(Strict):
+    """Where metrics are served. Loopback unless somebody decides otherwise; port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 9464
+
+
+class Sharing(Strict):
+    """The sharing processor."""
+
+    group: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = "sluice.sharing"
+    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")] = "0"
+    """Stable and unique in the group: names the store's folder and the transactional id."""
+    state: FilePath
+    """Folder of the stores: a cache that may be deleted while the processor is stopped."""
+    batch: Annotated[int, Field(ge=1, le=100_000)] = 5_000
+    """Updates in one transaction, at the most."""
+    session_timeout_ms: Annotated[int, Field(ge=1_000, le=300_000)] = 10_000
+    metrics: Endpoint = Endpoint()
+    acknowledged: list[str] = []
+    """Consent events that an operator has looked into, as `topic/partition@offset` (LOOP 25)."""
+
+
+class Settings(Strict):
+    clients: FilePath
+    """Folder of connection files: `<user>.properties` as librdkafka reads them, and `registry.properties`."""
+    contracts: FilePath
+    master_key: FilePath
+    partitions: Annotated[int, Field(ge=1, le=1_000)] = 4
+    """Of every topic, for ever: a keyed topic never gets more."""
+    sharing: Sharing
+
+    def client(self, user: str) -> dict[str, str]:
+        return read_properties(self.clients / f"{user}.properties")
+
+    def registry_url(self) -> str:
+        path = self.clients / "registry.properties"
+        try:
+            return read_properties(path)["url"]
+        except KeyError:
+            raise SluiceError(f"{path} names no registry: it needs a line `url=http://…`.") from None
+
+
+def load_settings(path: Path | None) -> Settings:
+    """The settings from `path`, else from the file that SLUICE_SETTINGS names, else from ./sluice.yaml."""
+    chosen = path or Path(os.environ.get(ENVIRONMENT, DEFAULT))
+    if not chosen.exists():
+        raise SluiceError(
+            f"There are no settings at {chosen}: name the file with --settings or {ENVIRONMENT}; "
+            "deploy/demo/sluice.yaml is an example."
+        )
+    settings, _ = load(chosen, Settings)
+    folder = chosen.parent
+    return settings.model_copy(
+        update={
+            "clients": folder / settings.clients,
+            "contracts": folder / settings.contracts,
+            "master_key": folder / settings.master_key,
+            "sharing": settings.sharing.model_copy(update={"state": folder / settings.sharing.state}),
+        }
+    )

@@ -1,0 +1,30 @@
+"""Names of topics and of the subjects that their schemas stand under."""
+
+from __future__ import annotations
+
+from sluice.model import PartnerId
+
+CUSTOMER_UPDATES = "crm.customer-updates"
+CONSENT_EVENTS = "crm.consent-events"
+DISCLOSURES = "sluice.disclosures"
+REJECTED = "sluice.rejected"
+
+OWN_SCHEMAS = {
+    CUSTOMER_UPDATES: "customer_profile",
+    CONSENT_EVENTS: "consent_event",
+    DISCLOSURES: "disclosure",
+    REJECTED: "rejected",
+}
+"""Which of our schemas each topic carries. The source schema may be another; contracts are checked against the registry's."""
+
+
+def customers(partner: PartnerId) -> str:
+    return f"partner.{partner}.customers"
+
+
+def control(partner: PartnerId) -> str:
+    return f"partner.{partner}.control"
+
+
+def subject(topic: str) -> str:
+    return f"{topic}-value"

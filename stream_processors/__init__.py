@@ -1,0 +1,1 @@
+"""What reads inputs from Kafka and maintains the partners' topics."""

@@ -1,0 +1,36 @@
+"""The time of decisions: the wall clock, never going back, and not believed when it jumps (LOOP 11)."""
+
+from __future__ import annotations
+
+import time
+
+from sluice.errors import SluiceError
+from sluice.model import Millis
+from stream_processors.sharing.partition import Moment
+
+JUMP_MS = 10 * 60 * 1000
+
+
+class Clock:
+    """`wall_ms` and `monotonic_ms` are the machine's clocks; tests pass others."""
+
+    def __init__(self) -> None:
+        self._offset: float | None = None
+
+    def wall_ms(self) -> Millis:
+        return Millis(time.time_ns() // 1_000_000)
+
+    def monotonic_ms(self) -> float:
+        return time.monotonic() * 1000
+
+    def read(self, not_before: Millis) -> Moment:
+        """Now, and never before `not_before`. Raises SluiceError when the wall clock jumped since the last call."""
+        wall, monotonic = self.wall_ms(), self.monotonic_ms()
+        offset = wall - monotonic
+        if self._offset is not None and abs(offset - self._offset) > JUMP_MS:
+            raise SluiceError(
+                f"The machine's clock jumped by {(offset - self._offset) / 60_000:.0f} minutes: nothing was committed at "
+                "the new time. Set the clock right and start again."
+            )
+        self._offset = offset
+        return Moment(Millis(max(wall, not_before)), monotonic)

@@ -1,0 +1,188 @@
+"""What outcomes become on the way out: partner records, control messages, disclosures, pointers to what was rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+from sluice import keys, topics
+from sluice.avro import Record as AvroRecord
+from sluice.avro import Writer
+from sluice.model import (
+    Cause,
+    CustomerId,
+    Held,
+    Millis,
+    Outcome,
+    PartnerId,
+    Pointer,
+    Reason,
+    Recalled,
+    Rejected,
+    Shared,
+    Unchanged,
+    Withheld,
+)
+from sluice.store import Row
+from stream_processors.sharing.pipeline import Partnership
+
+_ACTIONS: Mapping[str, str] = {
+    "WITHDRAW": "Delete this customer's record and every copy of it, and acknowledge.",
+    "ERASE": "Erase this customer's record and every copy of it, backups included, and acknowledge.",
+}
+
+
+class Output(NamedTuple):
+    """One record to be written, to the partition it was decided for."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """Encoders of our own records, and the keys that they need."""
+
+    disclosure: Writer
+    rejected: Writer
+    control: Mapping[PartnerId, Writer]
+    source_key: bytes
+    """Key of the digests under which rejected records are filed."""
+    decision_key: bytes
+    contract_set: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One customer's outcomes in one batch, with the input offsets that they answer."""
+
+    customer: CustomerId
+    outcomes: tuple[tuple[Partnership, Outcome], ...]
+    covers: tuple[Pointer, ...]
+    now: Millis
+
+
+def outputs(decided: Decided, writers: Writers) -> Iterable[Output]:
+    """Everything to be written for one customer; the disclosure last, and only if something changed."""
+    entries = []
+    for partner, outcome in decided.outcomes:
+        decision = _decision_id(decided, partner, writers)
+        for output in _to_partner(partner, outcome, decision, decided.now, writers):
+            yield output
+        entry = _entry(partner, outcome, decision)
+        if entry is not None:
+            entries.append(entry)
+    if entries:
+        value = writers.disclosure.write(
+            {
+                "covers": [{"topic": pointer.topic, "offset": pointer.offset} for pointer in decided.covers],
+                "decided_at": decided.now,
+                "contract_set": writers.contract_set,
+                "entries": entries,
+            }
+        )
+        yield Output(topics.DISCLOSURES, decided.customer.encode(), value)
+
+
+def held_after(row: Row, decided: Decided) -> Row:
+    """The row as the disclosure of these outcomes leaves it: the same fold, without reading it back."""
+    held = dict(row.held)
+    for partner, outcome in decided.outcomes:
+        match outcome:
+            case Shared(held=new) | Unchanged(renewed=Held() as new):
+                held[partner.partner] = new
+            case Recalled() | Rejected(recalls=Held()):
+                held.pop(partner.partner, None)
+            case Unchanged() | Withheld() | Rejected():
+                pass
+    return msgspec.structs.replace(row, held=held)
+
+
+def rejected(where: Pointer, cause: Cause, key: bytes | None, now: Millis, writers: Writers, **more: object) -> Output:
+    """A pointer to a record that could not be used, filed under a digest of its key; nothing of its content."""
+    record = {
+        "topic": where.topic,
+        "partition": where.partition,
+        "offset": where.offset,
+        "cause": cause.value,
+        "schema_id": None,
+        "partner": None,
+        "detected_at": now,
+        **more,
+    }
+    digest = keys.keyed_digest(writers.source_key, key or b"")
+    return Output(topics.REJECTED, digest, writers.rejected.write(record))
+
+
+def _to_partner(
+    partner: Partnership, outcome: Outcome, decision: str, now: Millis, writers: Writers
+) -> Iterable[Output]:
+    topic = topics.customers(partner.partner)
+    match outcome:
+        case Shared(held=held, record=record):
+            yield Output(topic, held.pseudonym.encode(), record)
+        case Recalled(held=held) | Rejected(recalls=Held() as held):
+            key = held.pseudonym.encode()
+            yield Output(topic, key, None)
+            yield Output(topics.control(partner.partner), key, _control(partner, outcome, decision, now, writers))
+        case Unchanged() | Withheld() | Rejected():
+            pass
+
+
+def _control(partner: Partnership, outcome: Recalled | Rejected, decision: str, now: Millis, writers: Writers) -> bytes:
+    """Tells the partner what to do and by when, and nothing about why beyond that."""
+    erased = isinstance(outcome, Recalled) and outcome.reason is Reason.DELETED_AT_SOURCE
+    kind = "ERASE" if erased else "WITHDRAW"
+    held = outcome.held if isinstance(outcome, Recalled) else outcome.recalls
+    assert held is not None
+    return writers.control[partner.partner].write(
+        {
+            "decision_id": decision,
+            "type": kind,
+            "customer": held.pseudonym,
+            "action": _ACTIONS[kind],
+            "deadline": now + partner.acknowledge_within_ms,
+            "issued_at": now,
+        }
+    )
+
+
+def _entry(partner: Partnership, outcome: Outcome, decision: str) -> AvroRecord | None:
+    match outcome:
+        case Shared(held=held):
+            return _disclosed(partner, "SHARED", held, decision)
+        case Unchanged(renewed=Held() as held):
+            return _disclosed(partner, "REAFFIRMED", held, decision)
+        case Recalled(held=held, reason=reason):
+            return _disclosed(partner, "RECALLED", held, decision) | {"reason": reason.value}
+        case Rejected(cause=cause, recalls=Held() as held):
+            return _disclosed(partner, "RECALLED", held, decision) | {"reason": cause.value}
+        case Unchanged() | Withheld() | Rejected():
+            return None
+
+
+def _disclosed(partner: Partnership, action: str, held: Held, decision: str) -> AvroRecord:
+    return {
+        "partner": partner.partner,
+        "action": action,
+        "reason": None,
+        "pseudonym": held.pseudonym,
+        "key_epoch": held.key_epoch,
+        "contract": held.contract,
+        "fields": list(held.fields),
+        "digest": held.digest,
+        "consents": list(held.consents),
+        "rules": [],
+        "expires_at": held.expires_at,
+        "decision_id": decision,
+    }
+
+
+def _decision_id(decided: Decided, partner: Partnership, writers: Writers) -> str:
+    """The same for the same decision, whenever it is taken again; means nothing to who has no key."""
+    parts = (decided.customer, partner.partner, str(decided.now), *map(str, decided.covers))
+    return keys.pseudonym(writers.decision_key, "\x1f".join(parts))

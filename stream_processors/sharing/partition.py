@@ -1,0 +1,290 @@
+"""One partition's customers: what a batch of inputs makes of them. Nothing here writes to Kafka or reads a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+
+from sluice.avro import FRAME_BYTES, Undecodable, unframe
+from sluice.avro import Record as AvroRecord
+from sluice.consent import Contradiction, parse_event
+from sluice.kafka.clients import Record
+from sluice.kafka.transactions import Ends
+from sluice.model import Cause, CustomerId, Millis, Outcome, Pointer, Recalled, Rejected
+from sluice.projection import SourceReader, Unread
+from sluice.store import Meta, Row, Store
+from stream_processors.sharing import folding, output
+from stream_processors.sharing.output import Decided, Output, Writers
+from stream_processors.sharing.pipeline import DELETED, NO_PROFILE, UNREADABLE, Case, Partnership, Profile, reconcile
+
+_OPEN_TRANSACTION_MS = 1_000
+_RETRY_UNREAD_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What every decision of this process depends on, beside the customers."""
+
+    partnerships: tuple[Partnership, ...]
+    writers: Writers
+    decode: Callable[[bytes | None], AvroRecord]
+    source: SourceReader
+    acknowledged: frozenset[str]
+    partitions: int
+    chunk: int
+    """How many customers that no input names are reconciled in one batch, at the most."""
+
+
+class Moment(NamedTuple):
+    """When a batch is judged: the decision's time, and a clock that only goes forward (milliseconds)."""
+
+    now: Millis
+    monotonic_ms: float
+
+
+@dataclass(slots=True)
+class Touched:
+    """One customer in one batch."""
+
+    before: Row
+    after: Row
+    covers: list[Pointer] = field(default_factory=list)
+    asked: bool = False
+    """A consent event of this customer is in the batch."""
+    consent_timestamp: int = 0
+    update: Record | None = None
+    """The newest update in the batch."""
+    profile: Profile | None = None
+    """Of that update, when it has been read already."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one batch makes of one partition; applied only when its transaction is committed."""
+
+    outputs: list[Output] = field(default_factory=list)
+    rows: dict[CustomerId, tuple[Row, Row]] = field(default_factory=dict)
+    outcomes: list[tuple[Partnership, Outcome]] = field(default_factory=list)
+    rejects: list[tuple[str, Cause]] = field(default_factory=list)
+    recall_timestamps: list[int] = field(default_factory=list)
+    """Of the consent events that caused recalls."""
+    blockers: list[str] = field(default_factory=list)
+    updated: set[CustomerId] = field(default_factory=set)
+    scanned_to: CustomerId | None = None
+    scan_ended: bool = False
+    unread: bool = False
+
+
+class OpenTransactionWatch:
+    """Notices an upstream transaction that hides consents: the stable end stays below an end seen a second ago (LOOP 14)."""
+
+    def __init__(self) -> None:
+        self._seen_at_ms = 0.0
+        self._high = -1
+        self.hides_consents = False
+
+    def observe(self, ends: Ends, monotonic_ms: float) -> None:
+        if ends.joined_stable >= self._high:
+            self._high, self._seen_at_ms, self.hides_consents = ends.joined_high, monotonic_ms, False
+        elif monotonic_ms - self._seen_at_ms > _OPEN_TRANSACTION_MS:
+            self.hides_consents = True
+
+
+class Partition:
+    """State of one assigned partition between batches."""
+
+    def __init__(self, number: int, store: Store, meta: Meta, mark: int, view: View) -> None:
+        """`mark`: the updates' high watermark at assignment; see LOOP 22."""
+        self.number = number
+        self.store = store
+        self.meta = meta
+        self.watch = OpenTransactionWatch()
+        self._view = view
+        self._mark = mark
+        self._updated: set[CustomerId] = set()
+        self._scan_from: CustomerId | None = None
+        self._retry_unread_at = 0.0
+
+    def step(
+        self, updates: Sequence[Record], consents: Sequence[Record], ends: Ends, reached: int, moment: Moment
+    ) -> Batch:
+        """Fold the inputs, then reconcile each customer once: those touched, those who waited, those not yet caught up.
+
+        `reached`: the offset that the updates have been read to, these included. Raises Misplaced, RegistryUnavailable.
+        """
+        batch = Batch()
+        self.watch.observe(ends, moment.monotonic_ms)
+        touched = self._touch(updates, consents, reached, moment, batch)
+        self._fold_consents(consents, touched, moment, batch)
+        self._fold_updates(updates, touched, moment, batch)
+        open_for_more = not self.stopped_by(batch)
+        for customer, customer_case in touched.items():
+            self._settle(customer, customer_case, ends, reached, open_for_more, moment, batch)
+        return batch
+
+    def stopped_by(self, batch: Batch | None = None) -> list[str]:
+        """Why nothing may be added on this partition now; empty: it may."""
+        blockers = {*self.meta.blockers, *(batch.blockers if batch else ())} - self._view.acknowledged
+        reasons = ["unreadable_consent_key"] if blockers else []
+        return reasons + (["open_transaction"] if self.watch.hides_consents else [])
+
+    def apply(self, batch: Batch, meta: Meta, moment: Moment) -> None:
+        """The transaction is committed: write the rows and remember how far we are (LOOP 7i)."""
+        self.meta = msgspec.structs.replace(
+            meta,
+            blockers=tuple(sorted({*self.meta.blockers, *batch.blockers})),
+            catching_up=self.meta.catching_up and not batch.scan_ended,
+        )
+        self.store.write(batch.rows, self.meta)
+        if batch.scanned_to is not None:
+            self._scan_from = batch.scanned_to
+        self._updated = self._updated | batch.updated if self.meta.catching_up else set()
+        if batch.unread:
+            self._retry_unread_at = moment.monotonic_ms + _RETRY_UNREAD_MS
+
+    def _touch(
+        self, updates: Iterable[Record], consents: Iterable[Record], reached: int, moment: Moment, batch: Batch
+    ) -> dict[CustomerId, Touched]:
+        named = [folding.customer_of(record, self._view.partitions) for record in (*updates, *consents)]
+        customers = [customer for customer in named if customer is not None]
+        marked = reached >= self._mark or not self.meta.catching_up
+        if marked and not self.stopped_by() and moment.monotonic_ms >= self._retry_unread_at:
+            customers += self.store.waiting(reached, self._view.chunk)
+        if marked and self.meta.catching_up:
+            chunk = self.store.customers(self._scan_from, self._view.chunk)
+            batch.scan_ended = len(chunk) < self._view.chunk
+            batch.scanned_to = chunk[-1] if chunk else None
+            customers += chunk
+        rows = self.store.get(list(dict.fromkeys(customers)))
+        return {customer: Touched(row, row) for customer, row in rows.items()}
+
+    def _fold_consents(
+        self, consents: Iterable[Record], touched: Mapping[CustomerId, Touched], moment: Moment, batch: Batch
+    ) -> None:
+        for record in consents:
+            where = folding.pointer(record)
+            customer = folding.customer_of(record, self._view.partitions)
+            if customer is None:  # LOOP 25
+                batch.blockers.append(str(where))
+                self._reject(record, Cause.KEY_UNREADABLE, moment, batch)
+                continue
+            case = touched[customer]
+            case.asked = True
+            case.covers.append(where)
+            case.consent_timestamp = max(case.consent_timestamp, record.timestamp)
+            try:
+                case.after = folding.with_consent(case.after, parse_event(self._view.decode(record.value), customer))
+            except (Undecodable, Contradiction) as error:
+                case.after = folding.with_unreadable_consent(case.after, where)
+                cause = error.cause if isinstance(error, Undecodable) else Cause.KEY_CONTRADICTS_VALUE
+                self._reject(record, cause, moment, batch)
+
+    def _fold_updates(
+        self, updates: Iterable[Record], touched: Mapping[CustomerId, Touched], moment: Moment, batch: Batch
+    ) -> None:
+        for record in updates:
+            customer = folding.customer_of(record, self._view.partitions)
+            if customer is None:
+                self._reject(record, Cause.KEY_UNREADABLE, moment, batch)
+                continue
+            case = touched[customer]
+            case.covers.append(folding.pointer(record))
+            case.after = folding.with_update(case.after, record)
+            case.update = record
+            batch.updated.add(customer)
+            case.profile = self._read(case.after, record, moment, batch)
+
+    def _read(self, row: Row, record: Record | None, moment: Moment, batch: Batch) -> Profile:
+        """The profile in a row; `record` is the update it came with, to be pointed at if it cannot be read."""
+        if row.profile is None:
+            return DELETED if row.deleted else NO_PROFILE
+        try:
+            profile = self._view.source.read(row.profile)
+        except Undecodable as error:
+            if record is not None:
+                self._reject(record, error.cause, moment, batch)
+            return UNREADABLE
+        if isinstance(profile, Unread):
+            batch.unread = True
+        return profile
+
+    def _settle(
+        self,
+        customer: CustomerId,
+        touched: Touched,
+        ends: Ends,
+        reached: int,
+        open_for_more: bool,  # noqa: FBT001 - a fact about the partition, not a choice of behaviour
+        moment: Moment,
+        batch: Batch,
+    ) -> None:
+        """One customer: reconcile at every partner, and note what follows."""
+        profile = self._profile(customer, touched, reached, moment, batch)
+        widen_at = touched.after.widen_at
+        if touched.asked:
+            widen_at = ends.driving_high  # LOOP 12
+        if widen_at is None and (not open_for_more or isinstance(profile, Unread)):
+            widen_at = reached
+        may_widen = open_for_more and (widen_at is None or reached >= widen_at)
+        if may_widen and not isinstance(profile, Unread):
+            widen_at = None
+        case = Case(customer, touched.after, profile, may_widen, moment.now, self._view.acknowledged)
+        outcomes = tuple((partner, reconcile(case, partner)) for partner in self._view.partnerships)
+        decided = Decided(customer, outcomes, tuple(touched.covers), moment.now)
+        batch.outputs += output.outputs(decided, self._view.writers)
+        batch.outputs += self._partner_rejects(touched, decided)
+        batch.outcomes += outcomes
+        if touched.asked:
+            recalls = sum(isinstance(outcome, Recalled) for _, outcome in outcomes)
+            batch.recall_timestamps += [touched.consent_timestamp] * recalls
+        after = msgspec.structs.replace(output.held_after(touched.after, decided), widen_at=widen_at)
+        if after != touched.before:
+            batch.rows[customer] = touched.before, after
+
+    def _profile(self, customer: CustomerId, touched: Touched, reached: int, moment: Moment, batch: Batch) -> Profile:
+        if touched.profile is not None:
+            return touched.profile
+        if self.meta.catching_up and reached < self._mark and customer not in self._updated:
+            return Unread()  # LOOP 22: compaction may have removed the update that says otherwise
+        return self._read(touched.after, None, moment, batch)
+
+    def _partner_rejects(self, touched: Touched, decided: Decided) -> Iterable[Output]:
+        """Pointers for records that one partner could not be given, if an update in this batch is to blame."""
+        if touched.update is None:
+            return
+        for partner, outcome in decided.outcomes:
+            if isinstance(outcome, Rejected):
+                where = folding.pointer(touched.update)
+                yield output.rejected(
+                    where,
+                    outcome.cause,
+                    touched.update.key,
+                    decided.now,
+                    self._view.writers,
+                    schema_id=_schema_id(touched.update),
+                    partner=partner.partner,
+                )
+
+    def _reject(self, record: Record, cause: Cause, moment: Moment, batch: Batch) -> None:
+        batch.rejects.append((record.topic, cause))
+        batch.outputs.append(
+            output.rejected(
+                folding.pointer(record),
+                cause,
+                record.key,
+                moment.now,
+                self._view.writers,
+                schema_id=_schema_id(record),
+            )
+        )
+
+
+def _schema_id(record: Record) -> int | None:
+    """The schema that the record claims to have, as far as an Avro int can say it."""
+    if record.value is None or len(record.value) < FRAME_BYTES or record.value[0] != 0:
+        return None
+    schema_id, _ = unframe(record.value)
+    return schema_id if schema_id < 1 << 31 else None

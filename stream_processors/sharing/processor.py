@@ -1,0 +1,244 @@
+"""The sharing loop: one batch after the other, each in one Kafka transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from sluice import topics
+from sluice.errors import SluiceError
+from sluice.kafka.clients import Record
+from sluice.kafka.transactions import Aborted, Ends, Positions, TransactionalLog
+from sluice.model import Millis, label
+from sluice.registry import RegistryUnavailable
+from stream_processors.sharing import checkpoint
+from stream_processors.sharing.checkpoint import Checkpoint, Identity
+from stream_processors.sharing.clock import Clock
+from stream_processors.sharing.metrics import Metrics
+from stream_processors.sharing.partition import Batch, Moment, Partition, View
+from stream_processors.sharing.recovery import Recovery, open_partition
+
+_IDLE_WAIT_SECONDS = 0.005
+_RETRY_SECONDS = 1.0
+_STORE_IS_FRESH_MS = 60_000
+_ATTEMPTS = 3
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a processor was set up to do."""
+
+    view: View
+    identity: Identity
+    state: Path
+    batch: int
+    tombstones_kept_ms: int
+
+
+class Processor:
+    """Maintains the partner topics of the partitions that the group assigns to it."""
+
+    def __init__(self, log: TransactionalLog, plan: Plan, metrics: Metrics, clock: Clock) -> None:
+        self._log = log
+        self._plan = plan
+        self._metrics = metrics
+        self._clock = clock
+        self._partitions: dict[int, Partition] = {}
+        self._positions: dict[int, Positions] = {}
+        self._checkpoints: dict[int, Checkpoint] = {}
+        self._failed_attempts = 0
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End after the batch in hand. May be called by a signal handler."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Work until `stop`. Raises SluiceError when somebody has to do something first."""
+        self._check_history()
+        self._log.join()
+        try:
+            while not self._stopping:
+                self.step()
+        finally:
+            self._close_partitions()
+            self._log.close()
+
+    def step(self) -> None:
+        """One batch (LOOP 7); or the change to another assignment."""
+        updates = self._log.fetch(self._plan.batch, _IDLE_WAIT_SECONDS)  # (a)
+        if self._log.new_assignment is not None:
+            self._change_assignment(self._log.new_assignment)
+            return
+        try:
+            ends, consents = self._pass_barrier()  # (b), (c)
+            moment = self._clock.read(max((c.now for c in self._checkpoints.values()), default=Millis(0)))
+            batches = self._decide(updates, consents, ends, moment)  # (d)
+            positions = self._next_positions(updates, consents, ends)
+            if positions == self._positions and not any(batch.rows or batch.outputs for batch in batches.values()):
+                self._idle(batches, ends, moment)
+                return
+            checkpoints = self._transact(batches, positions, moment)  # (e) to (h)
+        except Aborted as aborted:
+            self._start_over(aborted)
+        except RegistryUnavailable as error:
+            _log.warning("registry_unavailable", why=str(error))
+            self._log.rewind(self._positions)
+            time.sleep(_RETRY_SECONDS)
+        else:
+            self._settle(batches, positions, checkpoints, moment)  # (i)
+            self._measure(batches, updates, consents, ends)
+
+    def _pass_barrier(self) -> tuple[dict[int, Ends], list[Record]]:
+        """No update is judged without every consent event below the stable end that was read after it was fetched."""
+        with self._metrics.barrier.time():
+            ends = self._log.ends()
+            return ends, self._log.drain(ends)
+
+    def _decide(
+        self, updates: list[Record], consents: list[Record], ends: Mapping[int, Ends], moment: Moment
+    ) -> dict[int, Batch]:
+        return {
+            number: partition.step(
+                [record for record in updates if record.partition == number],
+                [record for record in consents if record.partition == number],
+                ends[number],
+                self._log.driving_reached(number),
+                moment,
+            )
+            for number, partition in self._partitions.items()
+        }
+
+    def _next_positions(
+        self, updates: list[Record], consents: list[Record], ends: Mapping[int, Ends]
+    ) -> dict[int, Positions]:
+        """Past every record of the batch; for consents the barrier's end, never the consumer's position (LOOP 8)."""
+        read = {record.partition: record.offset + 1 for record in updates}
+        asked = {record.partition for record in consents}
+        return {
+            number: Positions(
+                read.get(number, at.driving), ends[number].joined_stable if number in asked else at.joined
+            )
+            for number, at in self._positions.items()
+        }
+
+    def _transact(
+        self, batches: Mapping[int, Batch], positions: Mapping[int, Positions], moment: Moment
+    ) -> dict[int, Checkpoint]:
+        """Everything the batch writes, and both inputs' offsets, or nothing. The offsets move last."""
+        self._log.begin()
+        for number, batch in batches.items():
+            for topic, key, value in batch.outputs:
+                self._log.produce(topic, number, key, value, moment.now)  # (e)
+        delivered = self._log.flush()  # (f)
+        checkpoints = {
+            number: msgspec.structs.replace(
+                previous, disclosures=delivered.get(number, previous.disclosures), now=moment.now
+            )
+            for number, previous in self._checkpoints.items()
+        }
+        self._log.commit(positions, {number: c.encode() for number, c in checkpoints.items()})  # (g), (h)
+        return checkpoints
+
+    def _settle(
+        self,
+        batches: Mapping[int, Batch],
+        positions: dict[int, Positions],
+        checkpoints: dict[int, Checkpoint],
+        moment: Moment,
+    ) -> None:
+        """The commit is certain: now the stores may know of it."""
+        self._failed_attempts = 0
+        self._positions, self._checkpoints = positions, checkpoints
+        for number, partition in self._partitions.items():
+            meta = msgspec.structs.replace(
+                partition.meta,
+                updates=positions[number].driving,
+                consents=positions[number].joined,
+                disclosures=checkpoints[number].disclosures,
+                written_at=moment.now,
+            )
+            partition.apply(batches[number], meta, moment)
+
+    def _idle(self, batches: Mapping[int, Batch], ends: Mapping[int, Ends], moment: Moment) -> None:
+        """Nothing to commit. A store that was just compared with the ends of its logs is as good as new."""
+        for number, partition in self._partitions.items():
+            batch = batches[number]
+            stale = moment.now - partition.meta.written_at > _STORE_IS_FRESH_MS
+            if stale or batch.scanned_to is not None or batch.scan_ended:
+                partition.apply(batch, msgspec.structs.replace(partition.meta, written_at=moment.now), moment)
+        self._gauge(ends)
+
+    def _start_over(self, aborted: Aborted) -> None:
+        """Nothing of the batch is visible; it is read again from the last committed offsets."""
+        self._metrics.aborts.inc()
+        self._log.abort()
+        _log.warning("transaction_aborted", why=str(aborted), retriable=aborted.retriable)
+        self._failed_attempts += 0 if aborted.retriable else 1
+        if self._failed_attempts >= _ATTEMPTS:
+            raise SluiceError(f"The same batch failed {_ATTEMPTS} times. {aborted}. Mend the cause and start again.")
+        self._log.rewind(self._positions)
+
+    def _check_history(self) -> None:
+        """Before joining: what was committed for every partition must be of this cluster, these topics and contracts."""
+        for committed in self._log.committed(frozenset(range(self._plan.view.partitions))).values():
+            if committed.positions is not None:
+                checkpoint.check(checkpoint.decode(committed.metadata).identity, self._plan.identity)
+
+    def _change_assignment(self, numbers: frozenset[int]) -> None:
+        """Forget what we had; bring what we got to where its offsets are; read on from there."""
+        self._close_partitions()
+        committed = self._log.committed(numbers)
+        recovery = Recovery(
+            self._log,
+            self._plan.view,
+            self._plan.identity,
+            self._plan.state,
+            self._plan.tombstones_kept_ms,
+            self._clock.read(Millis(0)).now,
+        )
+        for number in sorted(numbers):
+            partition, positions, previous = open_partition(recovery, number, committed[number])
+            self._partitions[number] = partition
+            self._positions[number] = positions
+            self._checkpoints[number] = previous
+        self._log.start(self._positions)
+        _log.info("assigned", partitions=sorted(numbers))
+
+    def _close_partitions(self) -> None:
+        for partition in self._partitions.values():
+            partition.store.close()
+        self._partitions, self._positions, self._checkpoints = {}, {}, {}
+
+    def _measure(
+        self, batches: Mapping[int, Batch], updates: list[Record], consents: list[Record], ends: Mapping[int, Ends]
+    ) -> None:
+        committed_at = self._clock.wall_ms()
+        self._metrics.batches.inc()
+        self._metrics.events.labels(topics.CUSTOMER_UPDATES).inc(len(updates))
+        self._metrics.events.labels(topics.CONSENT_EVENTS).inc(len(consents))
+        for record in updates:
+            self._metrics.update_to_commit.observe(max(committed_at - record.timestamp, 0) / 1000)
+        for batch in batches.values():
+            for timestamp in batch.recall_timestamps:
+                self._metrics.withdrawal_to_recall.observe(max(committed_at - timestamp, 0) / 1000)
+            for partner, outcome in batch.outcomes:
+                self._metrics.outcomes.labels(partner.partner, *label(outcome)).inc()
+            for topic, cause in batch.rejects:
+                self._metrics.rejected.labels(topic, cause.value).inc()
+                _log.warning("record_rejected", topic=topic, cause=cause.value)
+        self._gauge(ends)
+
+    def _gauge(self, ends: Mapping[int, Ends]) -> None:
+        for number, partition in self._partitions.items():
+            self._metrics.lag.labels(number).set(max(ends[number].driving_high - self._log.driving_reached(number), 0))
+            self._metrics.catching_up.labels(number).set(partition.meta.catching_up)
+            stopped = partition.stopped_by()
+            for reason in ("unreadable_consent_key", "open_transaction"):
+                self._metrics.widening_stopped.labels(number, reason).set(reason in stopped)
