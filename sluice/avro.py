@@ -1,11 +1,14 @@
-"""Avro through fastavro: framed bytes in and out. Values are Avro's own, without logical types, so what is kept is exact."""
+"""Avro through fastavro: framed bytes in and out.
+
+Values are Avro's own, without logical types, so that what is kept is exact.
+"""
 
 from __future__ import annotations
 
 import json
 import struct
 from io import BytesIO
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import fastavro
 from fastavro.types import Schema
@@ -16,9 +19,10 @@ _FRAME = struct.Struct(">bI")
 FRAME_BYTES = _FRAME.size
 
 Record = dict[str, Any]
+Json: TypeAlias = Any  # noqa: UP040 - `type` statements need 3.12
 
 
-class Undecodable(Exception):  # noqa: N818 - bad data is no error of ours
+class Undecodable(Exception):
     """These bytes are no record of the schema they claim. Holds a cause and no value."""
 
     def __init__(self, cause: Cause) -> None:
@@ -26,7 +30,7 @@ class Undecodable(Exception):  # noqa: N818 - bad data is no error of ours
         self.cause = cause
 
 
-class Unencodable(Exception):  # noqa: N818
+class Unencodable(Exception):
     """A value does not fit its field's type. Holds no value."""
 
 
@@ -82,11 +86,9 @@ def _parse(schema: str) -> Schema:
     return fastavro.parse_schema(_without_logical_types(json.loads(schema)))
 
 
-def _without_logical_types(avro: Any) -> Any:
+def _without_logical_types(avro: Json) -> Json:
     if isinstance(avro, list):
         return [_without_logical_types(item) for item in avro]
     if isinstance(avro, dict):
-        return {
-            key: _without_logical_types(value) for key, value in avro.items() if key not in ("logicalType", "default")
-        }
+        return {key: _without_logical_types(value) for key, value in avro.items() if key != "logicalType"}
     return avro

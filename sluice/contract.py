@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from hashlib import blake2b
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
@@ -262,8 +262,9 @@ def _misfits(contract: Contract, source: Source, schema: Mapping[str, Leaf]) -> 
 
 
 def _no_such_field(path: str, schema: Mapping[str, Leaf]) -> str:
-    if any(leaf.startswith(path + ".") for leaf in schema):
-        return f"`{path}` has fields of its own; list the ones to share, such as `{next(p for p in schema if p.startswith(path + '.'))}`"
+    inner = next((leaf for leaf in schema if leaf.startswith(path + ".")), None)
+    if inner is not None:
+        return f"`{path}` has fields of its own; list the ones to share, such as `{inner}`"
     return f"the source schema has no field `{path}` that can be shared{nearest(path, schema)}"
 
 
@@ -281,5 +282,5 @@ def _defined_once(avro: AvroType, defined: set[str]) -> AvroType:
     return {key: _defined_once(value, defined) if key in ("items", "values") else value for key, value in avro.items()}
 
 
-def _digest(parts: Any) -> str:
+def _digest(parts: object) -> str:
     return blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()

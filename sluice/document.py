@@ -1,4 +1,4 @@
-"""YAML documents that people write: read strictly, refused with file, line and column, and with the nearest valid word."""
+"""YAML documents that people write: refused with file, line, column and the nearest valid word."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -43,7 +42,7 @@ def tail(partner: str, settings_path: Path | None, from_beginning: bool, until_e
     registry = Registry(settings.registry_url())
     show = _json_line if as_json else _line
     wanted = (topics.customers(name), topics.control(name))
-    with Tail(client, wanted, from_beginning=from_beginning) as source:
+    with Tail(client, wanted, topics.partner_group(name, "tail"), from_beginning=from_beginning) as source:
         _follow(source, lambda record: click.echo(show(record, _decoded(record, registry))), until_end=until_end)
 
 
@@ -91,5 +90,5 @@ def _text(key: bytes | None) -> str:
     return (key or b"").decode(errors="replace")
 
 
-def _readable(value: Any) -> Any:
+def _readable(value: object) -> object:
     return value.hex() if isinstance(value, bytes) else value

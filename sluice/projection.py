@@ -1,7 +1,7 @@
 """From the source's bytes to one partner's bytes: the seam behind which a record is taken apart and put together.
 
-A `SourceReader` reads any writer schema, a `Projector` is planned once a contract. What lies between them, the `Snapshot`,
-is opaque to everybody else.
+A `SourceReader` reads any writer schema, a `Projector` is planned once a contract. What lies between them, the
+`Snapshot`, is opaque to everybody else.
 """
 
 from __future__ import annotations

@@ -139,4 +139,4 @@ def _partner_rights(partner: PartnerId) -> Iterable[Right]:
     for topic in (topics.customers(partner), topics.control(partner)):
         yield Right(partner, Operation.READ, Resource.TOPIC, topic)
         yield Right(partner, Operation.DESCRIBE, Resource.TOPIC, topic)
-    yield Right(partner, Operation.READ, Resource.GROUP, f"partner.{partner}.", prefixed=True)
+    yield Right(partner, Operation.READ, Resource.GROUP, topics.partner_group(partner, ""), prefixed=True)

@@ -34,7 +34,7 @@ class Redacted:
     value: object
 
 
-class Untransformable(Exception):  # noqa: N818 - not an error of ours: the value is no such thing
+class Untransformable(Exception):
     """The transform has no answer for this value; the field becomes null. Holds no value."""
 
 
@@ -56,8 +56,9 @@ class Rule(Strict):
         return leaf.branches
 
     def apply(self, value: object, key: bytes) -> object:
-        """The value that the partner gets, from one that is not None; both are Avro's own, without logical types:
-        a date is its days since 1970-01-01. Raises Untransformable.
+        """The value that the partner gets, from one that is not None. Raises Untransformable.
+
+        Both are Avro's own, without logical types: a date is its days since 1970-01-01.
         """
         raise NotImplementedError
 
@@ -137,9 +138,9 @@ class BirthYear(Rule):
     def apply(self, value: object, key: bytes) -> object:  # noqa: ARG002
         try:
             day = _EPOCH + timedelta(days=value) if isinstance(value, int) else date.fromisoformat(_text(value)[:10])
-            return day.year
         except (ValueError, OverflowError):
             raise Untransformable("not a date") from None
+        return day.year
 
 
 class PostcodePrefix(_TextRule):

@@ -19,11 +19,11 @@ _SERVER_FAULT = 500
 _ASK_AGAIN_SECONDS = 5.0
 
 
-class RegistryUnavailable(SluiceError):  # noqa: N818 - a state of the world
+class RegistryUnavailable(SluiceError):
     """The registry does not answer; nothing is known about what was asked."""
 
 
-class SchemaNotFound(SluiceError):  # noqa: N818
+class SchemaNotFound(SluiceError):
     """The registry answers that it has no such schema."""
 
 

@@ -37,7 +37,7 @@ class Sharing(Strict):
     """Updates in one transaction, at the most."""
     session_timeout_ms: Annotated[int, Field(ge=1_000, le=300_000)] = 10_000
     metrics: Endpoint = Endpoint()
-    acknowledged: list[str] = []
+    acknowledged: list[str] = Field(default_factory=list)
     """Consent events that an operator has looked into, as `topic/partition@offset` (LOOP 25)."""
 
 

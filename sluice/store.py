@@ -58,7 +58,7 @@ class Meta(msgspec.Struct, frozen=True):
     format: int = FORMAT
 
 
-class Unusable(SluiceError):  # noqa: N818 - a finding
+class Unusable(SluiceError):
     """The store is damaged or foreign; it is to be discarded and rebuilt."""
 
 

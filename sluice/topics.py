@@ -15,7 +15,7 @@ OWN_SCHEMAS = {
     DISCLOSURES: "disclosure",
     REJECTED: "rejected",
 }
-"""Which of our schemas each topic carries. The source schema may be another; contracts are checked against the registry's."""
+"""Which of our schemas each topic carries; CRMs may register another for their updates."""
 
 
 def customers(partner: PartnerId) -> str:
@@ -24,6 +24,11 @@ def customers(partner: PartnerId) -> str:
 
 def control(partner: PartnerId) -> str:
     return f"partner.{partner}.control"
+
+
+def partner_group(partner: PartnerId, name: str) -> str:
+    """A consumer group of a partner: it may use any whose name begins like this."""
+    return f"partner.{partner}.{name}"
 
 
 def subject(topic: str) -> str:

@@ -61,8 +61,10 @@ def admin_client(client: ClientConfig) -> AdminClient:
     return AdminClient({**client, "socket.timeout.ms": 10_000, "log_level": 0})
 
 
-def reader(client: ClientConfig, group: str = "none") -> Consumer:
+def reader(client: ClientConfig, group: str) -> Consumer:
     """A consumer that is assigned by hand, commits nothing and reads committed records alone.
+
+    `group` is never joined, but the client asks for its coordinator: the user needs the right to it.
 
     It reports the end of a partition; an offset that is gone is an error and never a silent jump.
     """

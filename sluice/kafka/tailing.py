@@ -15,7 +15,7 @@ from sluice.kafka.clients import ClientConfig, KafkaTrouble, Record, admin_clien
 class Tail:
     """Committed records of some topics, partition by partition in order. A context manager."""
 
-    def __init__(self, client: ClientConfig, topics: Collection[str], *, from_beginning: bool) -> None:
+    def __init__(self, client: ClientConfig, topics: Collection[str], group: str, *, from_beginning: bool) -> None:
         """Raises KafkaTrouble when a topic is not there or not for this user."""
         broker = admin_client(client)
         found = admin.topic_identities(broker, topics)
@@ -23,7 +23,7 @@ class Tail:
         self._ends = admin.stable_ends(broker, places)
         starts = admin.beginnings(broker, places) if from_beginning else self._ends
         self._reached = dict(starts)
-        self._consumer = reader(client)
+        self._consumer = reader(client, group)
         with translated("read the topics"):
             self._consumer.assign([TopicPartition(topic, p, starts[topic, p]) for topic, p in places])
 

@@ -1,4 +1,4 @@
-"""A transactional loop's log: one topic that drives it, one that is joined to it, and what it writes, all committed at once.
+"""A transactional loop's log: a topic that drives it, one joined to it, and what it writes, all committed at once.
 
 Rules of LOOP are named where they are kept. The caller fetches, asks for the ends, drains the joined topic to them,
 and writes; this module never decides.
@@ -35,7 +35,7 @@ _NEEDS_AN_OPERATOR = frozenset(
 )
 
 
-class Aborted(Exception):  # noqa: N818 - an event: nothing of the batch is visible, and it may be tried again
+class Aborted(Exception):
     """The transaction was aborted. `retriable`: trying again may help without anybody doing something."""
 
     def __init__(self, why: str, *, retriable: bool) -> None:

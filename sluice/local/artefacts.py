@@ -1,7 +1,7 @@
 """The artefacts of Maven Central that a local copy runs on, pinned in ``artefacts.lock`` beside this module.
 
-One line each: ``sha256  group:artifact:version[:classifier]:packaging``; ``#`` begins a comment. The lock names every jar of the
-broker's class path, so nothing is resolved when a copy starts. ``python -m sluice.local.pin`` writes it anew.
+One line each: ``sha256  group:artifact:version[:classifier]:packaging``; ``#`` begins a comment. The lock names every
+jar of the broker's class path, so a start resolves nothing. ``python -m sluice.local.pin`` writes it anew.
 """
 
 import hashlib

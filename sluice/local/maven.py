@@ -1,4 +1,4 @@
-"""Maven Central, by way of jgo, in pure Python: neither the machine's Maven nor its settings nor its repository is used."""
+"""Maven Central by way of jgo, in pure Python: neither the machine's Maven nor its settings nor its files are used."""
 
 import errno
 import time
@@ -56,7 +56,9 @@ def _context(folder: Path, watch: Watch | None = None) -> "MavenContext":
     from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415 - see above
 
     resolver = PythonResolver(progress_callback=watch)
-    return MavenContext(resolver=resolver, repo_cache=folder, local_repos=[], remote_repos={"central": MAVEN_CENTRAL_URL})
+    return MavenContext(
+        resolver=resolver, repo_cache=folder, local_repos=[], remote_repos={"central": MAVEN_CENTRAL_URL}
+    )
 
 
 def _is_of_the_disk(trouble: Exception) -> bool:

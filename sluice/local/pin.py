@@ -1,7 +1,7 @@
 """Writes ``artefacts.lock`` anew: ``python -m sluice.local.pin > lock && mv lock sluice/local/artefacts.lock``.
 
-It resolves the roots below on Maven Central, fetches each file over TLS and writes down its SHA-256. Do it on a machine and a
-network that you trust, when a version here changes, and read the difference before you check it in.
+It resolves the roots below on Maven Central, fetches each file over TLS and writes down its SHA-256. Do it when a
+version here changes, on a machine and a network that you trust, and read the difference before you check it in.
 """
 
 import sys
@@ -30,7 +30,7 @@ UNUSED = {
 }
 
 HEADER = """\
-# What `sluice local` may run, and the only content accepted. Written by `python -m sluice.local.pin`; do not edit by hand.
+# What `sluice local` runs, and the only content it accepts. Written by `python -m sluice.local.pin`, not by hand.
 # sha256  group:artifact:version[:classifier]:packaging
 """
 

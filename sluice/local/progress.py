@@ -12,7 +12,7 @@ class Progress(Protocol):
         """One finished step."""
 
     def download(self, title: str, size: int) -> AbstractContextManager[Callable[[int], None]]:
-        """A file of ``size`` bytes is fetched while the context is open; call what it yields with each count of bytes."""
+        """A file of ``size`` bytes is fetched while the context is open; what it yields is told each count of bytes."""
 
 
 class Silence:

@@ -19,6 +19,9 @@ class Terminal:
 
     @contextmanager
     def download(self, title: str, size: int) -> Iterator[Callable[[int], None]]:
+        if not self._console.is_terminal:
+            yield lambda _: None
+            return
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         with Bars(*columns, console=self._console, transient=True) as bars:
             task = bars.add_task(title, total=size)

@@ -15,7 +15,7 @@ from sluice.partitioning import partition_of
 from sluice.store import Row
 
 
-class Misplaced(SluiceError):  # noqa: N818 - a finding about a record
+class Misplaced(SluiceError):
     """The record's key belongs into another partition: its writer partitions by another rule than murmur2."""
 
     def __init__(self, where: Pointer, rightful: int) -> None:

@@ -1,4 +1,4 @@
-"""Every metric of the sharing processor: what it counts, in what unit. Labels come from closed sets, never from data."""
+"""Every metric of the sharing processor: what it counts, in what unit. Labels never come from data."""
 
 from __future__ import annotations
 

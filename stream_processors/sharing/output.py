@@ -1,4 +1,4 @@
-"""What outcomes become on the way out: partner records, control messages, disclosures, pointers to what was rejected."""
+"""What outcomes become on the way out: partner records, control messages, disclosures, pointers to rejects."""
 
 from __future__ import annotations
 
@@ -71,8 +71,7 @@ def outputs(decided: Decided, writers: Writers) -> Iterable[Output]:
     entries = []
     for partner, outcome in decided.outcomes:
         decision = _decision_id(decided, partner, writers)
-        for output in _to_partner(partner, outcome, decision, decided.now, writers):
-            yield output
+        yield from _to_partner(partner, outcome, decision, decided.now, writers)
         entry = _entry(partner, outcome, decision)
         if entry is not None:
             entries.append(entry)

@@ -38,6 +38,15 @@ class View:
     """How many customers that no input names are reconciled in one batch, at the most."""
 
 
+class Situation(NamedTuple):
+    """What the barrier of a batch found for one partition."""
+
+    ends: Ends
+    reached: int
+    """The offset that the updates have been read to, those of the batch included."""
+    moment: Moment
+
+
 class Moment(NamedTuple):
     """When a batch is judged: the decision's time, and a clock that only goes forward (milliseconds)."""
 
@@ -79,7 +88,10 @@ class Batch:
 
 
 class OpenTransactionWatch:
-    """Notices an upstream transaction that hides consents: the stable end stays below an end seen a second ago (LOOP 14)."""
+    """Notices an upstream transaction that hides consents (LOOP 14).
+
+    Its sign: the stable end stays below a high watermark that was seen more than a second ago.
+    """
 
     def __init__(self) -> None:
         self._seen_at_ms = 0.0
@@ -108,21 +120,18 @@ class Partition:
         self._scan_from: CustomerId | None = None
         self._retry_unread_at = 0.0
 
-    def step(
-        self, updates: Sequence[Record], consents: Sequence[Record], ends: Ends, reached: int, moment: Moment
-    ) -> Batch:
+    def step(self, updates: Sequence[Record], consents: Sequence[Record], situation: Situation) -> Batch:
         """Fold the inputs, then reconcile each customer once: those touched, those who waited, those not yet caught up.
 
-        `reached`: the offset that the updates have been read to, these included. Raises Misplaced, RegistryUnavailable.
+        Raises Misplaced, RegistryUnavailable.
         """
         batch = Batch()
-        self.watch.observe(ends, moment.monotonic_ms)
-        touched = self._touch(updates, consents, reached, moment, batch)
-        self._fold_consents(consents, touched, moment, batch)
-        self._fold_updates(updates, touched, moment, batch)
-        open_for_more = not self.stopped_by(batch)
-        for customer, customer_case in touched.items():
-            self._settle(customer, customer_case, ends, reached, open_for_more, moment, batch)
+        self.watch.observe(situation.ends, situation.moment.monotonic_ms)
+        touched = self._touch(updates, consents, situation, batch)
+        self._fold_consents(consents, touched, situation.moment, batch)
+        self._fold_updates(updates, touched, situation.moment, batch)
+        for customer, case in touched.items():
+            self._settle(customer, case, situation, batch)
         return batch
 
     def stopped_by(self, batch: Batch | None = None) -> list[str]:
@@ -146,13 +155,13 @@ class Partition:
             self._retry_unread_at = moment.monotonic_ms + _RETRY_UNREAD_MS
 
     def _touch(
-        self, updates: Iterable[Record], consents: Iterable[Record], reached: int, moment: Moment, batch: Batch
+        self, updates: Iterable[Record], consents: Iterable[Record], situation: Situation, batch: Batch
     ) -> dict[CustomerId, Touched]:
         named = [folding.customer_of(record, self._view.partitions) for record in (*updates, *consents)]
         customers = [customer for customer in named if customer is not None]
-        marked = reached >= self._mark or not self.meta.catching_up
-        if marked and not self.stopped_by() and moment.monotonic_ms >= self._retry_unread_at:
-            customers += self.store.waiting(reached, self._view.chunk)
+        marked = situation.reached >= self._mark or not self.meta.catching_up
+        if marked and not self.stopped_by() and situation.moment.monotonic_ms >= self._retry_unread_at:
+            customers += self.store.waiting(situation.reached, self._view.chunk)
         if marked and self.meta.catching_up:
             chunk = self.store.customers(self._scan_from, self._view.chunk)
             batch.scan_ended = len(chunk) < self._view.chunk
@@ -211,29 +220,20 @@ class Partition:
             batch.unread = True
         return profile
 
-    def _settle(
-        self,
-        customer: CustomerId,
-        touched: Touched,
-        ends: Ends,
-        reached: int,
-        open_for_more: bool,  # noqa: FBT001 - a fact about the partition, not a choice of behaviour
-        moment: Moment,
-        batch: Batch,
-    ) -> None:
+    def _settle(self, customer: CustomerId, touched: Touched, situation: Situation, batch: Batch) -> None:
         """One customer: reconcile at every partner, and note what follows."""
-        profile = self._profile(customer, touched, reached, moment, batch)
-        widen_at = touched.after.widen_at
-        if touched.asked:
-            widen_at = ends.driving_high  # LOOP 12
-        if widen_at is None and (not open_for_more or isinstance(profile, Unread)):
-            widen_at = reached
-        may_widen = open_for_more and (widen_at is None or reached >= widen_at)
-        if may_widen and not isinstance(profile, Unread):
+        now, reached = situation.moment.now, situation.reached
+        profile = self._profile(customer, touched, situation, batch)
+        held_up = isinstance(profile, Unread) or bool(self.stopped_by(batch))
+        widen_at = situation.ends.driving_high if touched.asked else touched.after.widen_at  # LOOP 12
+        may_widen = not held_up and (widen_at is None or reached >= widen_at)
+        if may_widen:
             widen_at = None
-        case = Case(customer, touched.after, profile, may_widen, moment.now, self._view.acknowledged)
+        elif widen_at is None:
+            widen_at = reached
+        case = Case(customer, touched.after, profile, may_widen, now, self._view.acknowledged)
         outcomes = tuple((partner, reconcile(case, partner)) for partner in self._view.partnerships)
-        decided = Decided(customer, outcomes, tuple(touched.covers), moment.now)
+        decided = Decided(customer, outcomes, tuple(touched.covers), now)
         batch.outputs += output.outputs(decided, self._view.writers)
         batch.outputs += self._partner_rejects(touched, decided)
         batch.outcomes += outcomes
@@ -244,12 +244,12 @@ class Partition:
         if after != touched.before:
             batch.rows[customer] = touched.before, after
 
-    def _profile(self, customer: CustomerId, touched: Touched, reached: int, moment: Moment, batch: Batch) -> Profile:
+    def _profile(self, customer: CustomerId, touched: Touched, situation: Situation, batch: Batch) -> Profile:
         if touched.profile is not None:
             return touched.profile
-        if self.meta.catching_up and reached < self._mark and customer not in self._updated:
+        if self.meta.catching_up and situation.reached < self._mark and customer not in self._updated:
             return Unread()  # LOOP 22: compaction may have removed the update that says otherwise
-        return self._read(touched.after, None, moment, batch)
+        return self._read(touched.after, None, situation.moment, batch)
 
     def _partner_rejects(self, touched: Touched, decided: Decided) -> Iterable[Output]:
         """Pointers for records that one partner could not be given, if an update in this batch is to blame."""

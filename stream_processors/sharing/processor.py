@@ -20,7 +20,7 @@ from stream_processors.sharing import checkpoint
 from stream_processors.sharing.checkpoint import Checkpoint, Identity
 from stream_processors.sharing.clock import Clock
 from stream_processors.sharing.metrics import Metrics
-from stream_processors.sharing.partition import Batch, Moment, Partition, View
+from stream_processors.sharing.partition import Batch, Moment, Partition, Situation, View
 from stream_processors.sharing.recovery import Recovery, open_partition
 
 _IDLE_WAIT_SECONDS = 0.005
@@ -104,13 +104,12 @@ class Processor:
     def _decide(
         self, updates: list[Record], consents: list[Record], ends: Mapping[int, Ends], moment: Moment
     ) -> dict[int, Batch]:
+        updates_of, consents_of = _by_partition(updates), _by_partition(consents)
         return {
             number: partition.step(
-                [record for record in updates if record.partition == number],
-                [record for record in consents if record.partition == number],
-                ends[number],
-                self._log.driving_reached(number),
-                moment,
+                updates_of.get(number, ()),
+                consents_of.get(number, ()),
+                Situation(ends[number], self._log.driving_reached(number), moment),
             )
             for number, partition in self._partitions.items()
         }
@@ -242,3 +241,10 @@ class Processor:
             stopped = partition.stopped_by()
             for reason in ("unreadable_consent_key", "open_transaction"):
                 self._metrics.widening_stopped.labels(number, reason).set(reason in stopped)
+
+
+def _by_partition(records: list[Record]) -> dict[int, list[Record]]:
+    grouped: dict[int, list[Record]] = {}
+    for record in records:
+        grouped.setdefault(record.partition, []).append(record)
+    return grouped

@@ -1,4 +1,4 @@
-"""From what the logs and the store say to a partition that can go on: a gap folded, or everything rebuilt (LOOP 20–22).
+"""From what the logs and the store say to a partition that can go on: a gap folded, or everything rebuilt (LOOP 20-22).
 
 Nothing is emitted here. What the fold cannot know, because compaction may have removed it, is settled by reconciling
 every customer of the partition once the updates have been read to their end.

@@ -1,4 +1,4 @@
-"""From settings to a processor that can run: everything that can be refused is refused here, before it joins the group."""
+"""From settings to a processor that can run: what can be refused is refused here, before it joins the group."""
 
 from __future__ import annotations
 

@@ -1,0 +1,138 @@
+"""Writing to a topic: acknowledged or not, in our words. Kafka's producer sends in the background and answers later."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol
+
+from confluent_kafka import KafkaError, KafkaException
+
+from sluice.kafka.clients import ClientConfig, KafkaTrouble, idempotent_producer, reason, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from confluent_kafka import Message, Producer
+    from confluent_kafka.admin import ClusterMetadata
+
+    from producers.publication import Tally
+    from producers.rows import Encoded
+
+DELIVERY_SECONDS: Final = 30.0
+"""How long a row may wait for its acknowledgement; a broker that is away longer ends the publication."""
+
+_CONNECT_SECONDS = 10.0
+_ABANDON_SECONDS = 5.0
+_ROOM_SECONDS = 0.1
+
+# Faults of one row. Anything else hits the rows behind it too.
+_TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+_REFUSED: Final = frozenset({KafkaError.INVALID_RECORD, KafkaError.INVALID_MSG, KafkaError.INVALID_TIMESTAMP})
+_DROPPED: Final = frozenset({KafkaError._PURGE_QUEUE})  # noqa: SLF001 - the library's own errors have such names
+_UNANSWERED: Final = frozenset({KafkaError._PURGE_INFLIGHT})  # noqa: SLF001
+_AWAY: Final = frozenset({KafkaError._MSG_TIMED_OUT, KafkaError._TRANSPORT})  # noqa: SLF001
+_FORBIDDEN: Final = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
+
+
+class KafkaProducer(Protocol):
+    """What is used of confluent_kafka's Producer."""
+
+    def produce(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes,
+        *,
+        on_delivery: Callable[[KafkaError | None, Message], None],
+    ) -> None: ...
+
+    def poll(self, timeout: float) -> int: ...
+
+    def flush(self, timeout: float) -> int: ...
+
+    def purge(self) -> None: ...
+
+
+class Publisher:
+    """Sends rows to one topic. Implements publication.Sink."""
+
+    def __init__(self, producer: KafkaProducer, topic: str, tally: Tally) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._tally = tally
+        self._open = 0
+        self.trouble: str | None = None
+
+    def send(self, row: Encoded) -> None:
+        """Hand the row over; with a full queue, wait for room. Its end comes to the tally with an answer of the broker."""
+        answer = partial(self._answered, row.line)
+        while True:
+            try:
+                self._producer.produce(self._topic, row.value, row.key, on_delivery=answer)
+            except BufferError:
+                self._producer.poll(_ROOM_SECONDS)
+                continue
+            except KafkaException as error:
+                self._failed(row.line, error.args[0])
+            else:
+                self._open += 1
+            break
+        self._producer.poll(0)
+
+    def finish(self) -> None:
+        """Every row ends within DELIVERY_SECONDS, one way or the other."""
+        self._wait(DELIVERY_SECONDS + _ABANDON_SECONDS)
+
+    def abandon(self) -> None:
+        """Drop what is not sent, and wait a little for the answers to what is. A second Ctrl-C ends the waiting too."""
+        try:
+            # not what is on its way: that may arrive, so its answer is worth a moment
+            self._producer.purge(in_queue=True, in_flight=False)  # type: ignore[call-arg]
+            self._wait(_ABANDON_SECONDS)
+        except KeyboardInterrupt:
+            return
+
+    def _wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while self._open > 0 and time.monotonic() < end:
+            self._producer.flush(_ROOM_SECONDS)
+
+    def _answered(self, line: int, error: KafkaError | None, _: Message) -> None:
+        self._open -= 1
+        if error is None:
+            self._tally.published += 1
+        elif error.code() in _DROPPED:
+            self._tally.unsent += 1
+        elif error.code() not in _UNANSWERED:
+            self._failed(line, error)
+
+    def _failed(self, line: int, error: KafkaError) -> None:
+        self._tally.fail(line, f"{_explained(error, self._topic)}.")
+        if error.code() not in _TOO_LARGE | _REFUSED:
+            self.trouble = self.trouble or _explained(error, self._topic)
+
+
+def _explained(error: KafkaError, topic: str) -> str:
+    code = error.code()
+    if code in _TOO_LARGE:
+        return f"the record is larger than {topic} takes"
+    if code in _REFUSED:
+        return f"the broker refuses this record: {reason(error)}"
+    if code in _AWAY:
+        return f"the broker did not acknowledge it within {DELIVERY_SECONDS:.0f} s"
+    if code in _FORBIDDEN:
+        return f"this user may not write to {topic}"
+    return f"it was not delivered: {reason(error)}"
+
+
+def connect(client: ClientConfig, topics: list[str]) -> Producer:
+    """A producer that can see these topics. Raises KafkaTrouble before any row is read, if it cannot."""
+    producer = idempotent_producer({**client, "message.timeout.ms": str(int(DELIVERY_SECONDS * 1000))})
+    for topic in topics:
+        with translated(f"reach the broker at {client.get('bootstrap.servers', '?')}; is it running, and does the password hold"):
+            found: ClusterMetadata = producer.list_topics(topic, timeout=_CONNECT_SECONDS)
+        error = found.topics[topic].error
+        if error is not None:
+            raise KafkaTrouble(f"Cannot publish to {topic}: {reason(error)}; provision it, or its rights, first.")
+    return producer
