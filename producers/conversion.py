@@ -38,9 +38,8 @@ def _record(record: Parts, row: Json, path: str) -> Record:
     prefix = f"{path}." if path else ""
     for name in row:
         if name not in record.fields:
-            raise Unfit(
-                f"There is a field that the schema does not have, {naming(prefix + name)}{nearest(name, record.fields)}."
-            )
+            close = nearest(name, record.fields)
+            raise Unfit(f"There is a field that the schema does not have, {naming(prefix + name)}{close}.")
     values = {}
     for name, part in record.fields.items():
         if name in row:

@@ -67,7 +67,7 @@ class Encoder:
 
     def __init__(self, feed: Feed, schema_id: int, schema: str, fill: Filling, source: str | None = None) -> None:
         """`source`: the CRM's name, put before every id that does not have it yet."""
-        self._feed = feed
+        self.feed = feed
         self._id_field = feed.fields.id_field
         self._fill = fill
         self._prefix = f"{source}:" if source else ""
@@ -107,7 +107,7 @@ class Encoder:
         deleted = row.get(DELETED)
         if deleted is not None and not isinstance(deleted, bool):
             raise Unfit(f"`{DELETED}` has to be true or false.")
-        if deleted and not self._feed.deletions:
+        if deleted and not self.feed.deletions:
             raise Unfit("A consent event is never deleted; publish the event that ends it.")
         return bool(deleted)
 

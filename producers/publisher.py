@@ -51,7 +51,7 @@ class KafkaProducer(Protocol):
 
     def flush(self, timeout: float) -> int: ...
 
-    def purge(self) -> None: ...
+    def purge(self, in_queue: bool, in_flight: bool) -> None: ...  # noqa: FBT001 - the library's signature
 
 
 class Publisher:
@@ -59,24 +59,21 @@ class Publisher:
 
     def __init__(self, producer: KafkaProducer, topic: str, tally: Tally) -> None:
         self._producer = producer
-        self._topic = topic
+        self.topic = topic
         self._tally = tally
-        self._open = 0
         self.trouble: str | None = None
 
     def send(self, row: Encoded) -> None:
-        """Hand the row over; with a full queue, wait for room. Its end comes to the tally with an answer of the broker."""
+        """Hand the row over; with a full queue, wait for room. The broker's answer goes to the tally, later."""
         answer = partial(self._answered, row.line)
         while True:
             try:
-                self._producer.produce(self._topic, row.value, row.key, on_delivery=answer)
+                self._producer.produce(self.topic, row.value, row.key, on_delivery=answer)
             except BufferError:
                 self._producer.poll(_ROOM_SECONDS)
                 continue
             except KafkaException as error:
                 self._failed(row.line, error.args[0])
-            else:
-                self._open += 1
             break
         self._producer.poll(0)
 
@@ -88,18 +85,17 @@ class Publisher:
         """Drop what is not sent, and wait a little for the answers to what is. A second Ctrl-C ends the waiting too."""
         try:
             # not what is on its way: that may arrive, so its answer is worth a moment
-            self._producer.purge(in_queue=True, in_flight=False)  # type: ignore[call-arg]
+            self._producer.purge(in_queue=True, in_flight=False)
             self._wait(_ABANDON_SECONDS)
         except KeyboardInterrupt:
             return
 
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
-        while self._open > 0 and time.monotonic() < end:
-            self._producer.flush(_ROOM_SECONDS)
+        while self._producer.flush(_ROOM_SECONDS) and time.monotonic() < end:
+            pass
 
     def _answered(self, line: int, error: KafkaError | None, _: Message) -> None:
-        self._open -= 1
         if error is None:
             self._tally.published += 1
         elif error.code() in _DROPPED:
@@ -108,9 +104,9 @@ class Publisher:
             self._failed(line, error)
 
     def _failed(self, line: int, error: KafkaError) -> None:
-        self._tally.fail(line, f"{_explained(error, self._topic)}.")
+        self._tally.fail(line, f"{_explained(error, self.topic)}.")
         if error.code() not in _TOO_LARGE | _REFUSED:
-            self.trouble = self.trouble or _explained(error, self._topic)
+            self.trouble = self.trouble or _explained(error, self.topic)
 
 
 def _explained(error: KafkaError, topic: str) -> str:
@@ -130,7 +126,9 @@ def connect(client: ClientConfig, topics: list[str]) -> Producer:
     """A producer that can see these topics. Raises KafkaTrouble before any row is read, if it cannot."""
     producer = idempotent_producer({**client, "message.timeout.ms": str(int(DELIVERY_SECONDS * 1000))})
     for topic in topics:
-        with translated(f"reach the broker at {client.get('bootstrap.servers', '?')}; is it running, and does the password hold"):
+        with translated(
+            f"reach the broker at {client.get('bootstrap.servers', '?')}; is it running, and does the password hold"
+        ):
             found: ClusterMetadata = producer.list_topics(topic, timeout=_CONNECT_SECONDS)
         error = found.topics[topic].error
         if error is not None:

@@ -1,4 +1,4 @@
-"""A CSV file's columns as fields of the schema, planned once a file; then rows of cells become rows as JSON has them."""
+"""A CSV file's columns as fields of the schema: planned once a file, then applied to each row."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Table:
 def plan(
     mapping: ColumnMapping, source: Source, header: Sequence[str], record: Parts, topic_fields: TopicFields
 ) -> Table:
-    """The table of a mapped file. Raises DocumentError with every problem: columns that the file lacks, fields, types."""
+    """The table of a mapped file. Raises DocumentError with every problem: columns, fields, types."""
     problems = (
         []
         if mapping.customer_id in header

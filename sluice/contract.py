@@ -137,6 +137,10 @@ class Contract(Strict):
         return frozenset(path for path, rule in self.fields.items() if rule.required)
 
 
+LoadedContracts = dict[PartnerId, tuple[Contract, Source]]
+"""Contracts by partner, with where their parts stand in their files."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckedContract:
     """A contract that fits the source schema; the only form that anything is shared under."""
@@ -208,12 +212,12 @@ def partner_schema(checked: CheckedContract) -> str:
     return json.dumps({"type": "record", "name": "Customer", "namespace": f"partner.{name}", "fields": fields})
 
 
-def load_contracts(folder: Path) -> dict[PartnerId, tuple[Contract, Source]]:
+def load_contracts(folder: Path) -> LoadedContracts:
     """Every `*.yaml` in the folder. Raises DocumentError with all problems of all files."""
     paths = sorted(folder.glob("*.yaml"))
     if not paths:
         raise DocumentError(f"{folder}: there is no contract here; put one YAML file a partner into this folder.")
-    loaded: dict[PartnerId, tuple[Contract, Source]] = {}
+    loaded: LoadedContracts = {}
     problems = []
     for path in paths:
         try:
@@ -230,7 +234,7 @@ def load_contracts(folder: Path) -> dict[PartnerId, tuple[Contract, Source]]:
     return loaded
 
 
-def check(loaded: Mapping[PartnerId, tuple[Contract, Source]], schema: Mapping[str, Leaf]) -> ContractSet:
+def check(loaded: LoadedContracts, schema: Mapping[str, Leaf]) -> ContractSet:
     """The contracts against the source schema's leaves. Raises DocumentError with every problem of every contract."""
     problems = [problem for contract, source in loaded.values() for problem in _misfits(contract, source, schema)]
     if problems:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from sluice import topics
-from sluice.contract import check, load_contracts
+from sluice.contract import LoadedContracts, check, load_contracts
 from sluice.kafka import provisioning as broker_side
 from sluice.kafka.clients import admin_client, read_properties
 from sluice.keys import create_master_key
@@ -39,7 +40,13 @@ def provision(settings: Settings, say: Callable[[str], None]) -> Provisioned:
     """
     loaded = load_contracts(settings.contracts)
     create_master_key(settings.master_key)
-    registry = Registry(settings.registry_url())
+    with closing(Registry(settings.registry_url())) as registry:
+        return _provision(settings, loaded, registry, say)
+
+
+def _provision(
+    settings: Settings, loaded: LoadedContracts, registry: Registry, say: Callable[[str], None]
+) -> Provisioned:
     for schema in input_schemas():
         registry.register(schema.subject, schema.text, schema.compatibility)
     _, source = registry.latest(topics.subject(topics.CUSTOMER_UPDATES))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,10 +40,12 @@ def tail(partner: str, settings_path: Path | None, from_beginning: bool, until_e
     settings = load_settings(settings_path)
     name = PartnerId(partner)
     client = settings.client(name)
-    registry = Registry(settings.registry_url())
     show = _json_line if as_json else _line
     wanted = (topics.customers(name), topics.control(name))
-    with Tail(client, wanted, topics.partner_group(name, "tail"), from_beginning=from_beginning) as source:
+    with (
+        closing(Registry(settings.registry_url())) as registry,
+        Tail(client, wanted, topics.partner_group(name, "tail"), from_beginning=from_beginning) as source,
+    ):
         _follow(source, lambda record: click.echo(show(record, _decoded(record, registry))), until_end=until_end)
 
 

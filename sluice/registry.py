@@ -91,6 +91,9 @@ class Registry:
         self._ask(f"subject {subject}", lambda: self._client.set_compatibility(subject, compatibility))
         return schema_id
 
+    def close(self) -> None:
+        self._client.close()
+
     def _ask(self, what: str, question: Callable[[], T]) -> T:
         try:
             return question()

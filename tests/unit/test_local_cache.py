@@ -118,7 +118,7 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
     def refuse(coordinate: Coordinate, folder: Path, watch: Watch) -> Path:  # noqa: ARG001 - the signature of a download
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(LocalError, match="No space left on device; make room"):
+    with pytest.raises(LocalError, match=r"\(No space left on device\); make room"):
         cache.provide(tmp_path, ARTEFACTS, Silence(), refuse)
 
 

@@ -68,14 +68,14 @@ def test_new_ports_reach_every_file_for_clients(copy: state.Copy) -> None:
     admin = properties.parse((copy.clients / "admin.properties").read_text(encoding="utf-8"))
     assert admin == client_files.admin(moved)
     registry = properties.parse((copy.clients / "registry.properties").read_text(encoding="utf-8"))
-    assert registry == {"url": "http://127.0.0.1:20003"}
+    assert registry == {"url": copy.registry_url}
     assert {_mode(path) for path in copy.clients.iterdir()} == {0o600}
     assert _mode(copy.clients) == 0o700
 
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LocalError, match="cannot be used as the state folder|cannot be used"):
+    with pytest.raises(LocalError, match="cannot be used"):
         stack.start(tmp_path / "file" / "below")
 
 

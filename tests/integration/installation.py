@@ -1,0 +1,286 @@
+"""An installation on the real broker, as its users have it: what tests do to it and see of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+
+from sluice import keys, topics
+from sluice.avro import Writer
+from sluice.contract import CheckedContract, check, load_contracts
+from sluice.demo.processes import samples, total
+from sluice.installation import provision
+from sluice.kafka.admin import high_watermarks
+from sluice.kafka.clients import Record, admin_client, idempotent_producer
+from sluice.kafka.tailing import Tail
+from sluice.keys import PartnerKeys, load_master_key
+from sluice.local.stack import Endpoints
+from sluice.model import CustomerId, Held, PartnerId
+from sluice.partitioning import partition_of
+from sluice.registry import Registry
+from sluice.settings import load_settings
+from sluice.source_schema import leaves
+from sluice.store import Row
+from stream_processors.sharing import folding
+
+PARTITIONS = 4
+CONTRACTS = Path("deploy/demo/contracts")
+ADRESSO, HOSHI, LISTMART = PartnerId("adresso"), PartnerId("hoshi-card"), PartnerId("listmart")
+PARTNERS = (ADRESSO, HOSHI, LISTMART)
+_EVENTUALLY_SECONDS = 30.0
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def eventually(condition: Callable[[], Any], what: str, seconds: float = _EVENTUALLY_SECONDS) -> Any:  # noqa: ANN401
+    """The first true answer of `condition`."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:.0f} seconds: {what}")
+        time.sleep(0.05)
+    return answer
+
+
+class Installation:
+    def __init__(self, endpoints: Endpoints, folder: Path) -> None:
+        self.folder = folder
+        self.settings_path = folder / "sluice.yaml"
+        self.log_path = folder / "sharing.log"
+        self.contracts_folder = folder / "contracts"
+        self._endpoints = endpoints
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def set_up(self) -> None:
+        """All topics deleted and made anew, with the demo's contracts."""
+        shutil.copytree(CONTRACTS, self.contracts_folder)
+        self.write_settings()
+        self._delete_topics()
+        provision(load_settings(self.settings_path), lambda _: None)
+        self.settings = load_settings(self.settings_path)
+        self.registry = Registry(self.settings.registry_url())
+        self.crm = idempotent_producer({**self.settings.client("crm"), "linger.ms": "0"})
+        self.admin: AdminClient = admin_client(self.settings.client("admin"))
+        self.update_writer = self._writer(topics.CUSTOMER_UPDATES)
+        self.consent_writer = self._writer(topics.CONSENT_EVENTS)
+
+    def write_settings(self, **sharing: object) -> None:
+        settings = {
+            "clients": str(self._endpoints.clients),
+            "contracts": str(self.contracts_folder),
+            "master_key": str(self.folder / "master.key"),
+            "partitions": PARTITIONS,
+            "sharing": {
+                "group": f"sharing-{self.folder.name}",
+                "state": str(self.folder / "state"),
+                "session_timeout_ms": 6_000,
+                "metrics": {"port": 0},
+                **sharing,
+            },
+        }
+        self.settings_path.write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
+
+    def checked(self, partner: PartnerId) -> CheckedContract:
+        _, schema = self.registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
+        contracts = check(load_contracts(self.contracts_folder), leaves(schema)).contracts
+        return next(contract for contract in contracts if contract.partner == partner)
+
+    # what CRMs do
+
+    def profile(self, customer: str, **fields: Any) -> bytes:  # noqa: ANN401
+        address = {"street": "1 Long Street", "city": "Melbourne", "state": "VIC", "postal_code": "3055", "country": "AU"}
+        return self.update_writer.write(
+            {
+                "customer_id": customer,
+                "given_name": "Hana",
+                "family_name": "Mori",
+                "birth_date": 4000,
+                "updated_at": 1_790_000_000_000,
+                "address": address,
+                **fields,
+            }
+        )
+
+    def consent(self, customer: str, partner: PartnerId, state: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+        contract = self.checked(partner).contract
+        at = fields.pop("at", now_ms() - 60_000)
+        return {
+            "record_id": f"{customer}/{partner}/{state}/{at}",
+            "subject_id": customer,
+            "purpose": contract.purpose,
+            "recipient_scope": {"category": contract.kind.value, "partner_ids": [partner]},
+            "data_scope": ["*"],
+            "state": state,
+            "expression": "opt_in",
+            "actor": "subject",
+            "event_time": at,
+            "recorded_at": at,
+            **fields,
+        }
+
+    def update(self, customer: str, **fields: Any) -> None:  # noqa: ANN401
+        self.send(topics.CUSTOMER_UPDATES, customer.encode(), self.profile(customer, **fields))
+
+    def delete(self, customer: str) -> None:
+        self.send(topics.CUSTOMER_UPDATES, customer.encode(), None)
+
+    def say(self, customer: str, partner: PartnerId, state: str, **fields: Any) -> None:  # noqa: ANN401
+        event = self.consent(customer, partner, state, **fields)
+        self.send(topics.CONSENT_EVENTS, customer.encode(), self.consent_writer.write(event))
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, *, producer: Producer | None = None) -> None:
+        """One record, acknowledged; a record without key goes to partition 0."""
+        partition = partition_of(key, PARTITIONS) if key else 0
+        chosen = producer or self.crm
+        failures: list[object] = []
+        chosen.produce(
+            topic, value, key, partition=partition, on_delivery=lambda e, _: failures.append(e) if e else None
+        )
+        assert chosen.flush(20) == 0
+        assert not failures, failures
+
+    # what operators do
+
+    def start_processor(self, instance: str = "0", *, wait: bool = True) -> Processor:
+        command = [sys.executable, "-m", "sluice", "run", "sharing", "--metrics-port", "0", "--instance", instance]
+        log = self.folder / f"sharing-{instance}-{len(self._processes)}.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                [*command, "--settings", str(self.settings_path)], stdout=file, stderr=file, start_new_session=True
+            )
+        self._processes.append(process)
+        started = Processor(process, log)
+        if wait:
+            eventually(lambda: started.said("assigned"), f"assignment of {instance}: {log.read_text()}")
+        return started
+
+    @contextmanager
+    def processor(self, instance: str = "0") -> Iterator[Processor]:
+        started = self.start_processor(instance)
+        yield started
+        started.stop()
+
+    def tear_down(self) -> None:
+        self.registry.close()
+        for process in self._processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """A command of ours, to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "sluice", *arguments, "--settings", str(self.settings_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            env={**os.environ, **environment},
+        )
+
+    # what can be seen
+
+    def holds(self, partner: PartnerId) -> dict[str, dict[str, Any]]:
+        """The partner's topic, read as the partner and folded by key."""
+        held: dict[str, dict[str, Any]] = {}
+        for record in self.read_as(partner, topics.customers(partner)):
+            key = (record.key or b"").decode()
+            if record.value is None:
+                held.pop(key, None)
+            else:
+                held[key] = self.registry.decode(record.value)
+        return held
+
+    def control(self, partner: PartnerId) -> list[dict[str, Any]]:
+        return [self.registry.decode(r.value) for r in self.read_as(partner, topics.control(partner))]
+
+    def read_as(self, partner: PartnerId, topic: str) -> list[Record]:
+        group = topics.partner_group(partner, "test")
+        with Tail(self.settings.client(partner), (topic,), group, from_beginning=True) as source:
+            return list(source.to_the_end())
+
+    def read(self, topic: str) -> list[Record]:
+        """Any topic, as the administrator."""
+        with Tail(self.settings.client("admin"), (topic,), "test", from_beginning=True) as source:
+            return list(source.to_the_end())
+
+    def rejected(self) -> list[dict[str, Any]]:
+        return [self.registry.decode(record.value) for record in self.read(topics.REJECTED)]
+
+    def disclosed(self) -> dict[CustomerId, dict[PartnerId, Held]]:
+        """The fold of the disclosures."""
+        rows: dict[CustomerId, Row] = {}
+        for record in self.read(topics.DISCLOSURES):
+            customer = CustomerId((record.key or b"").decode())
+            rows[customer] = folding.with_disclosure(rows.get(customer, Row()), self.registry.decode(record.value))
+        return {customer: row.held for customer, row in rows.items() if row.held}
+
+    def pseudonym(self, partner: PartnerId, customer: str) -> str:
+        master = load_master_key(self.settings.master_key)
+        return keys.pseudonym(PartnerKeys.of(master, partner, 1).record, customer)
+
+    def has(self, partner: PartnerId, customer: str) -> dict[str, Any] | None:
+        return self.holds(partner).get(self.pseudonym(partner, customer))
+
+    def input_ends(self) -> dict[tuple[str, int], int]:
+        inputs = (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS)
+        return high_watermarks(self.admin, [(topic, p) for topic in inputs for p in range(PARTITIONS)])
+
+    def _writer(self, topic: str) -> Writer:
+        schema_id, text = self.registry.latest(topics.subject(topic))
+        return Writer(text, schema_id)
+
+    def _delete_topics(self) -> None:
+        client = admin_client(load_settings(self.settings_path).client("admin"))
+        mine = [name for name in client.list_topics(timeout=10).topics if not name.startswith("__")]
+        if mine:
+            for future in client.delete_topics(mine, operation_timeout=10).values():
+                future.result()
+            eventually(lambda: not set(mine) & set(client.list_topics(timeout=10).topics), "topics deleted")
+
+
+class Processor:
+    """A running `sluice run sharing`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self.log = log
+
+    def events(self) -> list[dict[str, Any]]:
+        lines = self.log.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def said(self, event: str) -> dict[str, Any] | None:
+        return next((e for e in self.events() if e["event"] == event), None)
+
+    def metric(self, name: str, **labels: str) -> float:
+        serving = eventually(lambda: self.said("serving_metrics"), "metrics served")
+        return total(samples(serving["url"]), name, **labels)
+
+    def kill(self) -> None:
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        """Gracefully; asserts that it ends well."""
+        os.kill(self.process.pid, signal.SIGTERM)
+        assert self.process.wait(20) == 0, self.log.read_text()
+
+    def ends_with(self, sentence: str) -> None:
+        assert self.process.wait(60) == 1, self.log.read_text()
+        last = self.log.read_text(encoding="utf-8").splitlines()[-1]
+        assert sentence in last, last
