@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
@@ -29,12 +29,15 @@ def _strptime_format(written: str) -> str:
     return written
 
 
+Constant: TypeAlias = str | int | float | bool | date | datetime
+
+
 class Column(Strict):
     """Where a field comes from: one column, several joined by a space, or a constant. A name alone is a column."""
 
     column: str | None = None
     columns: Annotated[list[str], Field(min_length=1)] | None = None
-    value: str | int | float | bool | date | datetime | None = None
+    value: Constant | None = None
     date: Annotated[str, AfterValidator(_strptime_format)] | None = None
     """How a date or time is written, as strptime has it."""
     timezone: Annotated[str, AfterValidator(_known_timezone)] | None = None

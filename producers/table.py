@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from producers.conversion import Unfit, naming
-from producers.mapping import Column, ColumnMapping
+from producers.mapping import Column, ColumnMapping, Constant
 from producers.scalars import UNFIT, Json, Scalar
 from producers.shape import Items, Leaf, Parts, leaf, paths
 from sluice.document import DocumentError, Source, nearest
@@ -160,7 +160,7 @@ def _reader(path: str, column: Column, header: Sequence[str], found: Leaf) -> Ca
     return read
 
 
-def _constant(path: str, value: str | float | date | datetime, found: Leaf) -> Json:
+def _constant(path: str, value: Constant, found: Leaf) -> Json:
     written = value.isoformat() if isinstance(value, date) else value
     if not isinstance(found.shape, Scalar):
         raise _Misfit(f"`{path}` takes no constant")

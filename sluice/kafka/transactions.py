@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -123,6 +124,7 @@ class TransactionalLog:
                 "compression.type": "lz4",
                 "linger.ms": 1,
                 "batch.size": max(min(1_000_000, settings.smallest_message_limit // 2), 1_000),
+                "message.max.bytes": 100_000_000,  # the topics' own limits decide, and are checked before producing
                 "queue.buffering.max.messages": 1_000_000,
                 "log_level": 0,
             }
@@ -137,10 +139,13 @@ class TransactionalLog:
         self.new_assignment: frozenset[int] | None = None
         """Partition numbers given to us and not started yet; set by `fetch`, cleared by `start`."""
 
-    def join(self) -> None:
-        """Fence who held our transactional id before, and join the group."""
+    def claim(self) -> None:
+        """Fence who held our transactional id before, and end the transaction that it left open."""
         with translated("begin transactions"):
             self._producer.init_transactions(_OPERATION_SECONDS)
+
+    def join(self) -> None:
+        """Join the group; `fetch` then reports what is assigned."""
         with translated("join the consumer group"):
             self._driving.subscribe(
                 [self._settings.driving], on_assign=self._on_assign, on_revoke=self._on_loss, on_lost=self._on_loss
@@ -225,27 +230,29 @@ class TransactionalLog:
     def produce(self, topic: str, partition: int, key: bytes | None, value: bytes | None, timestamp: int) -> None:
         """Queue one record; its partition is always explicit (LOOP 4) and it has no headers."""
         on_delivery = self._on_delivery if topic == self._settings.confirmed else self._on_failure
-        while True:
-            try:
-                self._producer.produce(
-                    topic, value, key, partition=partition, timestamp=timestamp, on_delivery=on_delivery
-                )
-            except BufferError:
-                self._producer.poll(0.1)
-            except KafkaException as error:
-                raise self._judged(error, f"write to {topic}") from error
-            else:
-                self._producer.poll(0)
-                return
+        with self._judging(f"write to {topic}"):
+            while True:
+                try:
+                    self._producer.produce(
+                        topic, value, key, partition=partition, timestamp=timestamp, on_delivery=on_delivery
+                    )
+                except BufferError:
+                    self._producer.poll(0.1)
+                else:
+                    self._producer.poll(0)
+                    return
 
     def flush(self) -> Mapping[int, int]:
         """Wait until everything is written; the end, by partition, of what was written to the confirmed topic."""
-        self._producer.flush(_OPERATION_SECONDS)
+        with self._judging("write"):
+            remaining = self._producer.flush(_OPERATION_SECONDS)
         if self._delivery_error is not None:
             raise Aborted(
                 f"The broker refuses a record: {reason(self._delivery_error)}",
                 retriable=self._delivery_error.code() not in _NEEDS_AN_OPERATOR,
             )
+        if remaining:
+            raise Aborted(f"The broker did not take {remaining} records in time", retriable=True)
         return self._delivered
 
     def commit(self, positions: Mapping[int, Positions], metadata: Mapping[int, str]) -> None:
@@ -349,6 +356,17 @@ class TransactionalLog:
                     raise self._judged(error, what) from error
             else:
                 return
+
+    @contextmanager
+    def _judging(self, what: str) -> Iterator[None]:
+        """Errors of the library become ours. A fatal one comes as a SystemError where it meets a delivery callback."""
+        try:
+            yield
+        except (KafkaException, SystemError) as error:
+            inner = error.__cause__ if isinstance(error, SystemError) else error
+            if not isinstance(inner, KafkaException):
+                raise
+            raise self._judged(inner, what) from error
 
     def _judged(self, error: KafkaException, what: str) -> Aborted | KafkaTrouble:
         inner: KafkaError = error.args[0]

@@ -24,6 +24,7 @@ echo "$! $token" >pid.new && mv pid.new pid || { kill -9 $!; exit 1; }
 _PROC = Path("/proc")
 _PS_OPTIONS = ("-ww", "-o", "command=", "-p")
 _POLL_SECONDS = 0.02
+_READS = 10
 _KILLED_WITHIN_SECONDS = 10.0
 
 
@@ -86,13 +87,23 @@ def _lives(running: Running) -> bool:
 
 def _command_line(pid: int) -> list[str]:
     """The words of a process's command line; empty for one that does not exist or has ended and waits to be reaped."""
-    if (_PROC / "self/cmdline").exists():
-        try:
-            return (_PROC / str(pid) / "cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
-        except (FileNotFoundError, ProcessLookupError):
-            return []
-    listing = subprocess.run(["/bin/ps", *_PS_OPTIONS, str(pid)], capture_output=True, text=True, check=False)  # noqa: S603 - ours
-    return listing.stdout.split()
+    if not (_PROC / "self").exists():
+        listing = subprocess.run(["/bin/ps", *_PS_OPTIONS, str(pid)], capture_output=True, text=True, check=False)  # noqa: S603 - ours
+        return listing.stdout.split()
+    try:
+        for _ in range(_READS):
+            line = (_PROC / str(pid) / "cmdline").read_text(encoding="utf-8", errors="replace")
+            if line or _is_zombie(pid):
+                return line.split("\0")
+            time.sleep(_POLL_SECONDS)  # it is also empty for the moment in which one program takes the place of another
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return []
+
+
+def _is_zombie(pid: int) -> bool:
+    after_name = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+    return after_name.split()[0] in {"Z", "X"}
 
 
 def _signal(running: Running, number: signal.Signals) -> None:

@@ -15,6 +15,8 @@ from sluice.local.state import Copy
 NAME = "registry"
 COMPATIBILITY = "BACKWARD"
 
+# Without a write delay: by default what was acknowledged in the last half second is lost with a kill.
+_DATABASE = "jdbc:h2:file:./schemas;WRITE_DELAY=0"
 _CONFIG = "/apis/ccompat/v7/config"
 _TIMEOUT_SECONDS = 10.0
 
@@ -34,7 +36,7 @@ def prepare(copy: Copy, programs: Programs) -> list[str]:
         f"-Dquarkus.management.host={ports.LOOPBACK}",
         f"-Dquarkus.management.port={management}",
         "-Dquarkus.http.access-log.enabled=false",
-        "-Dapicurio.datasource.url=jdbc:h2:file:./schemas",
+        f"-Dapicurio.datasource.url={_DATABASE}",
         "-jar",
         str(programs.registry),
     ]

@@ -54,19 +54,12 @@ def bring_up(copy: Copy, names: Sequence[str], programs: Programs, progress: Pro
     Stops them all again on any failure or interrupt.
     """
     progress.say(f"starting {' and '.join(sorted(names))}")
-    began = time.monotonic()
     try:
-        waiting, fallen = tuple(names), tuple(names)
-        for _ in range(_LAUNCHES):
-            copy = _launch(copy, fallen, programs)
-            waiting, fallen = _wait(copy, waiting, progress, began)
-            if not fallen:
-                return copy
+        return _start_until_ready(copy, tuple(names), programs, progress)
     except BaseException:
         for name in names:
             halt(copy, name, _FAILED_PATIENCE_SECONDS)
         raise
-    raise LocalError("other programs keep taking the ports that were free a moment before; try again")
 
 
 def await_ready(copy: Copy, names: Sequence[str], progress: Progress) -> None:
@@ -82,6 +75,17 @@ def halt(copy: Copy, name: str, patience: float) -> bool:
     if running is not None:
         process.stop(running, patience)
     return running is not None
+
+
+def _start_until_ready(copy: Copy, names: tuple[str, ...], programs: Programs, progress: Progress) -> Copy:
+    began = time.monotonic()
+    waiting, fallen = names, names
+    for _ in range(_LAUNCHES):
+        copy = _launch(copy, fallen, programs)
+        waiting, fallen = _wait(copy, waiting, progress, began)
+        if not fallen:
+            return copy
+    raise LocalError("other programs keep taking the ports that were free a moment before; try again")
 
 
 def _launch(copy: Copy, names: Sequence[str], programs: Programs) -> Copy:

@@ -61,6 +61,7 @@ class Processor:
 
     def run(self) -> None:
         """Work until `stop`. Raises SluiceError when somebody has to do something first."""
+        self._log.claim()
         self._check_history()
         self._log.join()
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from sluice import keys, topics
 from sluice.avro import Writer
@@ -75,6 +75,9 @@ class Installation:
         self.registry = Registry(self.settings.registry_url())
         self.crm = idempotent_producer({**self.settings.client("crm"), "linger.ms": "0"})
         self.admin: AdminClient = admin_client(self.settings.client("admin"))
+        _, schema = self.registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
+        contracts = check(load_contracts(self.contracts_folder), leaves(schema)).contracts
+        self._checked = {contract.partner: contract for contract in contracts}
         self.update_writer = self._writer(topics.CUSTOMER_UPDATES)
         self.consent_writer = self._writer(topics.CONSENT_EVENTS)
 
@@ -95,14 +98,18 @@ class Installation:
         self.settings_path.write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
 
     def checked(self, partner: PartnerId) -> CheckedContract:
-        _, schema = self.registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
-        contracts = check(load_contracts(self.contracts_folder), leaves(schema)).contracts
-        return next(contract for contract in contracts if contract.partner == partner)
+        return self._checked[partner]
 
     # what CRMs do
 
     def profile(self, customer: str, **fields: Any) -> bytes:  # noqa: ANN401
-        address = {"street": "1 Long Street", "city": "Melbourne", "state": "VIC", "postal_code": "3055", "country": "AU"}
+        address = {
+            "street": "1 Long Street",
+            "city": "Melbourne",
+            "state": "VIC",
+            "postal_code": "3055",
+            "country": "AU",
+        }
         return self.update_writer.write(
             {
                 "customer_id": customer,
@@ -239,6 +246,12 @@ class Installation:
     def input_ends(self) -> dict[tuple[str, int], int]:
         inputs = (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS)
         return high_watermarks(self.admin, [(topic, p) for topic in inputs for p in range(PARTITIONS)])
+
+    def limit(self, topic: str, *, max_message_bytes: int) -> None:
+        entry = ConfigEntry("max.message.bytes", str(max_message_bytes), incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+        for future in self.admin.incremental_alter_configs([resource]).values():
+            future.result()
 
     def _writer(self, topic: str) -> Writer:
         schema_id, text = self.registry.latest(topics.subject(topic))

@@ -38,8 +38,15 @@ def _launch(home: Path, program: str) -> Running:
 
 def _await_output(home: Path) -> None:
     deadline = time.monotonic() + 10
-    while not (home / "out.log").read_text(encoding="utf-8") and time.monotonic() < deadline:
+    while not _output(home) and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+def _output(home: Path) -> str:
+    try:
+        return (home / "out.log").read_text(encoding="utf-8")
+    except FileNotFoundError:  # the launched shell has not opened it yet
+        return ""
 
 
 def test_a_launched_process_is_found_and_stopped(home: Path) -> None:

@@ -1,0 +1,200 @@
+"""Bad input, each by its name in ARCHITECTURE's failure table: nothing stops, nothing leaks, nothing is held without a reason."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from confluent_kafka import KafkaException
+
+from sluice import topics
+from sluice.avro import Writer
+from sluice.partitioning import partition_of
+from tests.integration.installation import (
+    HOSHI,
+    LISTMART,
+    PARTITIONS,
+    Installation,
+    eventually,
+    now_ms,
+)
+
+pytestmark = pytest.mark.broker
+
+
+def share(installation: Installation, customer: str) -> None:
+    """The customer stands in the card's topic."""
+    installation.say(customer, HOSHI, "GIVEN")
+    installation.update(customer)
+    eventually(lambda: installation.has(HOSHI, customer), f"{customer} shared")
+
+
+def causes(installation: Installation) -> list[str]:
+    return sorted(record["cause"] for record in installation.rejected())
+
+
+@pytest.mark.parametrize(
+    ("value", "cause"),
+    [
+        (b"\x01not framed", "not_framed"),
+        (b"\x00\x00", "not_framed"),
+        (struct.pack(">bI", 0, 987_654) + b"x", "schema_unknown"),
+    ],
+)
+def test_update_cannot_be_decoded(installation: Installation, value: bytes, cause: str) -> None:
+    with installation.processor() as processor:
+        share(installation, "crm:1")
+        installation.send(topics.CUSTOMER_UPDATES, b"crm:1", value)
+        eventually(lambda: not installation.has(HOSHI, "crm:1"), "recalled")
+        assert processor.metric("sluice_rejected_total", topic=topics.CUSTOMER_UPDATES, cause=cause) == 1
+        (pointer,) = installation.rejected()
+        assert (pointer["topic"], pointer["cause"]) == (topics.CUSTOMER_UPDATES, cause)
+        installation.update("crm:1")
+        eventually(lambda: installation.has(HOSHI, "crm:1"), "a good update puts it right")
+
+
+def test_update_with_bytes_beyond_its_end(installation: Installation) -> None:
+    with installation.processor():
+        share(installation, "crm:1")
+        installation.send(topics.CUSTOMER_UPDATES, b"crm:1", installation.profile("crm:1") + b"\x00")
+        eventually(lambda: not installation.has(HOSHI, "crm:1"), "recalled")
+    assert causes(installation) == ["undecodable"]
+
+
+def test_update_whose_key_is_unreadable(installation: Installation) -> None:
+    with installation.processor():
+        installation.send(topics.CUSTOMER_UPDATES, b"\xff\xfe", installation.profile("crm:1"))
+        eventually(lambda: causes(installation) == ["key_unreadable"], "pointer written")
+
+
+def test_update_with_null_key_is_refused_by_the_broker(installation: Installation) -> None:
+    with pytest.raises(AssertionError, match="INVALID_RECORD|Broker failed to validate record"):
+        installation.send(topics.CUSTOMER_UPDATES, None, installation.profile("crm:1"))
+
+
+def test_required_field_is_missing(installation: Installation) -> None:
+    with installation.processor() as processor:
+        share(installation, "crm:1")
+        installation.update("crm:1", family_name=None)
+        eventually(lambda: not installation.has(HOSHI, "crm:1"), "recalled")
+        assert processor.metric("sluice_outcomes_total", partner=HOSHI, reason="required_field_missing") == 1
+
+
+def test_source_schema_drops_a_field_that_a_contract_requires(installation: Installation) -> None:
+    schema = '{"type":"record","name":"CustomerProfile","namespace":"sluice.crm","fields":[{"name":"customer_id","type":"string"}]}'
+    schema_id = installation.registry.register("another-subject-value", schema, "NONE")
+    with installation.processor() as processor:
+        share(installation, "crm:1")
+        poor = Writer(schema, schema_id).write({"customer_id": "crm:1"})
+        installation.send(topics.CUSTOMER_UPDATES, b"crm:1", poor)
+        eventually(lambda: not installation.has(HOSHI, "crm:1"), "recalled")
+        assert processor.metric("sluice_outcomes_total", partner=HOSHI, reason="outside_row_filter") >= 1
+
+
+def test_partner_record_above_the_topics_limit(installation: Installation) -> None:
+    installation.limit(topics.customers(HOSHI), max_message_bytes=20_000)
+    with installation.processor() as processor:
+        share(installation, "crm:1")
+        installation.say("crm:1", LISTMART, "GIVEN")
+        eventually(lambda: installation.has(LISTMART, "crm:1"), "shared with both")
+        installation.update("crm:1", given_name="x" * 19_900)
+        eventually(lambda: not installation.has(HOSHI, "crm:1"), "recalled there")
+        eventually(lambda: (installation.has(LISTMART, "crm:1") or {}).get("given_name") == "x", "short there")
+        assert processor.metric("sluice_outcomes_total", partner=HOSHI, reason="record_too_large") == 1
+    (pointer,) = installation.rejected()
+    assert (pointer["cause"], pointer["partner"]) == ("record_too_large", HOSHI)
+
+
+def test_consent_event_cannot_be_decoded(installation: Installation) -> None:
+    with installation.processor():
+        share(installation, "crm:1")
+        share(installation, "crm:2")
+        installation.send(topics.CONSENT_EVENTS, b"crm:1", b"\x00garbage")
+        eventually(lambda: not installation.has(HOSHI, "crm:1"), "counts as denied")
+        installation.say("crm:1", HOSHI, "GIVEN", at=now_ms())
+        share(installation, "crm:3")
+        assert installation.has(HOSHI, "crm:1") is None
+        assert installation.has(HOSHI, "crm:2")
+    (pointer,) = installation.rejected()
+    place = f"{pointer['topic']}/{pointer['partition']}@{pointer['offset']}"
+    installation.write_settings(acknowledged=[place])
+    with installation.processor():
+        eventually(lambda: installation.has(HOSHI, "crm:1"), "shared again once an operator acknowledged the event")
+
+
+def test_consent_event_that_contradicts_its_key(installation: Installation) -> None:
+    with installation.processor():
+        share(installation, "crm:1")
+        other = installation.consent_writer.write(installation.consent("crm:2", HOSHI, "WITHDRAWN"))
+        installation.send(topics.CONSENT_EVENTS, b"crm:1", other)
+        eventually(lambda: not installation.has(HOSHI, "crm:1"), "counts as denied")
+    assert causes(installation) == ["key_contradicts_value"]
+
+
+def test_consent_event_whose_key_is_null(installation: Installation) -> None:
+    """It names nobody: nothing is added on its partition, recalls go on, until an operator has looked into it."""
+    inside = [f"crm:{n}" for n in range(60) if partition_of(f"crm:{n}".encode(), PARTITIONS) == 0]
+    outside = next(f"crm:{n}" for n in range(60) if partition_of(f"crm:{n}".encode(), PARTITIONS) == 1)
+    with installation.processor() as processor:
+        share(installation, inside[0])
+        event = installation.consent_writer.write(installation.consent("crm:x", HOSHI, "WITHDRAWN"))
+        installation.send(topics.CONSENT_EVENTS, None, event)
+        eventually(lambda: causes(installation) == ["key_unreadable"], "pointer written")
+        installation.say(inside[1], HOSHI, "GIVEN")
+        installation.update(inside[1])
+        share(installation, outside)
+        installation.say(inside[0], HOSHI, "WITHDRAWN")
+        eventually(lambda: not installation.has(HOSHI, inside[0]), "recalls go on")
+        assert installation.has(HOSHI, inside[1]) is None
+        assert processor.metric("sluice_widening_stopped", partition="0", reason="unreadable_consent_key") == 1
+    (pointer,) = installation.rejected()
+    installation.write_settings(acknowledged=[f"{topics.CONSENT_EVENTS}/0@{pointer['offset']}"])
+    with installation.processor():
+        eventually(lambda: installation.has(HOSHI, inside[1]), "added once acknowledged")
+
+
+def test_consent_for_an_unknown_customer(installation: Installation) -> None:
+    with installation.processor() as processor:
+        installation.say("crm:ghost", HOSHI, "GIVEN")
+        named = {"partner": HOSHI, "outcome": "withheld", "reason": "no_profile"}
+        eventually(lambda: processor.metric("sluice_outcomes_total", **named) == 1, "withheld")
+        assert installation.read(topics.DISCLOSURES) == []
+        installation.update("crm:ghost")
+        eventually(lambda: installation.has(HOSHI, "crm:ghost"), "the answer was kept")
+
+
+def test_consent_events_out_of_order_and_duplicated(installation: Installation) -> None:
+    """What was said last counts, however the events arrive and however often."""
+    at = now_ms() - 1_000_000
+    story = [
+        ("GIVEN", {"at": at}),
+        ("WITHDRAWN", {"at": at + 1000}),
+        ("GIVEN", {"at": at + 2000, "expression": "explicit"}),
+    ]
+    orders = ([0, 1, 2], [2, 1, 0], [1, 2, 0, 1, 2], [2, 0, 2, 0, 1])
+    with installation.processor():
+        for number, order in enumerate(orders):
+            installation.update(f"crm:{number}")
+            for step in order:
+                state, fields = story[step]
+                installation.say(f"crm:{number}", HOSHI, state, **fields)
+            installation.update(f"crm:{number}")
+        eventually(lambda: len(installation.holds(HOSHI)) == len(orders), "all shared")
+
+
+def test_record_in_the_wrong_partition(installation: Installation) -> None:
+    """Until misplaced records are republished, the processor stops and says what is wrong."""
+    processor = installation.start_processor()
+    wrong = (partition_of(b"crm:1", PARTITIONS) + 1) % PARTITIONS
+    value = installation.consent_writer.write(installation.consent("crm:1", HOSHI, "WITHDRAWN"))
+    installation.crm.produce(topics.CONSENT_EVENTS, value, b"crm:1", partition=wrong)
+    assert installation.crm.flush(10) == 0
+    processor.ends_with("does not partition by murmur2")
+
+
+def test_crm_may_not_begin_transactions(installation: Installation) -> None:
+    from confluent_kafka import Producer  # noqa: PLC0415 - only here
+
+    producer = Producer({**installation.settings.client("crm"), "transactional.id": "crm-1", "log_level": 0})
+    with pytest.raises(KafkaException, match="TRANSACTIONAL_ID_AUTHORIZATION_FAILED|not authorized|authorization"):
+        producer.init_transactions(10)

@@ -1,0 +1,152 @@
+"""Consent events as data: who is believed, in what order, and what cannot be believed at all."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice.consent import (
+    CLOCK_TOLERANCE_MS,
+    Actor,
+    ConsentEvent,
+    ConsentRecord,
+    Contradiction,
+    Expression,
+    RecipientKind,
+    State,
+    parse_event,
+    within,
+)
+from sluice.model import CustomerId, Millis
+
+CUSTOMER = CustomerId("dell-crm:1")
+RECORD: dict[str, Any] = {
+    "record_id": "r1",
+    "schema_version": "1",
+    "subject_id": "dell-crm:1",
+    "purpose": "marketing",
+    "recipient_scope": {"category": "partner", "partner_ids": ["hoshi-card"]},
+    "data_scope": ["user.name"],
+    "channel": "email",
+    "state": "GIVEN",
+    "expression": "explicit",
+    "actor": "subject",
+    "event_time": 10,
+    "recorded_at": 20,
+    "sequence": 3,
+    "notice": {"id": "n", "names_recipient_kinds": ["partner"], "names_recipients": [], "covers_purposes": []},
+}
+
+
+def said(at: int, recorded: int | None = None, **more: Any) -> ConsentEvent:  # noqa: ANN401 - any field of the event
+    event = ConsentEvent(
+        record_id=f"r{at}",
+        subject_id=CUSTOMER,
+        purpose="marketing",
+        state=State.GIVEN,
+        expression=Expression.EXPLICIT,
+        actor=Actor.SUBJECT,
+        event_time=Millis(at),
+        recorded_at=Millis(at if recorded is None else recorded),
+    )
+    return msgspec.structs.replace(event, **more)
+
+
+def test_an_event_is_read_from_its_avro_record() -> None:
+    event = parse_event(RECORD, CUSTOMER)
+    assert (event.state, event.expression, event.actor) == (State.GIVEN, Expression.EXPLICIT, Actor.SUBJECT)
+    assert event.recipient_scope is not None
+    assert event.recipient_scope.partner_ids == ("hoshi-card",)
+    assert event.notice is not None
+    assert event.notice.names_recipient_kinds == (RecipientKind.PARTNER,)
+    assert (event.event_time, event.recorded_at, event.sequence) == (10, 20, 3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"subject_id": "dell-crm:2"},
+        {"subject_id": ""},
+        {"state": "PERHAPS"},
+        {"state": None},
+        {"expression": "shouted"},
+        {"actor": "neighbour"},
+        {"event_time": "yesterday"},
+        {"event_time": 1.5},
+        {"recipient_scope": {"category": "friends"}},
+        {"data_scope": None},
+    ],
+    ids=str,
+)
+def test_a_contradiction_is_told_without_its_value(change: dict[str, Any]) -> None:
+    with pytest.raises(Contradiction) as raised:
+        parse_event(RECORD | change, CUSTOMER)
+    assert str(raised.value) == ""
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
+@pytest.mark.parametrize("missing", ["record_id", "subject_id", "purpose", "state", "expression", "actor"])
+def test_a_record_of_another_shape_is_a_contradiction(missing: str) -> None:
+    with pytest.raises(Contradiction):
+        parse_event({key: value for key, value in RECORD.items() if key != missing}, CUSTOMER)
+
+
+def test_a_source_clock_that_runs_ahead_is_believed_for_five_minutes_and_no_longer() -> None:
+    assert said(1_000 + CLOCK_TOLERANCE_MS, 1_000).effective_time == 1_000 + CLOCK_TOLERANCE_MS
+    assert said(1_001 + CLOCK_TOLERANCE_MS, 1_000).effective_time == 1_000
+    assert said(1, 10**15).effective_time == 1, "a late record is of the time when it was said"
+
+
+def test_events_are_ordered_by_time_then_sequence_then_record() -> None:
+    in_order = [
+        said(1, 90, sequence=9),
+        said(2, 50),
+        said(2, 60),
+        said(2, 40, sequence=1),
+        said(3, 3),
+    ]
+    for arrival in permutations(in_order):
+        record = ConsentRecord()
+        for event in arrival:
+            record = record.with_event(event)
+        assert record.events == tuple(in_order)
+
+
+@given(st.lists(st.builds(said, st.integers(0, 3), st.integers(0, 3), sequence=st.none() | st.integers(0, 1))))
+def test_the_record_is_a_set(events: list[ConsentEvent]) -> None:
+    once, twice = ConsentRecord(), ConsentRecord()
+    for event in events:
+        once = once.with_event(event)
+    for event in [*reversed(events), *events]:
+        twice = twice.with_event(event)
+    assert once == twice
+    assert len(once.events) == len(set(events))
+
+
+def test_unreadable_events_are_a_set_of_places() -> None:
+    record = ConsentRecord().with_unreadable("t/0@9").with_unreadable("t/0@10").with_unreadable("t/0@9")
+    assert record == ConsentRecord().with_unreadable("t/0@10").with_unreadable("t/0@9")
+    assert len(record.unreadable) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "scope", "holds"),
+    [
+        ("user.name", "user.name", True),
+        ("user.name.first", "user.name", True),
+        ("user.name", "user.name.first", False),
+        ("user.names", "user.name", False),
+        ("user.name", "*", True),
+        ("*", "user.name", False),
+        ("user.name", "", False),
+        ("", "user.name", False),
+    ],
+)
+def test_a_key_lies_within_itself_and_above(key: str, scope: str, holds: bool) -> None:  # noqa: FBT001 - a table's column
+    assert within(key, scope) is holds

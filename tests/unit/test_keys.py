@@ -1,0 +1,175 @@
+"""Keys: what the standards say, computed a second time with the standard library alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import stat
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice.errors import SluiceError
+from sluice.keys import (
+    RECORD_KEY,
+    MasterKey,
+    PartnerKeys,
+    create_master_key,
+    keyed_digest,
+    load_master_key,
+    pseudonym,
+)
+from sluice.model import PartnerId
+
+MASTER = MasterKey(bytes(range(32)))
+HOSHI, ADRESSO = PartnerId("hoshi-card"), PartnerId("adresso")
+
+
+def hkdf(secret: bytes, info: bytes, length: int = 32) -> bytes:
+    """RFC 5869 with SHA-256 and no salt, for one block."""
+    extracted = hmac.new(bytes(32), secret, hashlib.sha256).digest()
+    return hmac.new(extracted, info + b"\x01", hashlib.sha256).digest()[:length]
+
+
+def prefixed(*parts: str) -> bytes:
+    return b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+
+
+def test_the_second_implementation_passes_the_standards_own_vector() -> None:
+    """RFC 5869, A.3: no salt, no info."""
+    okm = "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
+    assert hkdf(b"\x0b" * 22, b"").hex() == okm
+
+
+@given(st.binary(min_size=32, max_size=32), st.lists(st.text(max_size=9), max_size=4))
+def test_derived_keys_are_rfc_5869_over_length_prefixed_info(secret: bytes, info: list[str]) -> None:
+    assert MasterKey(secret).derive(*info) == hkdf(secret, prefixed(*info))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("ab", "c"), ("a", "bc")),
+        (("ab",), ("a", "b")),
+        (("a", ""), ("a",)),
+        (("a",), ("", "a")),
+        (("a", "b"), ("b", "a")),
+        ((), ("",)),
+        (("a\x00\x00\x00\x01b",), ("a", "b")),
+    ],
+)
+def test_no_two_uses_share_a_key(one: tuple[str, ...], other: tuple[str, ...]) -> None:
+    assert MASTER.derive(*one) != MASTER.derive(*other)
+
+
+def test_a_partners_keys_are_of_its_name_its_epoch_and_its_fields() -> None:
+    keys = PartnerKeys.of(MASTER, HOSHI, 3)
+    assert keys.record == hkdf(MASTER.secret, prefixed("pseudonym", "hoshi-card", "customer_id", "3"))
+    assert keys.digest == hkdf(MASTER.secret, prefixed("digest", "hoshi-card", "3"))
+    assert keys.field("email") == hkdf(MASTER.secret, prefixed("pseudonym", "hoshi-card", "email", "3"))
+    assert keys.field(RECORD_KEY) == keys.record, "a shared pseudonym of the customer's id equals the record's key"
+
+
+def test_pseudonyms_cannot_be_linked_across_masters_partners_epochs_and_fields() -> None:
+    others = [
+        PartnerKeys.of(MASTER, HOSHI, 1),
+        PartnerKeys.of(MASTER, HOSHI, 11),
+        PartnerKeys.of(MASTER, ADRESSO, 1),
+        PartnerKeys.of(MasterKey(bytes(32)), HOSHI, 1),
+    ]
+    all_keys = [key for keys in others for key in (keys.field("a"), keys.field("b"), keys.record, keys.digest)]
+    assert len(set(all_keys)) == len(all_keys)
+    assert len({pseudonym(key, "dell-crm:1") for key in all_keys}) == len(all_keys)
+
+
+@given(st.binary(min_size=1, max_size=64), st.text())
+def test_a_pseudonym_is_half_an_hmac_in_22_characters(key: bytes, value: str) -> None:
+    made = pseudonym(key, value)
+    assert re.fullmatch(r"[A-Za-z0-9_-]{22}", made)
+    assert base64.urlsafe_b64decode(made + "==") == hmac.new(key, value.encode(), hashlib.sha256).digest()[:16]
+
+
+def test_different_customers_have_different_pseudonyms() -> None:
+    key = PartnerKeys.of(MASTER, HOSHI, 1).record
+    assert len({pseudonym(key, f"dell-crm:{n}") for n in range(1_000)}) == 1_000
+
+
+def test_a_digest_is_keyed_blake2b_of_128_bits() -> None:
+    keys = PartnerKeys.of(MASTER, HOSHI, 1)
+    digest = keyed_digest(keys.digest, b"record")
+    assert digest == hashlib.blake2b(b"record", key=keys.digest, digest_size=16).digest()
+    assert len(digest) == 16
+    assert digest != keyed_digest(PartnerKeys.of(MASTER, ADRESSO, 1).digest, b"record")
+    assert digest != keyed_digest(keys.digest, b"recorD")
+
+
+def test_fingerprints_tell_master_keys_apart_and_nothing_else() -> None:
+    masters = [MASTER, MasterKey(bytes(32)), MasterKey(b"\x01" + bytes(31))]
+    assert all(a.fingerprint != b.fingerprint for a, b in combinations(masters, 2))
+    assert MASTER.fingerprint == hkdf(MASTER.secret, prefixed("fingerprint")).hex()[:16]
+    assert MASTER.secret.hex()[:16] not in MASTER.fingerprint
+
+
+def test_a_key_never_stands_in_what_is_printed() -> None:
+    """Tracebacks and logs print objects; a printed master key would undo every pseudonym there is."""
+    keys = PartnerKeys.of(MASTER, HOSHI, 1)
+    for secret in (MASTER.secret, keys.record, keys.digest):
+        assert repr(secret)[2:-1] not in f"{MASTER} {MASTER!r} {keys} {keys!r}"
+
+
+# --- the file
+
+
+def test_a_new_master_key_is_random_and_its_owners_alone(tmp_path: Path) -> None:
+    one, other = tmp_path / "new" / "folder" / "master.key", tmp_path / "other.key"
+    create_master_key(one)
+    create_master_key(other)
+    assert stat.S_IMODE(one.stat().st_mode) == 0o600
+    assert len(load_master_key(one).secret) == 32
+    assert load_master_key(one) != load_master_key(other)
+
+
+def test_an_existing_master_key_is_never_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    path.write_text("damaged")
+    create_master_key(path)
+    assert path.read_text() == "damaged"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, r"^There is no master key at .*master\.key: "),
+        (b"", "has 0 bytes, not 32"),
+        (b"00" * 31, "has 31 bytes, not 32"),
+        (b"00" * 33, "has 33 bytes, not 32"),
+        (b"zz" * 32, "is not hexadecimal"),
+        (b"0" * 63, "is not hexadecimal"),
+        (b"\xff\xfe", "is not hexadecimal"),
+    ],
+)
+def test_a_key_that_cannot_be_used_is_refused_in_a_sentence(
+    tmp_path: Path, content: bytes | None, sentence: str
+) -> None:
+    path = tmp_path / "master.key"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SluiceError, match=sentence):
+        load_master_key(path)
+
+
+def test_a_master_key_that_cannot_be_read_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "master.key").mkdir()
+    with pytest.raises(SluiceError, match=r"master\.key"):
+        load_master_key(tmp_path / "master.key")
+
+
+def test_white_space_around_the_key_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    path.write_text(f"\n  {MASTER.secret.hex().upper()}  \r\n")
+    assert load_master_key(path) == MASTER
