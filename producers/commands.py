@@ -185,7 +185,7 @@ def _tell(console: Console, name: str, problem: Problem) -> None:
 
 
 def _print(summary: Summary, *, as_json: bool) -> None:
-    click.echo(json.dumps(summary.as_json()) if as_json else summary.sentence())
+    click.echo(json.dumps(summary.as_json(), ensure_ascii=False) if as_json else summary.sentence())
 
 
 class Wanted(TypedDict):

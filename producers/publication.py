@@ -33,7 +33,7 @@ class Summary:
     """Rows that the broker acknowledged."""
     refused: int
     failed: int
-    """Rows that the broker, or the way to it, did not take."""
+    """Rows that were not acknowledged: not taken, or not in time. Of the latter some may be in the topic."""
     unsent: int
     """Rows that were dropped before they were sent, because publishing was stopped."""
     unconfirmed: int

@@ -103,17 +103,23 @@ def simulate(run: Run, terms: list[Recipient], encoders: Mapping[Feed, Encoder],
     publishers = {feed: Publisher(output.producer, feed.topic, output.tally) for feed in encoders}
     counts: dict[type[Event], int] = {Updated: 0, Deleted: 0, Answered: 0}
     started = shown = time.monotonic()
+    trouble = False
     try:
         for event in paced(upcoming, run.rate, run.duration, time):
             feed, row = _row(event)
             _send(encoders[feed].encode(output.tally.read + 1, row), publishers[feed], output.tally)
             counts[type(event)] += 1
-            if publishers[feed].trouble:
+            trouble = publishers[feed].trouble is not None
+            if trouble:
                 break
             if time.monotonic() - shown >= _SHOW_EVERY_SECONDS:
                 shown = time.monotonic()
                 output.show(_totals(counts, output.tally, shown - started).sentence())
-        publishers[CUSTOMERS].finish()
+        # they share the producer, so one of them ends both
+        if trouble:
+            publishers[CUSTOMERS].abandon()
+        else:
+            publishers[CUSTOMERS].finish()
     except KeyboardInterrupt:
         publishers[CUSTOMERS].abandon()
     return _totals(counts, output.tally, time.monotonic() - started)

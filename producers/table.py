@@ -91,11 +91,11 @@ def plan_by_header(header: Sequence[str], record: Parts, topic_fields: TopicFiel
     problems = [] if topic_fields.id_field in header else [_no_column(topic_fields.id_field, header)]
     targets: list[Target] = []
     fields = {name: Column(column=name) for name in header if name not in (topic_fields.id_field, DELETED)}
-    for index, (path, column) in enumerate(fields.items(), start=1):
+    for path, column in fields.items():
         try:
             targets.append(_target(path, column, header, record, topic_fields))
         except _Misfit as misfit:
-            problems.append(f"column {index}: {misfit}")
+            problems.append(f"column {header.index(path) + 1}: {misfit}")
     problems.extend(
         f"there is no column `{name}`, which every record needs" for name in _not_given(fields, record, topic_fields)
     )

@@ -19,7 +19,7 @@ _FRAME = struct.Struct(">bI")
 FRAME_BYTES = _FRAME.size
 
 Record = dict[str, Any]
-Json: TypeAlias = Any  # noqa: UP040 - `type` statements need 3.12
+Json: TypeAlias = Any
 
 
 class Undecodable(Exception):

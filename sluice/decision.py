@@ -105,8 +105,8 @@ def _judge(terms: Terms, category: str, consents: ConsentRecord, now: Millis) ->
     a. A negative stands for its purpose and everything below it, for all recipients unless it names some, until the
        customer themselves explicitly grants this purpose to this recipient later (DOMAIN A4.2, A4.3).
     b. A standing negative beats every other grant.
-    c. Of the grants that reach this partner, purpose and category (A4.4), the newest that is in force now counts, unless
-       it was ended later: expired, invalidated, or followed by an answer that cannot be understood.
+    c. Of the grants that reach this partner, purpose and category (A4.4), the newest in force now counts, unless it
+       was ended later: expired, invalidated, or followed by an answer that cannot be understood.
     """
     standing = [event for event in consents.events if _forbids(event, terms, category)]
     for negative in reversed(standing):
@@ -171,7 +171,7 @@ def _lifts(event: ConsentEvent, negative: ConsentEvent, terms: Terms, category: 
 
 
 def _reaches(event: ConsentEvent, terms: Terms, category: str) -> bool:
-    """Whether this is a grant for exactly this purpose, this recipient and this category; grants are never inherited."""
+    """Whether this is a grant for exactly this purpose, this recipient and this category; grants do not inherit."""
     notice = event.notice
     return (
         event.state in _GRANTS

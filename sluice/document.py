@@ -7,13 +7,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeAlias, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from sluice.errors import SluiceError
+
+Value: TypeAlias = "dict[str, Value] | list[Value] | str | int | float | bool | date | datetime | None"
+"""What YAML can say."""
+
+Loc = tuple[str | int, ...]
+"""The keys and indexes on the way to a part of a document."""
 
 Place = tuple[int, int]
 """Line and column, both from 1."""
@@ -37,9 +43,9 @@ class Source:
     """Where each key and value of a document stands, to be named when one is wrong."""
 
     path: Path
-    places: Mapping[tuple[str | int, ...], Place]
+    places: Mapping[Loc, Place]
 
-    def problem(self, loc: tuple[str | int, ...], text: str) -> str:
+    def problem(self, loc: Loc, text: str) -> str:
         """`file:line:column: text`, at the deepest place on the way to `loc` that the document has."""
         known = next((loc[:n] for n in range(len(loc), -1, -1) if loc[:n] in self.places), ())
         line, column = self.places.get(known, (1, 1))
@@ -60,7 +66,7 @@ def load(path: Path, model: type[T]) -> tuple[T, Source]:
         raise DocumentError(f"{path}: there is no such file.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DocumentError(f"{path}: cannot be read: {error}.") from error
-    places: dict[tuple[str | int, ...], Place] = {}
+    places: dict[Loc, Place] = {}
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = {} if node is None else _plain(node, (), places, path)
@@ -76,11 +82,11 @@ def load(path: Path, model: type[T]) -> tuple[T, Source]:
         raise DocumentError("\n".join(dict.fromkeys(problems))) from None
 
 
-def _plain(node: yaml.Node, loc: tuple[str | int, ...], places: dict[tuple[str | int, ...], Place], path: Path) -> Any:
+def _plain(node: yaml.Node, loc: Loc, places: dict[Loc, Place], path: Path) -> Value:
     """The node as plain data; `places` is filled. A key's own place counts, for that is what people look for."""
     places.setdefault(loc, (node.start_mark.line + 1, node.start_mark.column + 1))
     if isinstance(node, yaml.MappingNode):
-        mapping: dict[str, Any] = {}
+        mapping: dict[str, Value] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value)
             place = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
@@ -112,12 +118,13 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
         case "enum" | "literal_error":
             value = str(detail["input"])
             valid = detail["ctx"]["expected"]
-            return f"`{value}` is not one of {valid}{nearest(value, valid.replace(chr(39), '').replace(' or ', ', ').split(', '))}"
+            words = valid.replace("'", "").replace(" or ", ", ").split(", ")
+            return f"`{value}` is not one of {valid}{nearest(value, words)}"
         case _:
             return f"`{last}`: {detail['msg'][0].lower()}{detail['msg'][1:]}, not {detail['input']!r}"
 
 
-def _keys_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
+def _keys_at(model: type[BaseModel], loc: Loc) -> list[str]:
     for key in loc:
         field = model.model_fields.get(str(key))
         inner = field.annotation if field else None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import click
 
 from sluice import topics
 from sluice.contract import LoadedContracts, check, load_contracts
@@ -16,7 +19,7 @@ from sluice.kafka.clients import admin_client, read_properties
 from sluice.keys import create_master_key
 from sluice.provisioning import desired, input_schemas
 from sluice.registry import Registry
-from sluice.settings import Settings
+from sluice.settings import Settings, load_settings
 from sluice.source_schema import leaves
 
 _PASSWORD_BYTES = 24
@@ -42,6 +45,23 @@ def provision(settings: Settings, say: Callable[[str], None]) -> Provisioned:
     create_master_key(settings.master_key)
     with closing(Registry(settings.registry_url())) as registry:
         return _provision(settings, loaded, registry, say)
+
+
+@click.command("provision")
+@click.option("--settings", "settings_path", type=click.Path(path_type=Path), help="Settings file [./sluice.yaml].")
+@click.option("--json", "as_json", is_flag=True, help="Print what now exists as JSON.")
+def provision_command(settings_path: Path | None, as_json: bool) -> None:  # noqa: FBT001 - a command's flag
+    """Create the topics, users, rights and schemas that the contracts need, as the administrator. Idempotent.
+
+    \b
+    Examples:
+      sluice local up && sluice provision --settings deploy/demo/sluice.yaml
+      sluice provision --json | jq .created
+    """
+    settings = load_settings(settings_path)
+    done = provision(settings, lambda text: click.echo(text, err=as_json))
+    if as_json:
+        click.echo(json.dumps(asdict(done)))
 
 
 def _provision(

@@ -88,9 +88,7 @@ def load_master_key(path: Path) -> MasterKey:
     try:
         secret = bytes.fromhex(path.read_text().strip())
     except FileNotFoundError:
-        raise SluiceError(
-            f"There is no master key at {path}: run `sluice local provision`, or restore the file."
-        ) from None
+        raise SluiceError(f"There is no master key at {path}: run `sluice provision`, or restore the file.") from None
     except ValueError:
         raise SluiceError(f"The master key at {path} is not hexadecimal: restore the file from your backup.") from None
     if len(secret) != MASTER_KEY_BYTES:

@@ -6,11 +6,12 @@ import statistics
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from sluice import keys, topics
 from sluice.avro import Writer
@@ -27,6 +28,7 @@ from sluice.local.terminal import Terminal
 from sluice.model import PartnerId
 from sluice.registry import Registry
 from sluice.settings import load_settings
+from sluice.source_schema import Leaf, leaves
 
 _CATCH_UP_SECONDS = 180.0
 _RECALL_SECONDS = 10.0
@@ -76,6 +78,8 @@ class Story:
             self._say(f"{contract.name} ({contract.recipient}) gets {', '.join(contract.shared_fields)}")
         provision(self._settings, self._say)
         self._registry = Registry(self._settings.registry_url())
+        _, schema = self._registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
+        self._leaves = leaves(schema)
 
     def _publish_consents(self, url: str) -> None:
         self._step("The preference centre publishes what customers said")
@@ -126,12 +130,12 @@ class Story:
         chosen = everywhere[0]
         self._step(f"One customer as each partner sees it: {chosen}")
         source = self._source_record(chosen)
-        table = Table("field", "CRM", *self._contracts)
+        table = Table(*(Column(name, overflow="fold") for name in ("field", "CRM", *self._contracts)))
         paths = dict.fromkeys(path for contract in self._contracts.values() for path in contract.shared_fields)
         for path in paths:
             row = [_cell(held[p][names[p][chosen]], contract, path) for p, contract in self._contracts.items()]
-            table.add_row(path, _text(_value(source, path)), *row)
-        table.add_row("key of the record", chosen, *(names[p][chosen].decode() for p in self._contracts))
+            table.add_row(path, _text(_source_value(source, self._leaves[path])), *row)
+        table.add_row("key", chosen, *(names[p][chosen].decode() for p in self._contracts))
         self._console.print(table)
         return [chosen, *(c for c in self._customers if c != chosen and names[_PARTNER][c] in held[_PARTNER])]
 
@@ -238,11 +242,11 @@ def _outcomes(before: Samples, after: Samples, partner: str) -> list[tuple[dict[
     return sorted(found, key=lambda pair: -pair[1])
 
 
-def _value(record: Mapping[str, Any], path: str) -> object:
+def _source_value(record: Mapping[str, Any], leaf: Leaf) -> object:
     value: Any = record
-    for name in path.split("."):
+    for name in leaf.path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
-    return value
+    return date(1970, 1, 1) + timedelta(days=value) if leaf.is_date and value is not None else value
 
 
 def _cell(record: Mapping[str, Any], contract: Contract, path: str) -> str:

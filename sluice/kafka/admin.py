@@ -53,6 +53,14 @@ def _offsets(
         return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
 
 
+def answers(client: AdminClient, timeout_seconds: float) -> bool:
+    """Whether a broker answers this user now."""
+    try:
+        return bool(client.list_topics(timeout=timeout_seconds).brokers)
+    except KafkaException:
+        return False
+
+
 def cluster_id(client: AdminClient) -> str:
     with translated("reach the broker"):
         return str(client.list_topics(timeout=TIMEOUT_SECONDS).cluster_id)

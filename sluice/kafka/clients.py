@@ -50,7 +50,7 @@ def read_properties(path: Path) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         raise SluiceError(
-            f"There is no {path}: start a local broker with `sluice local up` and `sluice local provision`, "
+            f"There is no {path}: start a local broker with `sluice local up` and `sluice provision`, "
             "or ask your operator for the file."
         ) from None
     pairs = (line.split("=", 1) for line in lines if line.strip() and not line.startswith("#"))

@@ -347,7 +347,7 @@ class TransactionalLog:
             self._delivered[partition] = max(self._delivered.get(partition, 0), offset + 1)
 
     def _transactional(self, call: Callable[[], object], what: str) -> None:
-        """Call until it succeeds or cannot. A time-out says nothing about the outcome, so the same call is made again."""
+        """Call until it succeeds or cannot. A time-out says nothing about the outcome: the same call is made again."""
         while True:
             try:
                 call()

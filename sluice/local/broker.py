@@ -9,9 +9,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-
+from sluice.kafka.admin import answers as kafka_answers
+from sluice.kafka.clients import admin_client
 from sluice.local import client_files, ports, properties
 from sluice.local.cache import Programs
 from sluice.local.complaint import last_complaint
@@ -56,13 +55,7 @@ def answers(copy: Copy) -> bool:
     """Whether the admin can log in and the node is among the brokers, which it is once it serves."""
     if not ports.is_open(copy.identity.broker_ports[0]):
         return False
-    try:
-        admin = AdminClient(
-            {**client_files.admin(copy), "log_level": 0}
-        )  # it logs refusals, and they are expected here
-        return bool(admin.list_topics(timeout=_ADMIN_TIMEOUT_SECONDS).brokers)
-    except KafkaException:
-        return False
+    return kafka_answers(admin_client(client_files.admin(copy)), _ADMIN_TIMEOUT_SECONDS)
 
 
 def server_properties(copy: Copy) -> dict[str, str]:

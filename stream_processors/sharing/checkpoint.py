@@ -66,11 +66,11 @@ def check(committed: Identity, current: Identity) -> None:
         )
     if committed.topics != current.topics:
         raise SluiceError(
-            "A topic was re-created, added or given partitions since the last commit, so the offsets no longer mean what "
-            "they did: restore the topics, or begin again with another `sharing.group` and empty partner topics."
+            "A topic was re-created, added or given partitions since the last commit, so the offsets no longer mean "
+            "what they did: restore the topics, or begin again with another `sharing.group` and empty partner topics."
         )
     if committed.contracts != current.contracts:
         raise SluiceError(
-            f"The contract set changed from {committed.contracts} to {current.contracts}, and this version cannot reconcile "
-            "a running view with another set: restore the contracts, the source schema and the master key as they were."
+            f"The contract set changed from {committed.contracts} to {current.contracts}, and this version cannot "
+            "reconcile a running view with another set: restore contracts, source schema and master key as they were."
         )

@@ -29,8 +29,8 @@ class Clock:
         offset = wall - monotonic
         if self._offset is not None and abs(offset - self._offset) > JUMP_MS:
             raise SluiceError(
-                f"The machine's clock jumped by {(offset - self._offset) / 60_000:.0f} minutes: nothing was committed at "
-                "the new time. Set the clock right and start again."
+                f"The machine's clock jumped by {(offset - self._offset) / 60_000:.0f} minutes: nothing was committed "
+                "at the new time. Set the clock right and start again."
             )
         self._offset = offset
         return Moment(Millis(max(wall, not_before)), monotonic)

@@ -186,7 +186,7 @@ class Processor:
         self._log.rewind(self._positions)
 
     def _check_history(self) -> None:
-        """Before joining: what was committed for every partition must be of this cluster, these topics and contracts."""
+        """What was committed for every partition must be of this cluster, these topics and contracts."""
         for committed in self._log.committed(frozenset(range(self._plan.view.partitions))).values():
             if committed.positions is not None:
                 checkpoint.check(checkpoint.decode(committed.metadata).identity, self._plan.identity)
@@ -221,8 +221,6 @@ class Processor:
     ) -> None:
         committed_at = self._clock.wall_ms()
         self._metrics.batches.inc()
-        self._metrics.events.labels(topics.CUSTOMER_UPDATES).inc(len(updates))
-        self._metrics.events.labels(topics.CONSENT_EVENTS).inc(len(consents))
         for record in updates:
             self._metrics.update_to_commit.observe(max(committed_at - record.timestamp, 0) / 1000)
         for batch in batches.values():
@@ -233,6 +231,9 @@ class Processor:
             for topic, cause in batch.rejects:
                 self._metrics.rejected.labels(topic, cause.value).inc()
                 _log.warning("record_rejected", topic=topic, cause=cause.value)
+        # last, so that who sees an event counted sees what came of it
+        self._metrics.events.labels(topics.CUSTOMER_UPDATES).inc(len(updates))
+        self._metrics.events.labels(topics.CONSENT_EVENTS).inc(len(consents))
         self._gauge(ends)
 
     def _gauge(self, ends: Mapping[int, Ends]) -> None:

@@ -64,7 +64,7 @@ def open_partition(recovery: Recovery, number: int, committed: Committed) -> tup
     Raises SluiceError when the logs contradict what was committed.
     """
     bounds = recovery.log.bounds((topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS, topics.DISCLOSURES), number)
-    previous, positions = _last_commit(recovery, number, committed, bounds)
+    previous, positions = _last_commit(recovery, committed, bounds)
     target = Folded(positions.driving, positions.joined, previous.disclosures)
     _check_logs(number, bounds, target)
     store, start = _usable_store(recovery, number, target, bounds)
@@ -101,9 +101,7 @@ def _must_catch_up(meta: Meta | None, target: Folded, *, gap: bool) -> bool:
     return gap or (meta is not None and meta.catching_up)
 
 
-def _last_commit(
-    recovery: Recovery, number: int, committed: Committed, bounds: dict[str, Bounds]
-) -> tuple[Checkpoint, Positions]:
+def _last_commit(recovery: Recovery, committed: Committed, bounds: dict[str, Bounds]) -> tuple[Checkpoint, Positions]:
     if committed.positions is None:
         low = Positions(bounds[topics.CUSTOMER_UPDATES].low, bounds[topics.CONSENT_EVENTS].low)
         return Checkpoint(recovery.identity, bounds[topics.DISCLOSURES].high, Millis(0)), low
@@ -118,12 +116,12 @@ def _check_logs(number: int, bounds: dict[str, Bounds], target: Folded) -> None:
         low, high = bounds[topic]
         if low > 0:
             raise SluiceError(
-                f"{topic}/{number} begins at offset {low}: older records were deleted, and what customers said or partners "
-                "hold can no longer be known. Restore the topic; it must keep its records for ever."
+                f"{topic}/{number} begins at offset {low}: older records were deleted, and what customers said or "
+                "partners hold can no longer be known. Restore the topic; it must keep its records for ever."
             )
         if high < needed:
             raise SluiceError(
-                f"{topic}/{number} ends at offset {high}, but {needed} was committed: the topic lost records. Restore it."
+                f"{topic}/{number} ends at offset {high}, but {needed} was committed: records were lost. Restore it."
             )
 
 

@@ -86,8 +86,8 @@ def _check_partition_counts(identities: list[admin.TopicIdentity], partitions: i
     for topic in identities:
         if topic.partitions != partitions:
             raise SluiceError(
-                f"The topic {topic.name} has {topic.partitions} partitions, and `partitions` says {partitions}: all topics "
-                "must have that many, for ever."
+                f"The topic {topic.name} has {topic.partitions} partitions, and `partitions` says {partitions}: all "
+                "topics must have that many, for ever."
             )
 
 
@@ -124,4 +124,4 @@ def _registered(registry: Registry, topic: str, schema: str) -> int:
     try:
         return registry.id_of(topics.subject(topic), schema)
     except SchemaNotFound as error:
-        raise SluiceError(f"{error} Provision it first (`sluice local provision`).") from None
+        raise SluiceError(f"{error} Provision it first (`sluice provision`).") from None

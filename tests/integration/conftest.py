@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.installation import Installation
 
 from sluice.errors import SluiceError
 from sluice.local import stack
 from sluice.local.stack import Endpoints
+from tests.integration.installation import Installation
 
 
 @pytest.fixture(scope="session")

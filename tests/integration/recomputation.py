@@ -1,6 +1,6 @@
-"""The partner topics recomputed from the inputs, straightforwardly: whole records, no store, no projection code of ours.
+"""The partner topics recomputed from the inputs: whole records, no store, no projection code of ours.
 
-Consent is decided by `sluice.decision`; how the demo's contracts turn a profile into a record is written out here by hand.
+Consent is decided by `sluice.decision`; how the demo's contracts turn a profile into a record is written out by hand.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _hoshi(pseudonym: str, profile: dict[str, Any]) -> dict[str, Any] | None:
 def _listmart(_pseudonym: str, profile: dict[str, Any]) -> dict[str, Any]:
     address = profile["address"] or {}
     given, family = profile["given_name"], profile["family_name"]
-    masked = None if family is None else "*" * 8 if len(family) < 3 else f"{family[0]}******{family[-1]}"  # noqa: PLR2004
+    masked = None if family is None else "*" * 8 if len(family) < 3 else f"{family[0]}******{family[-1]}"
     return {
         "given_name": None if given is None else given[:1],
         "family_name": masked,

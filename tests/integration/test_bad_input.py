@@ -1,7 +1,8 @@
-"""Bad input, each by its name in ARCHITECTURE's failure table: nothing stops, nothing leaks, nothing is held without a reason."""
+"""Bad input, each by its name in the failure table: nothing stops, leaks, or is held without a reason."""
 
 from __future__ import annotations
 
+import json
 import struct
 
 import pytest
@@ -68,7 +69,7 @@ def test_update_whose_key_is_unreadable(installation: Installation) -> None:
 
 
 def test_update_with_null_key_is_refused_by_the_broker(installation: Installation) -> None:
-    with pytest.raises(AssertionError, match="INVALID_RECORD|Broker failed to validate record"):
+    with pytest.raises(AssertionError, match="INVALID_RECORD"):
         installation.send(topics.CUSTOMER_UPDATES, None, installation.profile("crm:1"))
 
 
@@ -81,7 +82,8 @@ def test_required_field_is_missing(installation: Installation) -> None:
 
 
 def test_source_schema_drops_a_field_that_a_contract_requires(installation: Installation) -> None:
-    schema = '{"type":"record","name":"CustomerProfile","namespace":"sluice.crm","fields":[{"name":"customer_id","type":"string"}]}'
+    fields = [{"name": "customer_id", "type": "string"}]
+    schema = json.dumps({"type": "record", "name": "CustomerProfile", "namespace": "sluice.crm", "fields": fields})
     schema_id = installation.registry.register("another-subject-value", schema, "NONE")
     with installation.processor() as processor:
         share(installation, "crm:1")
@@ -196,5 +198,5 @@ def test_crm_may_not_begin_transactions(installation: Installation) -> None:
     from confluent_kafka import Producer  # noqa: PLC0415 - only here
 
     producer = Producer({**installation.settings.client("crm"), "transactional.id": "crm-1", "log_level": 0})
-    with pytest.raises(KafkaException, match="TRANSACTIONAL_ID_AUTHORIZATION_FAILED|not authorized|authorization"):
+    with pytest.raises(KafkaException, match="TRANSACTIONAL_ID_AUTHORIZATION_FAILED"):
         producer.init_transactions(10)

@@ -11,8 +11,11 @@ import time
 import pytest
 
 from sluice import topics
-from sluice.keys import keyed_digest, load_master_key
-from sluice.keys import PartnerKeys  # fmt: skip
+from sluice.keys import (
+    PartnerKeys,  # fmt: skip
+    keyed_digest,
+    load_master_key,
+)
 from tests.integration.installation import HOSHI, PARTNERS, Installation, eventually, now_ms
 from tests.integration.recomputation import recompute
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.integration.installation import ADRESSO, HOSHI, LISTMART, Installation, eventually
 
 pytestmark = pytest.mark.broker
@@ -71,7 +72,7 @@ def test_deletion_at_the_source_recalls_everywhere(installation: Installation) -
 def test_update_before_consent_and_consent_before_update_give_the_same(installation: Installation) -> None:
     with installation.processor():
         installation.update("crm:1")
-        eventually(lambda: installation.input_ends(), "read")
+        eventually(installation.input_ends, "read")
         installation.say("crm:1", HOSHI, "GIVEN")
         installation.say("crm:2", HOSHI, "GIVEN")
         installation.update("crm:2")

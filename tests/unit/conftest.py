@@ -174,7 +174,7 @@ class Log:
     def compact(self) -> None:
         """Only the newest record of each key survives, and no tombstone."""
         newest = {record.key: record for record in self.records}
-        self.records = [record for record in newest.values() if record.value is not None]
+        self.records = [record for record in self.records if newest[record.key] is record and record.value is not None]
 
     def between(self, start: int, stop: int) -> list[LogRecord]:
         return [record for record in self.records if start <= record.offset < stop]

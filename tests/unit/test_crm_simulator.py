@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import islice
+
+from confluent_kafka import KafkaError, Message
 
 from producers.crm_simulator import EVENTS_A_MILLISECOND, Answered, Deleted, Event, Recipient, Updated, events
 from producers.encoding import CONSENTS, CUSTOMERS, Encoder, nothing_filled
+from producers.publication import Tally
 from producers.rows import Encoded
-from producers.simulation import paced
+from producers.simulation import Output, Run, paced, simulate
 from schemas import catalogue
 from sluice.avro import Reader, unframe
 from sluice.consent import ConsentRecord, RecipientKind, State, parse_event
@@ -109,6 +113,48 @@ def test_the_last_answer_decides_what_the_partner_may_hold() -> None:
         assert isinstance(answer, Permitted) == (last[customer] in (State.GIVEN, State.RENEWED))
         if not isinstance(answer, Permitted):
             assert answer.reason in (Reason.REFUSED, Reason.WITHDRAWN)
+
+
+class Acknowledging:
+    """A producer that acknowledges at once."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[str, bytes, bytes | None]] = []
+
+    def produce(
+        self, topic: str, value: bytes | None, key: bytes, *, on_delivery: Callable[[KafkaError | None, Message], None]
+    ) -> None:
+        self.written.append((topic, key, value))
+        on_delivery(None, Message())
+
+    def poll(self, timeout: float) -> int:
+        assert timeout == 0
+        return 0
+
+    def flush(self, timeout: float) -> int:
+        assert timeout > 0
+        return 0
+
+    def purge(self, in_queue: bool, in_flight: bool) -> None: ...  # noqa: FBT001 - the library's signature
+
+
+def test_events_go_to_their_topics_and_are_counted() -> None:
+    encoders = {
+        CUSTOMERS: Encoder(CUSTOMERS, 1, catalogue.text("customer_profile"), nothing_filled),
+        CONSENTS: Encoder(CONSENTS, 1, catalogue.text("consent_event"), nothing_filled),
+    }
+    producer = Acknowledging()
+    tally = Tally(5, lambda _: None)
+    run = Run(customers=20, rate=1e9, seed=3, duration=None, limit=600)
+    totals = simulate(run, [HOSHI], encoders, Output(producer, tally, lambda _: None))
+    assert totals.updates + totals.deletions + totals.consents == totals.published == 600
+    assert (totals.failed, totals.unsent, totals.unconfirmed) == (0, 0, 0)
+    topics = Counter((topic, value is None) for topic, _, value in producer.written)
+    assert topics == {
+        ("crm.customer-updates", False): totals.updates,
+        ("crm.customer-updates", True): totals.deletions,
+        ("crm.consent-events", False): totals.consents,
+    }
 
 
 class FakeClock:

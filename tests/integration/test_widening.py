@@ -1,0 +1,103 @@
+"""Narrowing now, widening when safe (LOOP 12 to 14, 22): on the real broker, with the processor stopped in between."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import Producer
+
+from sluice import topics
+from sluice.local import stack
+from sluice.local.stack import Endpoints
+from sluice.partitioning import partition_of
+from tests.integration.installation import HOSHI, LISTMART, PARTITIONS, Installation, eventually, now_ms
+
+pytestmark = pytest.mark.broker
+
+
+def test_grant_never_shares_what_a_later_update_deletes(installation: Installation) -> None:
+    """The grant is read at once, the updates behind a backlog: nothing is shared before the deletion was read."""
+    installation.write_settings(batch=1)
+    customer = "crm:1"
+    other = next(f"crm:{n}" for n in range(2, 99) if _partition(f"crm:{n}") == _partition(customer))
+    with installation.processor():
+        installation.update(customer)
+        installation.update(other)
+    for number in range(200):
+        installation.crm.produce(
+            topics.CUSTOMER_UPDATES, installation.profile(other, given_name=f"N{number}"), other.encode()
+        )
+    assert installation.crm.flush(20) == 0
+    installation.delete(customer)
+    installation.say(customer, HOSHI, "GIVEN")
+    installation.say(other, HOSHI, "GIVEN")
+    with installation.processor():
+        eventually(lambda: (installation.has(HOSHI, other) or {}).get("given_name") == "N199", "the other is shared")
+    keys = {record.key for record in installation.read_as(HOSHI, topics.customers(HOSHI))}
+    assert keys == {installation.pseudonym(HOSHI, other).encode()}
+    assert len(installation.read_as(HOSHI, topics.customers(HOSHI))) == 1, "shared once, when the updates were read"
+
+
+def test_open_upstream_transaction_stops_widening_and_nothing_else(installation: Installation) -> None:
+    open_in = {"transactional.id": "upstream", "partitioner": "murmur2_random", "log_level": 0}
+    upstream = Producer({**installation.settings.client("admin"), **open_in})
+    upstream.init_transactions(10)
+    with installation.processor() as processor:
+        installation.say("crm:1", HOSHI, "GIVEN")
+        installation.say("crm:1", LISTMART, "GIVEN")
+        installation.update("crm:1")
+        eventually(lambda: installation.has(HOSHI, "crm:1"), "shared")
+        other = next(f"crm:{n}" for n in range(2, 99) if _partition(f"crm:{n}") == _partition("crm:1"))
+        installation.say(other, HOSHI, "GIVEN")
+        upstream.begin_transaction()
+        event = installation.consent_writer.write(installation.consent("crm:1", LISTMART, "WITHDRAWN"))
+        upstream.produce(topics.CONSENT_EVENTS, event, b"crm:1", partition=_partition("crm:1"))
+        upstream.flush(10)
+        stopped = {"partition": str(_partition("crm:1")), "reason": "open_transaction"}
+        eventually(lambda: processor.metric("sluice_widening_stopped", **stopped) == 1, "noticed")
+        installation.update(other)
+        installation.delete("crm:1")
+        eventually(lambda: not installation.has(HOSHI, "crm:1"), "recalls go on")
+        assert installation.has(HOSHI, other) is None
+        upstream.commit_transaction(10)
+        eventually(lambda: installation.has(HOSHI, other), "added once the transaction ended")
+
+
+def test_schema_unseen_while_the_registry_is_away(endpoints: Endpoints, installation: Installation) -> None:
+    """What was seen goes on, the unknown waits, recalls go on; when the registry is back the rest follows."""
+    state = endpoints.clients.parent
+    extended = _with_another_field(installation)
+    with installation.processor():
+        for customer in ("crm:1", "crm:2"):
+            installation.say(customer, HOSHI, "GIVEN")
+            installation.update(customer)
+        eventually(lambda: len(installation.holds(HOSHI)) == 2, "shared")
+        stack.stop(state, ("registry",))
+        try:
+            installation.send(topics.CUSTOMER_UPDATES, b"crm:1", extended("crm:1"))
+            installation.update("crm:2", given_name="Still")
+            seen = {"given_name": "Still"}.items()
+            eventually(lambda: seen <= (installation.has(HOSHI, "crm:2") or {}).items(), "known schemas go on")
+            installation.say("crm:1", HOSHI, "WITHDRAWN", at=now_ms())
+            eventually(lambda: not installation.has(HOSHI, "crm:1"), "recalls go on")
+            installation.say("crm:1", HOSHI, "GIVEN", at=now_ms() + 1, expression="explicit")
+        finally:
+            stack.start(state)
+        eventually(lambda: (installation.has(HOSHI, "crm:1") or {}).get("given_name") == "Extended", "the rest follows")
+
+
+def _partition(customer: str) -> int:
+    return partition_of(customer.encode(), PARTITIONS)
+
+
+def _with_another_field(installation: Installation):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    import json  # noqa: PLC0415
+
+    from sluice.avro import Writer  # noqa: PLC0415
+
+    _, text = installation.registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
+    schema = json.loads(text)
+    schema["fields"].append({"name": "new", "type": ["null", "string"], "default": None})
+    schema_id = installation.registry.register("extended-value", json.dumps(schema), "NONE")
+    writer = Writer(json.dumps(schema), schema_id)
+    fields = {"family_name": "Mori", "given_name": "Extended", "updated_at": 1, "address": {"country": "AU"}}
+    return lambda customer: writer.write({"customer_id": customer, **fields, "new": "unlisted"})

@@ -1,0 +1,443 @@
+"""Contracts: read by people, refused whole when one word is wrong, and what is derived from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
+from pathlib import Path
+
+import avro.compatibility
+import avro.schema
+import fastavro
+import pytest
+
+from schemas import catalogue
+from sluice.consent import RecipientKind
+from sluice.contract import (
+    CheckedContract,
+    Contract,
+    ContractSet,
+    check,
+    load_contracts,
+    partner_field,
+    partner_schema,
+    purposes,
+)
+from sluice.document import DocumentError, load
+from sluice.keys import MasterKey
+from sluice.source_schema import Leaf, leaves
+
+SOURCE = leaves(catalogue.text("customer_profile"))
+DEMO = Path(__file__).parents[2] / "deploy" / "demo" / "contracts"
+MASTER = MasterKey(bytes(range(32)))
+HOSHI = """\
+partner: hoshi-card
+name: Hoshi Card K.K.
+recipient: corporate_partner
+purpose: marketing.communications.email
+country: JP
+valid: {from: 2026-01-01, until: 2028-01-01, timezone: Asia/Tokyo}
+fields:
+  given_name: keep
+  birth_date: birth_year
+  address.postal_code: {postcode_prefix: 3}
+  loyalty.tier: keep
+"""
+
+
+def write(folder: Path, text: str, name: str = "hoshi-card.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def contract(folder: Path, text: str = HOSHI) -> Contract:
+    return load(write(folder, text), Contract)[0]
+
+
+def changed(old: str, new: str) -> str:
+    assert HOSHI.count(old) == 1
+    return HOSHI.replace(old, new)
+
+
+def checked(folder: Path, text: str = HOSHI, source: Mapping[str, Leaf] = SOURCE) -> CheckedContract:
+    for path in folder.glob("*.yaml"):
+        path.unlink()
+    write(folder, text)
+    return check(load_contracts(folder), source).contracts[0]
+
+
+def refusal(folder: Path, text: str) -> list[str]:
+    """Every line of what `load_contracts` and `check` say, without the file's name."""
+    path = write(folder, text)
+    with pytest.raises(DocumentError) as raised:
+        check(load_contracts(folder), SOURCE)
+    return [line.removeprefix(f"{path}:") for line in str(raised.value).splitlines()]
+
+
+# --- the demo's
+
+
+def test_the_demos_contracts_fit_the_demos_source_schema() -> None:
+    contracts = check(load_contracts(DEMO), SOURCE)
+    assert [one.partner for one in contracts.contracts] == ["adresso", "hoshi-card", "listmart"]
+    kinds = {one.partner: one.terms().kind for one in contracts.contracts}
+    assert kinds == {
+        "adresso": RecipientKind.PROCESSOR,
+        "hoshi-card": RecipientKind.PARTNER,
+        "listmart": RecipientKind.THIRD_PARTY_SALE,
+    }
+    listmart = contracts.contracts[2]
+    assert "email" not in listmart.leaves, "dropped"
+    assert "note" in listmart.leaves, "there, and empty"
+    assert contracts.contracts[0].contract.required_fields == {"address.postal_code"}
+
+
+# --- what is read
+
+
+def test_a_contract_says_what_it_says(tmp_path: Path) -> None:
+    one = checked(tmp_path, HOSHI + "where: {address.country: [AU, JP], loyalty.points: 5}\nbrand: hoshi\n")
+    terms = one.terms()
+    assert terms.partner == "hoshi-card"
+    assert terms.brand == "hoshi"
+    assert terms.purpose == "marketing.communications.email"
+    assert dict(terms.categories) == {
+        "given_name": "user.name.first",
+        "birth_date": "user.demographic.date_of_birth",
+        "address.postal_code": "user.contact.address.postal_code",
+        "loyalty.tier": "user.behavior.purchase_history",
+    }
+    assert list(terms.categories) == list(one.contract.fields), "in the contract's order"
+    assert one.contract.limits.acknowledge_within == timedelta(days=3)
+    assert one.contract.where == {"address.country": ["AU", "JP"], "loyalty.points": 5}
+
+
+@pytest.mark.parametrize(
+    ("valid", "start", "until"),
+    [
+        ("{from: 2026-01-01}", datetime(2026, 1, 1, tzinfo=UTC), None),
+        ("{from: 2026-01-01, timezone: Asia/Tokyo}", datetime(2025, 12, 31, 15, tzinfo=UTC), None),
+        (
+            "{from: 2026-01-01, until: 2026-07-01, timezone: Australia/Sydney}",  # summer time, then not
+            datetime(2025, 12, 31, 13, tzinfo=UTC),
+            datetime(2026, 6, 30, 14, tzinfo=UTC),
+        ),
+        ("{from: 2026-01-01T09:30:00, timezone: Asia/Tokyo}", datetime(2026, 1, 1, 0, 30, tzinfo=UTC), None),
+        ("{from: 2026-01-01T09:30:00+02:00, timezone: Asia/Tokyo}", datetime(2026, 1, 1, 7, 30, tzinfo=UTC), None),
+        ("{from: 2026-01-01T00:00:00Z, timezone: Asia/Tokyo}", datetime(2026, 1, 1, tzinfo=UTC), None),
+    ],
+)
+def test_a_date_is_midnight_where_the_contract_says(
+    tmp_path: Path, valid: str, start: datetime, until: datetime | None
+) -> None:
+    text = changed("{from: 2026-01-01, until: 2028-01-01, timezone: Asia/Tokyo}", valid)
+    found = contract(tmp_path, text).valid
+    assert found.start_ms == start.timestamp() * 1000
+    assert found.until_ms == (None if until is None else until.timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "kind"),
+    [
+        ("service_provider", RecipientKind.PROCESSOR),
+        ("group_company\nsame_branding: true", RecipientKind.AFFILIATE_SAME_BRAND),
+        ("group_company\nsame_branding: false", RecipientKind.AFFILIATE_OTHER_BRAND),
+        ("corporate_partner", RecipientKind.PARTNER),
+        ("third_party_sale", RecipientKind.THIRD_PARTY_SALE),
+    ],
+)
+def test_the_kind_of_recipient(tmp_path: Path, recipient: str, kind: RecipientKind) -> None:
+    assert contract(tmp_path, changed("corporate_partner", recipient)).kind is kind
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("purpose: ", "purpse: ", "4:1: there is no key `purpse` here; did you mean `purpose`?"),
+        (
+            "communications.email",
+            "communications.emial",
+            "4:1: there is no purpose `marketing.communications.emial`; "
+            "did you mean `marketing.communications.email`?",
+        ),
+        (
+            "corporate_partner",
+            "corporate_parter",
+            "3:1: `corporate_parter` is not one of 'service_provider', 'group_company', 'corporate_partner' or "
+            "'third_party_sale'; did you mean `corporate_partner`?",
+        ),
+        ("  given_name: keep", "  given_name: kep", "8:3: there is no transform `kep`; did you mean `keep`?"),
+        (
+            "  given_name: keep",
+            "  given_name: [keep]",
+            "8:3: a field takes one transform: a name, or a name with its options",
+        ),
+        ("  given_name: keep", "  given_name: {truncate: ten}", "8:3: `to`: input should be a valid integer, not 'ten'"),
+        ("  given_name: keep", "  gven_name: keep", "8:3: the source schema has no field `gven_name` that can be "
+         "shared; did you mean `given_name`?"),
+        ("  given_name: keep", "  identifiers: keep", "8:3: the source schema has no field `identifiers` that can be "
+         "shared"),
+        ("  given_name: keep", "  address: keep", "8:3: `address` has fields of its own; list the ones to share, such "
+         "as `address.street`"),
+        ("  given_name: keep", "  gender: mask", "8:3: this transform of `gender` applies to strings only"),
+        ("  given_name: keep", "  segments: birth_year", "8:3: this transform of `segments` applies to dates and "
+         "strings only"),
+        ("  given_name: keep", "  location.latitude: pseudonym", "8:3: this transform of `location.latitude` applies "
+         "to strings and integers only"),
+        ("  given_name: keep", "  email: {drop: {required: true}}", "8:3: this transform of `email` cannot be "
+         "required"),
+        ("  given_name: keep", "  given_name: keep\n  given_name: drop", "9:3: `given_name` stands here twice; remove "
+         "one."),
+        ("Asia/Tokyo", "Asia/Tokio", "6:46: there is no time zone `Asia/Tokio`; use an IANA name such as Asia/Tokyo"),
+        ("Asia/Tokyo", "Asia", "6:46: there is no time zone `Asia`; use an IANA name such as Asia/Tokyo"),
+        ("Asia/Tokyo", "../Tokyo", "6:46: there is no time zone `../Tokyo`; use an IANA name such as Asia/Tokyo"),
+        ("until: 2028-01-01", "until: 2026-01-01", "1:1: `valid.until` is not after `valid.from`"),
+        ("until: 2028-01-01", "until: 2025-01-01", "1:1: `valid.until` is not after `valid.from`"),
+        ("country: JP", "country: NO", "5:1: `country`: input should be a valid string, not False"),
+        ("name: Hoshi Card K.K.", 'name: ""', "2:1: `name`: string should have at least 1 character, not ''"),
+        ("corporate_partner", "corporate_partner\nsame_branding: true", "1:1: recipient `corporate_partner` takes no "
+         "`same_branding`"),
+        ("corporate_partner", "corporate_partner\nsame_branding: false", "1:1: recipient `corporate_partner` takes no "
+         "`same_branding`"),
+        ("corporate_partner", "group_company", "1:1: recipient `group_company` needs `same_branding`"),
+        ("country: JP", "country: JP\nwhere: {adress.country: JP}", "6:9: the source schema has no field "
+         "`adress.country` that can be shared; did you mean `address.country`?"),
+        ("country: JP", "country: JP\nwhere: {address: JP}", "6:9: `address` has fields of its own; list the ones to "
+         "share, such as `address.street`"),
+        ("country: JP", "country: JP\nlimits: {acknowledge_within: three days}", "6:10: `three days` is not an ISO "
+         "8601 duration such as P3D"),
+        ("country: JP", "country: JP\nlimits: {acknowledge_within: 3}", "6:10: `3` is not an ISO 8601 duration such as "
+         "P3D"),
+        ("country: JP", "country: JP\npseudonym_epoch: 0", "6:1: `pseudonym_epoch`: input should be greater than or "
+         "equal to 1, not 0"),
+    ],
+)  # fmt: skip
+def test_one_wrong_word_is_told_where_it_stands(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    assert problem in refusal(tmp_path, changed(old, new))
+
+
+@pytest.mark.parametrize(
+    "name", ["Hoshi", "hoshi_card", "hoshi.card", "9hoshi", "-hoshi", "h" * 64, "hoshi card", "ほし", "*", "../hoshi"]
+)
+def test_a_name_that_is_no_name_of_topics_is_refused(tmp_path: Path, name: str) -> None:
+    (problem,) = refusal(tmp_path, changed("partner: hoshi-card", f"partner: {name!r}"))
+    assert problem.startswith("1:1: `partner`: ")
+
+
+@pytest.mark.parametrize("name", ["crm", "sharing", "admin", "registry"])
+def test_a_partner_cannot_take_the_name_of_another_user(tmp_path: Path, name: str) -> None:
+    """The partner's name is a user with rights of its own and a connection file; these names have others."""
+    assert refusal(tmp_path, changed("partner: hoshi-card", f"partner: {name}"))
+
+
+def test_a_contract_that_shares_nothing_is_refused(tmp_path: Path) -> None:
+    nothing = HOSHI[: HOSHI.index("fields:")]
+    assert refusal(tmp_path, nothing + "fields: {}\n")
+    assert refusal(tmp_path, nothing + "fields: {email: drop}\n")
+
+
+@pytest.mark.parametrize("duration", ["-P3D", "PT0S"])
+def test_a_recall_needs_time_to_be_carried_out(tmp_path: Path, duration: str) -> None:
+    assert refusal(tmp_path, HOSHI + f"limits: {{acknowledge_within: {duration}}}\n")
+
+
+@pytest.mark.parametrize(
+    "row_filter",
+    [
+        pytest.param("address.country: [JP, NO]", id="YAML's NO is false"),
+        pytest.param("address.country: true", id="no text"),
+        pytest.param("loyalty.points: many", id="no number"),
+        pytest.param("loyalty.tier: GOLDEN", id="no symbol of the enum"),
+    ],
+)
+def test_a_row_filter_that_nothing_can_pass_is_refused(tmp_path: Path, row_filter: str) -> None:
+    (problem,) = refusal(tmp_path, HOSHI + f"where: {{{row_filter}}}\n")
+    assert problem.startswith("12:9: ")
+
+
+def test_two_paths_that_would_have_one_name_are_refused(tmp_path: Path) -> None:
+    field = {"name": "address_city", "type": "string"}
+    schema = json.loads(catalogue.text("customer_profile"))
+    schema["fields"].append(field)
+    path = write(tmp_path, HOSHI + "  address.city: keep\n  address_city: keep\n")
+    with pytest.raises(DocumentError, match=rf"{path}:13:3: `address_city` and `address\.city` would have the same"):
+        check(load_contracts(tmp_path), leaves(json.dumps(schema)))
+
+
+def test_every_problem_of_every_file_is_told(tmp_path: Path) -> None:
+    one, other = write(tmp_path, changed("purpose", "purpse"), "a.yaml"), write(tmp_path, "x: [", "b.yaml")
+    with pytest.raises(DocumentError) as raised:
+        load_contracts(tmp_path)
+    told = str(raised.value).splitlines()
+    assert [line.startswith(f"{one}:") for line in told] == [True, True, False]
+    assert told[2].startswith(f"{other}:")
+
+
+def test_every_misfit_of_every_contract_is_told(tmp_path: Path) -> None:
+    write(tmp_path, changed("  given_name: keep", "  a: keep\n  b: keep"))
+    write(tmp_path, changed("hoshi-card", "adresso").replace("given_name", "c"), "adresso.yaml")
+    with pytest.raises(DocumentError) as raised:
+        check(load_contracts(tmp_path), SOURCE)
+    assert len(str(raised.value).splitlines()) == 3
+
+
+def test_two_contracts_of_one_partner_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, HOSHI, "a.yaml")
+    write(tmp_path, HOSHI, "b.yaml")
+    with pytest.raises(DocumentError, match=r"b\.yaml:1:1: `hoshi-card` already has a contract in .*a\.yaml$"):
+        load_contracts(tmp_path)
+
+
+def test_a_folder_without_contracts_is_refused(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(DocumentError, match="there is no contract here"):
+            load_contracts(folder)
+
+
+def test_a_contract_under_another_ending_is_not_passed_over(tmp_path: Path) -> None:
+    """A partner whose file is overlooked would be recalled, or never served, without a word."""
+    write(tmp_path, HOSHI)
+    write(tmp_path, changed("hoshi-card", "adresso"), "adresso.yml")
+    try:
+        assert "adresso" in load_contracts(tmp_path)
+    except DocumentError as error:
+        assert "adresso.yml" in str(error)  # noqa: PT017 - reading it and refusing it are both right
+
+
+def test_purposes_are_listed_once() -> None:
+    assert len(set(purposes())) == len(purposes()) > 50
+    assert "marketing.communications.email" in purposes()
+
+
+# --- what is derived: digests
+
+
+OTHERS = [
+    changed("until: 2028-01-01", "until: 2029-01-01"),
+    changed("Asia/Tokyo", "UTC"),
+    changed("communications.email", "communications.sms"),
+    changed("corporate_partner", "third_party_sale"),
+    changed("  given_name: keep\n", ""),
+    changed("  given_name: keep", "  given_name: {truncate: 1}"),
+    changed("  given_name: keep", "  given_name: {truncate: 2}"),
+    changed("  given_name: keep", "  given_name: mask"),
+    changed("  given_name: keep", "  given_name: {keep: {required: true}}"),
+    HOSHI + "brand: hoshi\n",
+    HOSHI + "pseudonym_epoch: 2\n",
+    HOSHI + "where: {address.country: JP}\n",
+    HOSHI + "where: {address.country: AU}\n",
+]
+
+
+def test_the_digest_changes_with_what_is_given_to_whom(tmp_path: Path) -> None:
+    digests = [checked(tmp_path, text).digest(MASTER) for text in (HOSHI, *OTHERS)]
+    assert len(set(digests)) == len(digests)
+    assert checked(tmp_path, "# read aloud\n" + HOSHI).digest(MASTER) == digests[0]
+
+
+def test_the_digest_changes_with_the_master_key_and_the_source_schema(tmp_path: Path) -> None:
+    digest = checked(tmp_path).digest(MASTER)
+    assert checked(tmp_path).digest(MasterKey(bytes(32))) != digest
+    recategorised = {path: Leaf(leaf.path, leaf.branches, "user", leaf.doc) for path, leaf in SOURCE.items()}
+    assert checked(tmp_path, source=recategorised).digest(MASTER) != digest
+    retyped = {**SOURCE, "loyalty.tier": Leaf("loyalty.tier", ("string",), SOURCE["loyalty.tier"].category, "")}
+    assert checked(tmp_path, source=retyped).digest(MASTER) != digest
+
+
+def test_contracts_that_give_other_bytes_have_other_digests(tmp_path: Path) -> None:
+    """The order of fields is the order of the bytes."""
+    reordered = changed("  given_name: keep\n", "") + "  given_name: keep\n"
+    one, other = checked(tmp_path), checked(tmp_path, reordered)
+    assert partner_schema(one) != partner_schema(other)
+    assert one.digest(MASTER) != other.digest(MASTER)
+
+
+def test_the_digest_of_the_set_is_of_all_its_contracts(tmp_path: Path) -> None:
+    one, other = checked(tmp_path), checked(tmp_path, changed("hoshi-card", "adresso"))
+    sets = [ContractSet(()), ContractSet((one,)), ContractSet((other,)), ContractSet((other, one))]
+    assert all(a.digest(MASTER) != b.digest(MASTER) for a, b in combinations(sets, 2))
+
+
+# --- what is derived: the partner's schema
+
+
+def every_leaf(folder: Path, transform: str = "keep") -> CheckedContract:
+    head = HOSHI[: HOSHI.index("fields:")]
+    return checked(folder, head + "fields:\n" + "".join(f"  {path}: {transform}\n" for path in SOURCE))
+
+
+def test_a_partners_schema_is_flat_nullable_and_read_by_both_libraries(tmp_path: Path) -> None:
+    every = every_leaf(tmp_path)
+    text = partner_schema(every)
+    schema = json.loads(text)
+    assert schema["namespace"] == "partner.hoshi_card"
+    assert [field["name"] for field in schema["fields"]] == [partner_field(path) for path in SOURCE]
+    for field, leaf in zip(schema["fields"], SOURCE.values(), strict=True):
+        assert field["type"][0] == "null"
+        assert field["default"] is None
+        assert field["data_category"] == leaf.category
+        assert field["doc"] == leaf.doc
+    avro.schema.parse(text)
+    fastavro.parse_schema(json.loads(text))
+
+
+def test_named_types_are_defined_once(tmp_path: Path) -> None:
+    """A schema that used one enum twice would not parse if it were spelled out twice."""
+    tier = {"type": "enum", "name": "Tier", "symbols": ["LOW", "HIGH"]}
+    source = {
+        "type": "record",
+        "name": "Customer",
+        "namespace": "crm",
+        "fields": [
+            {"name": "one", "type": tier},
+            {"name": "two", "type": ["null", "Tier"]},
+            {"name": "many", "type": {"type": "array", "items": "crm.Tier"}},
+            {"name": "named", "type": {"type": "map", "values": ["null", "Tier"]}},
+            {"name": "mark", "type": {"type": "fixed", "name": "Mark", "size": 4}},
+            {"name": "marks", "type": {"type": "array", "items": "Mark"}},
+        ],
+    }
+    fields = "".join(f"  {field['name']}: keep\n" for field in source["fields"] if isinstance(field, dict))
+    one = checked(tmp_path, HOSHI[: HOSHI.index("fields:")] + "fields:\n" + fields, leaves(json.dumps(source)))
+    text = partner_schema(one)
+    assert text.count('"symbols"') == 1
+    assert text.count('"size"') == 1
+    avro.schema.parse(text)
+    fastavro.parse_schema(json.loads(text))
+    last_first = "".join(reversed(fields.splitlines(keepends=True)))
+    other = checked(tmp_path, HOSHI[: HOSHI.index("fields:")] + "fields:\n" + last_first, leaves(json.dumps(source)))
+    avro.schema.parse(partner_schema(other))
+
+
+def compatible(reader: str, writer: str) -> bool:
+    # avro says that it is typed; this constructor is not
+    checker = avro.compatibility.ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
+    result = checker.get_compatibility(avro.schema.parse(reader), avro.schema.parse(writer))
+    return bool(result.compatibility is avro.compatibility.SchemaCompatibilityType.compatible)
+
+
+@pytest.mark.parametrize("left_out", ["gender", "loyalty.tier", "address.street", "segments", "customer_id"])
+def test_narrowing_a_contract_breaks_no_reader_and_widening_neither(tmp_path: Path, left_out: str) -> None:
+    wide = every_leaf(tmp_path)
+    rest = "".join(f"  {path}: keep\n" for path in SOURCE if path != left_out)
+    narrow = checked(tmp_path, HOSHI[: HOSHI.index("fields:")] + "fields:\n" + rest)
+    assert compatible(partner_schema(narrow), partner_schema(wide))
+    assert compatible(partner_schema(wide), partner_schema(narrow))
+
+
+def test_the_compatibility_check_can_fail(tmp_path: Path) -> None:
+    text = partner_schema(checked(tmp_path))
+    other = json.loads(text)
+    other["fields"][1]["type"] = ["null", "string"]
+    assert not compatible(json.dumps(other), text)
+
+
+def test_fields_are_named_flat() -> None:
+    assert partner_field("address.postal_code") == "address_postal_code"
+    assert partner_field("email") == "email"
