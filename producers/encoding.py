@@ -14,8 +14,9 @@ from producers.rows import Cells, Encoded, Read, Refused, Row
 from producers.scalars import Json
 from producers.shape import read_shape
 from producers.table import DELETED, Table, TopicFields
-from sluice import topics
+from sluice import purposes, topics
 from sluice.avro import Unencodable, Writer
+from sluice.document import nearest
 
 _UUID_VERSION: Final = 0x7
 _UUID_VARIANT: Final = 0b10
@@ -29,11 +30,21 @@ class Feed:
     fields: TopicFields
     deletions: bool
     """Whether a row may say that the customer was deleted at the source."""
+    check: Callable[[Mapping[str, Json]], None] = lambda _: None
+    """Raises Unfit for what the schema allows and the processor would not understand."""
+
+
+def _known_purpose(record: Mapping[str, Json]) -> None:
+    if record.get("purpose") not in purposes.known() | {purposes.EVERY_PURPOSE}:
+        raise Unfit(f"`purpose` is not known{nearest(str(record.get('purpose')), sorted(purposes.known()))}")
 
 
 CUSTOMERS: Final = Feed(topics.CUSTOMER_UPDATES, TopicFields("customer_id"), deletions=True)
 CONSENTS: Final = Feed(
-    topics.CONSENT_EVENTS, TopicFields("subject_id", frozenset({"record_id", "recorded_at"})), deletions=False
+    topics.CONSENT_EVENTS,
+    TopicFields("subject_id", frozenset({"record_id", "recorded_at"})),
+    deletions=False,
+    check=_known_purpose,
 )
 
 Filling = Callable[[], Mapping[str, Json]]
@@ -81,6 +92,7 @@ class Encoder:
             if self._is_deletion(row):
                 return Encoded(line, customer.encode(), None)
             record = convert(self.shape, self._completed(row, customer))
+            self.feed.check(record)
             return Encoded(line, customer.encode(), self._writer.write(record))
         except Unfit as unfit:
             return Refused(line, str(unfit))

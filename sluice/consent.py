@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from sluice import purposes
 from sluice.model import CustomerId, Millis
 
 CLOCK_TOLERANCE_MS = 5 * 60 * 1000
@@ -107,16 +108,19 @@ class ConsentEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Contradiction(ValueError):
-    """The event is not about the customer under whose key it came, or is no consent event. Holds no value."""
+    """The event is not about the customer under whose key it came, or says what nobody understands. Holds no value."""
 
 
 def parse_event(record: dict[str, Any], customer: CustomerId) -> ConsentEvent:
-    """The event from its Avro record, whose times are milliseconds since the epoch. Raises Contradiction."""
+    """The event from its Avro record, whose times are milliseconds since the epoch. Raises Contradiction.
+
+    A purpose that is not known is not understood: a withdrawal of it may mean any.
+    """
     try:
         event = msgspec.convert(record, ConsentEvent)
     except msgspec.ValidationError:
         raise Contradiction from None
-    if event.subject_id != customer:
+    if event.subject_id != customer or event.purpose not in purposes.known() | {purposes.EVERY_PURPOSE}:
         raise Contradiction
     return event
 

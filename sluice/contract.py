@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from hashlib import blake2b
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 
-from sluice import redaction
+from sluice import purposes, redaction
 from sluice.consent import RecipientKind
 from sluice.decision import Terms
 from sluice.document import DocumentError, Source, Strict, load, nearest
@@ -32,16 +31,9 @@ _KINDS: Mapping[tuple[str, bool | None], RecipientKind] = {
 }
 
 
-def purposes() -> list[str]:
-    """The purposes that contracts and consents may name: fideslang's data uses and our own (schemas/purposes.txt)."""
-    lines = resources.files("schemas").joinpath("purposes.txt").read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
-
-
 def _known_purpose(purpose: str) -> str:
-    known = purposes()
-    if purpose not in known:
-        raise ValueError(f"there is no purpose `{purpose}`{nearest(purpose, known)}")
+    if purpose not in purposes.known():
+        raise ValueError(f"there is no purpose `{purpose}`{nearest(purpose, sorted(purposes.known()))}")
     return purpose
 
 

@@ -82,15 +82,18 @@ def test_required_field_is_missing(installation: Installation) -> None:
 
 
 def test_source_schema_drops_a_field_that_a_contract_requires(installation: Installation) -> None:
-    fields = [{"name": "customer_id", "type": "string"}]
+    address = {"type": "record", "name": "Address", "fields": [{"name": "country", "type": "string"}]}
+    fields = [{"name": "customer_id", "type": "string"}, {"name": "address", "type": address}]
     schema = json.dumps({"type": "record", "name": "CustomerProfile", "namespace": "sluice.crm", "fields": fields})
     schema_id = installation.registry.register("another-subject-value", schema, "NONE")
+    poor = Writer(schema, schema_id).write({"customer_id": "crm:1", "address": {"country": "AU"}})
     with installation.processor() as processor:
         share(installation, "crm:1")
-        poor = Writer(schema, schema_id).write({"customer_id": "crm:1"})
         installation.send(topics.CUSTOMER_UPDATES, b"crm:1", poor)
         eventually(lambda: not installation.has(HOSHI, "crm:1"), "recalled")
-        assert processor.metric("sluice_outcomes_total", partner=HOSHI, reason="outside_row_filter") >= 1
+        assert processor.metric("sluice_outcomes_total", partner=HOSHI, reason="required_field_not_in_schema") == 1
+    (pointer,) = installation.rejected()
+    assert (pointer["cause"], pointer["partner"]) == ("required_field_not_in_schema", HOSHI)
 
 
 def test_partner_record_above_the_topics_limit(installation: Installation) -> None:

@@ -193,7 +193,8 @@ class Lane:
         """What partners hold who read their topics: by topic, by key."""
         self.messages: list[tuple[str, Record]] = []
         self.rejected: list[Record] = []
-        self.now, self.monotonic = NOW, 0.0
+        self.now: int = NOW
+        self.monotonic = 0.0
         self.open(Store(folder), **view)
 
     def open(self, store: Store, *, mark: int = 0, meta: Mapping[str, Any] | None = None, **view: Any) -> None:  # noqa: ANN401
@@ -220,7 +221,7 @@ class Lane:
         ends = Ends(
             stop.joined, barrier.get("joined_high", stop.joined), barrier.get("driving_high", self.updates.high)
         )
-        situation = Situation(ends, stop.driving, Moment(self.now, self.monotonic))
+        situation = Situation(ends, stop.driving, Moment(Millis(self.now), self.monotonic))
         fetched = self.updates.between(self.positions.driving, stop.driving)
         drained = self.consents.between(self.positions.joined, stop.joined)
         return self.partition.step(fetched, drained, situation), stop
@@ -236,7 +237,7 @@ class Lane:
             disclosures=self.disclosures.high,
             written_at=self.now,
         )
-        self.partition.apply(batch, meta, Moment(self.now, self.monotonic))
+        self.partition.apply(batch, meta, Moment(Millis(self.now), self.monotonic))
         self.audit()
         return batch
 
@@ -296,7 +297,7 @@ class Lane:
     # --- as the log that a recovery reads
 
     def committed(self) -> Committed:
-        checkpoint = Checkpoint(self.installation.identity, self.disclosures.high, self.now)
+        checkpoint = Checkpoint(self.installation.identity, self.disclosures.high, Millis(self.now))
         return Committed(self.positions, checkpoint.encode())
 
     def _log(self, topic: str) -> Log:

@@ -72,6 +72,8 @@ def test_an_event_is_read_from_its_avro_record() -> None:
     [
         {"subject_id": "dell-crm:2"},
         {"subject_id": ""},
+        {"purpose": "marketing.communications.fax"},
+        {"purpose": ""},
         {"state": "PERHAPS"},
         {"state": None},
         {"expression": "shouted"},
@@ -89,6 +91,10 @@ def test_a_contradiction_is_told_without_its_value(change: dict[str, Any]) -> No
     assert str(raised.value) == ""
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
+def test_an_answer_may_be_about_every_purpose() -> None:
+    assert parse_event(RECORD | {"purpose": "*"}, CUSTOMER).purpose == "*"
 
 
 @pytest.mark.parametrize("missing", ["record_id", "subject_id", "purpose", "state", "expression", "actor"])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sluice import topics
 from sluice.decision import Permitted, decide
 from sluice.kafka.transactions import Ends
-from sluice.model import Cause, Outcome, Reason, Recalled, Rejected, Shared, Unchanged, Withheld
+from sluice.model import Cause, CustomerId, Outcome, Reason, Recalled, Rejected, Shared, Unchanged, Withheld
 from sluice.partitioning import partition_of
 from stream_processors.sharing.folding import Misplaced
 from stream_processors.sharing.partition import Batch, OpenTransactionWatch
@@ -599,7 +599,7 @@ def test_while_catching_up_a_customer_without_a_new_update_is_only_recalled(lane
 
 
 def test_at_the_mark_everybody_is_settled_held_without_any_update_included(lane: Lane) -> None:
-    customers = [f"dell-crm:{n}" for n in range(7)]
+    customers = [CustomerId(f"dell-crm:{n}") for n in range(7)]
     for customer in customers:
         shared(lane, customer)
     lane.open(lane.partition.store, mark=8, meta={"catching_up": True}, chunk=2)
@@ -738,7 +738,7 @@ def _overshared(lane: Lane) -> Iterator[str]:
                 yield f"{customer} at {partnership.partner}"
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(UPDATES | ANSWERS, max_size=14), CUTS)
 def test_however_inputs_are_cut_into_batches_the_view_is_the_same(
     new_installation: type[Installation],

@@ -159,7 +159,7 @@ def _ahead(lane: Lane) -> None:
 
 def _old(lane: Lane) -> None:
     lane.partition.store.write({}, lane.partition.meta)
-    lane.now = Millis(lane.now + WEEK_MS + 1)
+    lane.now += WEEK_MS + 1
 
 
 def _gone(lane: Lane) -> None:
@@ -188,7 +188,7 @@ def test_a_store_that_cannot_be_trusted_is_rebuilt_from_the_logs(lived: Lane, tr
 def test_a_store_as_old_as_the_tombstones_may_still_be_used(lived: Lane) -> None:
     recover(lived)
     lived.partition.store.write({CustomerId("kept"): (Row(), Row(profile=b"x"))}, lived.partition.meta)
-    lived.now = Millis(lived.now + WEEK_MS)
+    lived.now += WEEK_MS
     recover(lived)
     assert CustomerId("kept") in rows(lived)
 

@@ -1,0 +1,102 @@
+"""What the repository's documents promise is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
+
+from sluice.settings import Settings
+from stream_processors.sharing.metrics import Metrics
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("schemas/*.md")]
+PATH = re.compile(r"`((?:sluice|producers|stream_processors|schemas|deploy|tests|docs)/[\w./-]*)")
+LINK = re.compile(r"\]\(([^)#:]+)\)")
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_paths_named_in_documents_exist(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    missing = [path for path in PATH.findall(text) if not (ROOT / path.rstrip("./")).exists()]
+    missing += [link for link in LINK.findall(text) if not (document.parent / link).exists()]
+    assert missing == []
+
+
+def test_every_row_of_the_failure_table_names_a_test_that_exists() -> None:
+    table = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("## Failure table")[1].split("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 30
+    for row in rows:
+        found = TEST.search(row)
+        assert found, row
+        path, name = found.groups()
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), row
+
+
+def test_every_setting_is_in_the_reference_and_nothing_else_is() -> None:
+    text = (ROOT / "docs/operating.md").read_text(encoding="utf-8").split("## Settings")[1].split("\n## ")[0]
+    documented = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
+    assert documented == set(_leaves(Settings, ""))
+
+
+def _leaves(model: type[BaseModel], prefix: str) -> list[str]:
+    names = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            names += _leaves(inner, f"{prefix}{name}.")
+        else:
+            names.append(prefix + name)
+    return names
+
+
+def test_every_metric_is_in_the_catalogue_and_nothing_else_is() -> None:
+    text = (ROOT / "docs/operating.md").read_text(encoding="utf-8").split("## Metrics")[1].split("\n## ")[0]
+    documented = {line.split("`")[1].removesuffix("_total") for line in text.splitlines() if line.startswith("| `")}
+    registry = CollectorRegistry()
+    Metrics(registry)
+    assert documented == {family.name for family in registry.collect()}
+
+
+def test_redacted_values_are_made_by_the_redaction_module_alone() -> None:
+    makers = []
+    for folder in ("sluice", "producers", "stream_processors"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and "Redacted" in (
+                    getattr(node.func, "id", ""),
+                    getattr(node.func, "attr", ""),
+                ):
+                    makers.append(path.relative_to(ROOT).as_posix())
+    assert set(makers) == {"sluice/redaction.py"}
+
+
+def test_the_wheel_holds_our_four_packages_and_their_data(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*build, "--wheel-dir", str(tmp_path), str(ROOT)], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    top = {name.split("/")[0] for name in names}
+    assert {name for name in top if not name.endswith(".dist-info")} == {
+        "sluice",
+        "producers",
+        "stream_processors",
+        "schemas",
+    }
+    for needed in ("schemas/customer_profile/v1.avsc", "schemas/purposes.txt", "sluice/local/artefacts.lock"):
+        assert needed in names
+
+
+def test_versions_of_the_documents_agree() -> None:
+    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert version
+    assert f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

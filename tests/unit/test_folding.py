@@ -1,0 +1,100 @@
+"""What a record of each log does to a customer's row, and whose record it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice.consent import parse_event
+from sluice.kafka.clients import Record
+from sluice.model import CustomerId, Held, Millis, PartnerId, Pointer, Pseudonym
+from sluice.partitioning import partition_of
+from sluice.store import Row
+from stream_processors.sharing import folding
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import Installation
+
+
+def record(key: bytes | None, value: bytes | None = b"x", partition: int = 0) -> Record:
+    return Record("crm.customer-updates", partition, 7, key, value, 0)
+
+
+@pytest.mark.parametrize("key", [None, b"", b"\xff", b"\xed\xa0\x80"])
+def test_a_key_that_names_nobody(key: bytes | None) -> None:
+    assert folding.customer_of(record(key), 4) is None
+
+
+@given(st.text(min_size=1), st.integers(1, 64))
+def test_a_key_names_a_customer_where_the_customer_belongs(name: str, partitions: int) -> None:
+    rightful = partition_of(name.encode(), partitions)
+    assert folding.customer_of(record(name.encode(), partition=rightful), partitions) == name
+    if partitions > 1:
+        with pytest.raises(folding.Misplaced, match=f"belongs into partition {rightful}"):
+            folding.customer_of(record(name.encode(), partition=(rightful + 1) % partitions), partitions)
+
+
+def test_a_misplaced_record_is_named_and_its_key_is_not() -> None:
+    with pytest.raises(folding.Misplaced) as raised:
+        folding.customer_of(record(b"canary", partition=(partition_of(b"canary", 4) + 1) % 4), 4)
+    assert "crm.customer-updates/" in str(raised.value)
+    assert "canary" not in str(raised.value)
+
+
+def test_a_pointer_says_where_a_record_stands() -> None:
+    assert folding.pointer(record(b"a")) == Pointer("crm.customer-updates", 0, 7)
+    assert str(folding.pointer(record(b"a"))) == "crm.customer-updates/0@7"
+
+
+def test_the_newest_update_replaces_and_a_null_deletes() -> None:
+    row = Row(b"old", widen_at=5)
+    assert folding.with_update(row, record(b"a", b"new")) == Row(b"new", widen_at=5)
+    gone = folding.with_update(row, record(b"a", None))
+    assert gone == Row(None, deleted=True, widen_at=5)
+    assert folding.with_update(gone, record(b"a", b"back")) == Row(b"back", widen_at=5)
+    assert folding.with_update(row, record(b"a", b"null")) == Row(b"null", widen_at=5), "that is no tombstone"
+
+
+def test_consents_are_gathered(new_installation: type[Installation]) -> None:
+    installation = new_installation()
+    customer = CustomerId("a")
+    said = parse_event(installation.decode(installation.answer("a", "hoshi-card", 1)), customer)
+    row = folding.with_unreadable_consent(folding.with_consent(Row(), said), Pointer("t", 0, 3))
+    assert row.consents.events == (said,)
+    assert row.consents.unreadable == ("t/0@3",)
+    assert folding.with_consent(row, said) == row
+
+
+def entry(partner: str, action: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    base = {
+        "partner": partner,
+        "action": action,
+        "pseudonym": "p",
+        "key_epoch": 2,
+        "contract": "c0",
+        "fields": ["email"],
+        "digest": b"d",
+        "consents": ["r1"],
+        "expires_at": None,
+    }
+    return base | more
+
+
+def test_what_is_held_is_the_fold_of_disclosures() -> None:
+    hoshi, adresso = PartnerId("hoshi-card"), PartnerId("adresso")
+    row = Row(b"x", widen_at=3)
+    one = folding.with_disclosure(row, {"entries": [entry(hoshi, "SHARED"), entry(adresso, "SHARED", expires_at=9)]})
+    held = Held(Pseudonym("p"), 2, "c0", ("email",), b"d", ("r1",), None)
+    assert one.held == {
+        hoshi: held,
+        adresso: Held(Pseudonym("p"), 2, "c0", ("email",), b"d", ("r1",), Millis(9)),
+    }
+    assert (one.profile, one.widen_at, row.held) == (b"x", 3, {}), "nothing else changes, and nothing in place"
+    two = folding.with_disclosure(one, {"entries": [entry(hoshi, "REAFFIRMED", consents=["r2"])]})
+    assert two.held[hoshi].consents == ("r2",)
+    three = folding.with_disclosure(two, {"entries": [entry(hoshi, "RECALLED"), entry("never", "RECALLED")]})
+    assert set(three.held) == {adresso}
+    assert folding.with_disclosure(three, {"entries": []}) == three

@@ -1,0 +1,172 @@
+"""What outcomes become on the way out: each kind, and that all of them fold back to what is held."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sluice import topics
+from sluice.model import (
+    Cause,
+    CustomerId,
+    Held,
+    Millis,
+    Outcome,
+    PartnerId,
+    Pointer,
+    Pseudonym,
+    Reason,
+    Recalled,
+    Rejected,
+    Shared,
+    Unchanged,
+    Withheld,
+)
+from sluice.store import Row
+from stream_processors.sharing import folding, output
+from stream_processors.sharing.output import Decided, Output, held_after, outputs
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import Installation
+
+CUSTOMER = CustomerId("dell-crm:1")
+NOW = Millis(1_780_000_000_000)
+DAY_MS = 86_400_000
+OLD = Held(Pseudonym("old-pseudonym-22-chars"), 1, "contract", ("email",), bytes(16), ("r1",), Millis(5))
+NEW = Held(Pseudonym("new-pseudonym-22-chars"), 1, "contract", ("email",), bytes(15) + b"x", ("r1", "r2"), None)
+COVERS = (Pointer(topics.CUSTOMER_UPDATES, 0, 5), Pointer(topics.CONSENT_EVENTS, 0, 6))
+
+CASES: list[tuple[Outcome, list[str], str | None, str | None]] = [
+    (Shared(NEW, b"record"), ["customers"], "SHARED", None),
+    (Recalled(OLD, Reason.WITHDRAWN), ["customers", "control"], "RECALLED", "withdrawn"),
+    (Recalled(OLD, Reason.DELETED_AT_SOURCE), ["customers", "control"], "RECALLED", "deleted_at_source"),
+    (Rejected(Cause.RECORD_TOO_LARGE, OLD), ["customers", "control"], "RECALLED", "record_too_large"),
+    (Unchanged(renewed=NEW), [], "REAFFIRMED", None),
+    (Unchanged(), [], None, None),
+    (Withheld(Reason.NO_CONSENT_RECORD), [], None, None),
+    (Rejected(Cause.UNENCODABLE), [], None, None),
+]
+
+
+@pytest.fixture(scope="module")
+def installation(new_installation: type[Installation]) -> Installation:
+    return new_installation()
+
+
+def written(installation: Installation, *outcomes: tuple[str, Outcome], now: int = NOW) -> list[Output]:
+    pairs = tuple((installation.partner(name), outcome) for name, outcome in outcomes)
+    return list(outputs(Decided(CUSTOMER, pairs, COVERS, Millis(now)), installation.writers))
+
+
+@pytest.mark.parametrize(("outcome", "to_partner", "action", "reason"), CASES)
+def test_each_outcome_has_its_outputs_and_the_disclosure_comes_last(
+    installation: Installation, outcome: Outcome, to_partner: list[str], action: str | None, reason: str | None
+) -> None:
+    found = written(installation, ("hoshi-card", outcome))
+    expected = [f"partner.hoshi-card.{kind}" for kind in to_partner] + ([topics.DISCLOSURES] if action else [])
+    assert [one.topic for one in found] == expected
+    if action is None:
+        return
+    disclosure = installation.decode(found[-1].value)
+    assert found[-1].key == b"dell-crm:1"
+    assert disclosure["covers"] == [{"topic": place.topic, "offset": place.offset} for place in COVERS]
+    assert (disclosure["decided_at"], disclosure["contract_set"]) == (NOW, installation.writers.contract_set)
+    (entry,) = disclosure["entries"]
+    assert (entry["partner"], entry["action"], entry["reason"]) == ("hoshi-card", action, reason)
+
+
+@pytest.mark.parametrize(("outcome", "to_partner", "action", "reason"), CASES)
+@pytest.mark.parametrize("before", [None, OLD])
+def test_the_fold_of_what_is_disclosed_is_what_is_held_after(  # noqa: PLR0917 - a table's columns
+    installation: Installation,
+    before: Held | None,
+    outcome: Outcome,
+    to_partner: list[str],  # noqa: ARG001
+    action: str | None,  # noqa: ARG001
+    reason: str | None,  # noqa: ARG001
+) -> None:
+    hoshi, adresso = PartnerId("hoshi-card"), PartnerId("adresso")
+    row = Row(b"x", held={adresso: OLD} | ({} if before is None else {hoshi: before}))
+    pairs = ((installation.partner("hoshi-card"), outcome), (installation.partner("adresso"), Unchanged()))
+    decided = Decided(CUSTOMER, pairs, COVERS, NOW)
+    folded = row
+    for one in outputs(decided, installation.writers):
+        if one.topic == topics.DISCLOSURES:
+            folded = folding.with_disclosure(folded, installation.decode(one.value))
+    assert folded == held_after(row, decided)
+    assert folded.held[adresso] == OLD
+
+
+def test_one_disclosure_tells_of_every_partner_that_is_touched(installation: Installation) -> None:
+    found = written(installation, ("hoshi-card", Shared(NEW, b"r")), ("adresso", Recalled(OLD, Reason.OBJECTED)))
+    assert [one.topic for one in found].count(topics.DISCLOSURES) == 1
+    entries = installation.decode(found[-1].value)["entries"]
+    assert [(entry["partner"], entry["action"]) for entry in entries] == [
+        ("hoshi-card", "SHARED"),
+        ("adresso", "RECALLED"),
+    ]
+
+
+def test_a_shared_record_stands_under_the_pseudonym_alone(installation: Installation) -> None:
+    record, _ = written(installation, ("hoshi-card", Shared(NEW, b"record")))
+    assert (record.key, record.value) == (b"new-pseudonym-22-chars", b"record")
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"), [(reason, "ERASE" if reason is Reason.DELETED_AT_SOURCE else "WITHDRAW") for reason in Reason]
+)
+def test_a_recall_is_a_tombstone_and_what_to_do_by_when_and_no_reason(
+    installation: Installation, reason: Reason, kind: str
+) -> None:
+    tombstone, control, disclosure = written(installation, ("hoshi-card", Recalled(OLD, reason)))
+    assert (tombstone.key, tombstone.value) == (b"old-pseudonym-22-chars", None)
+    assert control.key == tombstone.key
+    message = installation.decode(control.value)
+    assert message.pop("action")
+    assert message == {
+        "decision_id": installation.decode(disclosure.value)["entries"][0]["decision_id"],
+        "type": kind,
+        "customer": "old-pseudonym-22-chars",
+        "deadline": NOW + 3 * DAY_MS,
+        "issued_at": NOW,
+    }
+    assert control.value is not None
+    assert b"dell-crm" not in control.value
+    assert reason.value.encode() not in control.value
+
+
+def test_the_same_decision_has_the_same_id_and_another_another(installation: Installation) -> None:
+    def ids(*outcomes: tuple[str, Outcome], now: int = NOW) -> list[str]:
+        disclosure = installation.decode(written(installation, *outcomes, now=now)[-1].value)
+        return [entry["decision_id"] for entry in disclosure["entries"]]
+
+    both = (("hoshi-card", Shared(NEW, b"r")), ("adresso", Shared(NEW, b"r")))
+    assert ids(*both) == ids(*both)
+    assert len({*ids(*both), *ids(*both, now=NOW + 1)}) == 4
+
+
+def test_a_disclosure_holds_no_value(installation: Installation) -> None:
+    record = Shared(NEW, b"canary of a value")
+    (disclosure,) = (one for one in written(installation, ("hoshi-card", record)) if one.topic == topics.DISCLOSURES)
+    assert disclosure.value is not None
+    assert b"canary" not in disclosure.value
+
+
+def test_a_pointer_to_a_reject_is_filed_under_a_digest(installation: Installation) -> None:
+    where = Pointer(topics.CUSTOMER_UPDATES, 3, 9)
+    one = output.rejected(where, Cause.NOT_FRAMED, b"canary", NOW, installation.writers)
+    same = output.rejected(where, Cause.UNDECODABLE, b"canary", NOW, installation.writers)
+    nobody = output.rejected(where, Cause.KEY_UNREADABLE, None, NOW, installation.writers, schema_id=5)
+    assert one.key == same.key != nobody.key
+    assert (one.topic, len(one.key or b"")) == (topics.REJECTED, 16)
+    assert installation.decode(nobody.value) == {
+        "topic": topics.CUSTOMER_UPDATES,
+        "partition": 3,
+        "offset": 9,
+        "cause": "key_unreadable",
+        "schema_id": 5,
+        "partner": None,
+        "detected_at": NOW,
+    }
+    assert b"canary" not in (one.key or b"") + (one.value or b"")

@@ -1,0 +1,161 @@
+"""Rights and topics: everybody can do their work, and nothing beside it."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from schemas import catalogue
+from sluice import topics
+from sluice.contract import ContractSet, partner_schema
+from sluice.model import PartnerId
+from sluice.provisioning import Desired, Operation, Resource, Right, desired, input_schemas
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import Installation
+
+GROUP = "sluice.sharing"
+PARTNERS = ("a", "a-b", "adresso")
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+
+
+def contracts(new_installation: type[Installation], within: str = "P3D") -> ContractSet:
+    base: dict[str, Any] = {
+        "name": "x",
+        "recipient": "service_provider",
+        "purpose": "operations.address_hygiene",
+        "country": "AU",
+        "valid": {"from": date(2026, 1, 1)},
+        "fields": {"email": "keep"},
+        "limits": {"acknowledge_within": within},
+    }
+    return new_installation(*({**base, "partner": partner} for partner in PARTNERS)).contracts
+
+
+@pytest.fixture(scope="module")
+def wanted(new_installation: type[Installation]) -> Desired:
+    return desired(contracts(new_installation), GROUP)
+
+
+def allowed(wanted: Desired, user: str, operation: Operation, resource: Resource, name: str) -> bool:
+    """As the broker's authorizer has it; READ and WRITE imply DESCRIBE."""
+
+    def covers(right: Right) -> bool:
+        fits = name.startswith(right.name) if right.prefixed else name == right.name
+        return fits and (right.user, right.operation, right.resource) == (user, operation, resource)
+
+    return any(covers(right) for right in wanted.rights)
+
+
+def test_every_topic_exists_once(wanted: Desired) -> None:
+    names = [topic.name for topic in wanted.topics]
+    assert len(set(names)) == len(names)
+    assert set(names) == {
+        topics.CUSTOMER_UPDATES,
+        topics.CONSENT_EVENTS,
+        topics.DISCLOSURES,
+        topics.REJECTED,
+        *(f"partner.{partner}.{kind}" for partner in PARTNERS for kind in ("customers", "control")),
+    }
+
+
+def test_evidence_is_kept_for_ever_and_what_can_be_erased_is_compacted(wanted: Desired) -> None:
+    settings = {topic.name: topic.settings for topic in wanted.topics}
+    for name in (topics.CONSENT_EVENTS, topics.DISCLOSURES):
+        assert settings[name] == {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+    for name in (topics.CUSTOMER_UPDATES, *(f"partner.{partner}.customers" for partner in PARTNERS)):
+        assert settings[name]["cleanup.policy"] == "compact", "and never time retention"
+        assert "retention.ms" not in settings[name]
+        assert int(settings[name]["delete.retention.ms"]) >= DAY_MS
+    for partner in PARTNERS:
+        assert settings[f"partner.{partner}.customers"]["compression.type"] == "lz4"
+        assert settings[f"partner.{partner}.control"]["cleanup.policy"] == "delete"
+
+
+@pytest.mark.parametrize(("within", "limit_ms"), [("P3D", 3 * DAY_MS), ("PT6H", 6 * HOUR_MS)])
+def test_an_old_value_does_not_outlive_the_time_to_act_on_a_recall(
+    new_installation: type[Installation], within: str, limit_ms: int
+) -> None:
+    for topic in desired(contracts(new_installation, within), GROUP).topics:
+        if topic.settings["cleanup.policy"] == "compact":
+            assert int(topic.settings["max.compaction.lag.ms"]) <= limit_ms, topic.name
+
+
+@pytest.mark.parametrize("within", ["P3D", "P60D"])
+def test_a_control_message_is_there_until_its_deadline(new_installation: type[Installation], within: str) -> None:
+    for topic in desired(contracts(new_installation, within), GROUP).topics:
+        if topic.name.endswith(".control"):
+            assert int(topic.settings["retention.ms"]) >= int(within[1:-1]) * DAY_MS
+
+
+@pytest.mark.parametrize("partner", PARTNERS)
+def test_a_partner_reads_its_own_topics_and_nothing_else(wanted: Desired, partner: str) -> None:
+    own = {f"partner.{partner}.customers", f"partner.{partner}.control"}
+    for topic in wanted.topics:
+        assert allowed(wanted, partner, Operation.READ, Resource.TOPIC, topic.name) is (topic.name in own)
+        assert allowed(wanted, partner, Operation.DESCRIBE, Resource.TOPIC, topic.name) is (topic.name in own)
+        assert not allowed(wanted, partner, Operation.WRITE, Resource.TOPIC, topic.name)
+    assert allowed(wanted, partner, Operation.READ, Resource.GROUP, f"partner.{partner}.tail")
+    others = [GROUP, "x", *(f"partner.{other}.tail" for other in PARTNERS if other != partner)]
+    assert not any(allowed(wanted, partner, Operation.READ, Resource.GROUP, group) for group in others)
+    kinds = {right.resource for right in wanted.rights if right.user == partner}
+    assert kinds == {Resource.TOPIC, Resource.GROUP}
+
+
+def test_a_crm_writes_inputs_reads_nothing_and_begins_no_transactions(wanted: Desired) -> None:
+    rights = [right for right in wanted.rights if right.user == "crm"]
+    assert {right.operation for right in rights} == {Operation.WRITE, Operation.DESCRIBE}
+    assert {right.name for right in rights} == {topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS}
+    assert {right.resource for right in rights} == {Resource.TOPIC}
+    assert not any(right.prefixed for right in rights)
+
+
+def test_the_processor_reads_inputs_and_writes_outputs(wanted: Desired) -> None:
+    read = {topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS, topics.DISCLOSURES}
+    for topic in wanted.topics:
+        inputs = topic.name in (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS)
+        assert allowed(wanted, "sharing", Operation.READ, Resource.TOPIC, topic.name) is (topic.name in read)
+        assert allowed(wanted, "sharing", Operation.WRITE, Resource.TOPIC, topic.name) is not inputs
+        assert allowed(wanted, "sharing", Operation.DESCRIBE, Resource.TOPIC, topic.name)
+        assert allowed(wanted, "sharing", Operation.DESCRIBE_CONFIGS, Resource.TOPIC, topic.name)
+    for instance in ("0", "blue-1"):
+        assert allowed(wanted, "sharing", Operation.WRITE, Resource.TRANSACTIONAL_ID, f"{GROUP}.{instance}")
+    assert not allowed(wanted, "sharing", Operation.WRITE, Resource.TRANSACTIONAL_ID, "another.0")
+    assert allowed(wanted, "sharing", Operation.READ, Resource.GROUP, GROUP)
+    assert not allowed(wanted, "sharing", Operation.READ, Resource.GROUP, "another")
+
+
+def test_no_right_is_a_wildcard_and_everybody_with_rights_is_a_user(wanted: Desired) -> None:
+    assert not any("*" in right.name or not right.name for right in wanted.rights)
+    assert {right.user for right in wanted.rights} == set(wanted.users) == {"crm", "sharing", *PARTNERS}
+    assert len(set(wanted.rights)) == len(wanted.rights)
+    assert len(set(wanted.users)) == len(wanted.users)
+
+
+def test_every_topic_has_its_schema(new_installation: type[Installation], wanted: Desired) -> None:
+    schemas = {schema.subject: schema for schema in wanted.schemas}
+    assert len(schemas) == len(wanted.schemas)
+    assert set(schemas) == {f"{topic.name}-value" for topic in wanted.topics}
+    for contract in contracts(new_installation).contracts:
+        schema = schemas[topics.subject(topics.customers(contract.partner))]
+        assert (schema.text, schema.compatibility) == (partner_schema(contract), "FULL_TRANSITIVE")
+        control = schemas[topics.subject(topics.control(contract.partner))]
+        assert json.loads(control.text) == json.loads(catalogue.text("control"))
+        assert control.compatibility == catalogue.compatibility("control")
+
+
+def test_inputs_have_schemas_before_there_are_contracts() -> None:
+    assert [schema.subject for schema in input_schemas()] == [
+        "crm.customer-updates-value",
+        "crm.consent-events-value",
+    ]
+
+
+def test_names_of_topics_are_the_partners() -> None:
+    partner = PartnerId("hoshi-card")
+    assert topics.customers(partner) == "partner.hoshi-card.customers"
+    assert topics.control(partner) == "partner.hoshi-card.control"
+    assert topics.subject("t") == "t-value"

@@ -1,0 +1,143 @@
+"""Settings: resolved once, relative to their file, refused in sentences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sluice.document import DocumentError
+from sluice.errors import SluiceError
+from sluice.settings import ENVIRONMENT, Settings, load_settings
+
+DEMO = Path(__file__).parents[2] / "deploy" / "demo" / "sluice.yaml"
+LEAST = "clients: clients\ncontracts: contracts\nmaster_key: master.key\nsharing: {state: state}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def settings(folder: Path, text: str = LEAST) -> Settings:
+    path = folder / "conf" / "my.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return load_settings(path)
+
+
+def refusal(folder: Path, text: str) -> str:
+    with pytest.raises(DocumentError) as raised:
+        settings(folder, text)
+    return str(raised.value)
+
+
+def test_the_demos_settings_are_an_example_that_loads() -> None:
+    demo = load_settings(DEMO)
+    assert demo.contracts == DEMO.parent / "contracts"
+    assert demo.contracts.is_dir()
+    assert demo.sharing.instance == "0"
+
+
+def test_defaults_are_careful(folder: Path) -> None:
+    found = settings(folder)
+    assert found.partitions == 4
+    assert found.sharing.metrics.host == "127.0.0.1"
+    assert found.sharing.acknowledged == []
+    assert (found.sharing.group, found.sharing.instance) == ("sluice.sharing", "0")
+
+
+def test_paths_are_relative_to_the_file_and_absolute_ones_stay(folder: Path) -> None:
+    found = settings(folder, LEAST.replace("master.key", "/etc/sluice/master.key"))
+    assert found.clients == folder / "conf" / "clients"
+    assert found.contracts == folder / "conf" / "contracts"
+    assert found.sharing.state == folder / "conf" / "state"
+    assert found.master_key == Path("/etc/sluice/master.key")
+
+
+def test_the_file_is_the_one_named_else_the_environments_else_the_folders(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, partitions in (("sluice.yaml", 1), ("environment.yaml", 2), ("named.yaml", 3)):
+        (folder / name).write_text(LEAST + f"partitions: {partitions}\n")
+    assert load_settings(None).partitions == 1
+    monkeypatch.setenv(ENVIRONMENT, str(folder / "environment.yaml"))
+    assert load_settings(None).partitions == 2
+    assert load_settings(folder / "named.yaml").partitions == 3
+
+
+def test_settings_that_are_not_there_are_named(folder: Path) -> None:
+    with pytest.raises(SluiceError, match=r"There are no settings at sluice\.yaml: name the file with --settings or"):
+        load_settings(None)
+    with pytest.raises(SluiceError, match=r"There are no settings at .*other\.yaml"):
+        load_settings(folder / "other.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("state: state", "state: state, instnce: a", "4:25: there is no key `instnce` here; did you mean `instance`?"),
+        ("sharing: ", "sharin: ", "1:1: the key `sharing` is missing"),
+        ("state: state", "state: state, instance: 0", "`instance`: input should be a valid string, not 0"),
+        ("state: state", "state: state, instance: a.b", "`instance`: string should match pattern"),
+        ("state: state", "state: state, group: a b", "`group`: string should match pattern"),
+        ("state: state", "state: state, batch: 0", "`batch`: input should be greater than or equal to 1, not 0"),
+        ("state: state", "state: state, metrics: {port: 65536}", "`port`: input should be less than or equal to"),
+        ("sharing:", "partitions: 0\nsharing:", "`partitions`: input should be greater than or equal to 1, not 0"),
+        ("sharing:", 'partitions: "4"\nsharing:', "`partitions`: input should be a valid integer, not '4'"),
+        ("state: state", "state: state, metrics: {prot: 1}", "there is no key `prot` here; did you mean `port`?"),
+    ],
+)
+def test_a_wrong_setting_is_told_where_it_stands(folder: Path, old: str, new: str, problem: str) -> None:
+    assert problem in refusal(folder, LEAST.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param("state: state", "state: ", id="nothing: not a folder called None"),
+        pytest.param("clients: clients", "clients: [a, b]", id="a list"),
+        pytest.param("contracts: contracts", "contracts: {a: b}", id="a mapping"),
+        pytest.param("master_key: master.key", "master_key: 5", id="a number"),
+        pytest.param("master_key: master.key", "master_key: yes", id="a yes"),
+    ],
+)
+def test_a_path_is_text(folder: Path, old: str, new: str) -> None:
+    refusal(folder, LEAST.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    "place", ["hello", "crm.consent-events/0", "crm.consent-events@5", "/0@5", "t/a@5", "t/0@b", ""]
+)
+def test_an_acknowledgement_that_names_no_record_is_refused(folder: Path, place: str) -> None:
+    """It would acknowledge nothing, and widening would stay stopped without a word."""
+    refusal(folder, LEAST.replace("state: state", f"state: state, acknowledged: ['{place}']"))
+
+
+def test_an_acknowledgement_names_a_record(folder: Path) -> None:
+    found = settings(folder, LEAST.replace("state: state", "state: state, acknowledged: [crm.consent-events/0@12]"))
+    assert found.sharing.acknowledged == ["crm.consent-events/0@12"]
+
+
+def test_connection_files_stand_in_the_folder_of_clients(folder: Path) -> None:
+    found = settings(folder)
+    found.clients.mkdir()
+    (found.clients / "crm.properties").write_text("# note\n\nbootstrap.servers = a:1\nsasl.password=a=b\n")
+    (found.clients / "registry.properties").write_text("url=http://registry\n")
+    assert found.client("crm") == {"bootstrap.servers": "a:1", "sasl.password": "a=b"}
+    assert found.registry_url() == "http://registry"
+
+
+def test_connection_files_that_are_missing_or_wrong_are_named(folder: Path) -> None:
+    found = settings(folder)
+    found.clients.mkdir()
+    with pytest.raises(SluiceError, match=r"There is no .*crm\.properties"):
+        found.client("crm")
+    (found.clients / "registry.properties").write_text("uri=http://registry\n")
+    with pytest.raises(SluiceError, match=r"registry\.properties names no registry"):
+        found.registry_url()
+    (found.clients / "crm.properties").write_text("bootstrap.servers\n")
+    with pytest.raises(SluiceError, match=r"crm\.properties"):
+        found.client("crm")
