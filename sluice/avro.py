@@ -11,6 +11,7 @@ from io import BytesIO
 from typing import Any, TypeAlias, cast
 
 import fastavro
+from fastavro.schema import SchemaParseException, UnknownType, expand_schema
 from fastavro.types import Schema
 
 from sluice.model import Cause
@@ -32,6 +33,18 @@ class Undecodable(Exception):
 
 class Unencodable(Exception):
     """A value does not fit its field's type. Holds no value."""
+
+
+class NotAvro(Exception):
+    """A text is no Avro schema."""
+
+
+def expanded(schema: str) -> Json:
+    """The schema with full names, and each named type spelled out wherever it is used. Raises NotAvro."""
+    try:
+        return expand_schema(json.loads(schema))
+    except (ValueError, TypeError, LookupError, AttributeError, SchemaParseException, UnknownType) as error:
+        raise NotAvro(str(error)) from None
 
 
 def frame(schema_id: int, payload: bytes) -> bytes:

@@ -14,13 +14,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 
 from sluice import purposes, redaction
+from sluice.avro import Json
 from sluice.consent import RecipientKind
 from sluice.decision import Terms
 from sluice.document import DocumentError, Source, Strict, load, nearest
 from sluice.keys import MasterKey
 from sluice.model import Millis, PartnerId
 from sluice.redaction import FieldRule
-from sluice.source_schema import AvroType, Leaf
+from sluice.source_schema import Leaf
 
 _KINDS: Mapping[tuple[str, bool | None], RecipientKind] = {
     ("service_provider", None): RecipientKind.PROCESSOR,
@@ -264,7 +265,7 @@ def _no_such_field(path: str, schema: Mapping[str, Leaf]) -> str:
     return f"the source schema has no field `{path}` that can be shared{nearest(path, schema)}"
 
 
-def _defined_once(avro: AvroType, defined: set[str]) -> AvroType:
+def _defined_once(avro: Json, defined: set[str]) -> Json:
     """A named type is spelled out where it stands first and named afterwards, as Avro wants it."""
     if isinstance(avro, list):
         return [_defined_once(branch, defined) for branch in avro]

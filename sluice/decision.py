@@ -53,12 +53,30 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """These fields may be held, on the strength of these consent records, until the basis ends."""
+    """These fields may be held, each on the strength of a grant."""
 
-    fields: tuple[str, ...]
-    consents: tuple[str, ...]
-    until: Millis | None
-    """None: no end is known."""
+    grants: Mapping[str, ConsentEvent]
+    """By dotted path, in the contract's order; never empty but after `only`."""
+    contract_until: Millis | None
+
+    def only(self, fields: Collection[str]) -> Permitted:
+        """The same for fewer fields."""
+        return Permitted({path: grant for path, grant in self.grants.items() if path in fields}, self.contract_until)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return tuple(self.grants)
+
+    @property
+    def consents(self) -> tuple[str, ...]:
+        """Ids of the consent records relied on, sorted."""
+        return tuple(sorted({grant.record_id for grant in self.grants.values()}))
+
+    @property
+    def until(self) -> Millis | None:
+        """When the first part of the basis ends; None: no end is known."""
+        ends = (self.contract_until, *(grant.valid_until for grant in self.grants.values()))
+        return min((end for end in ends if end is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +104,12 @@ def decide(
     verdicts = {
         category: _judge(terms, category, consents, now) for category in dict.fromkeys(terms.categories.values())
     }
-    grants = [verdict for verdict in verdicts.values() if isinstance(verdict, ConsentEvent)]
-    if not grants:
-        return next(Denied(verdict) for verdict in verdicts.values() if isinstance(verdict, Reason))
-    ends = [end for end in (terms.valid_until, *(grant.valid_until for grant in grants)) if end is not None]
-    return Permitted(
-        fields=tuple(
-            path for path, category in terms.categories.items() if isinstance(verdicts[category], ConsentEvent)
-        ),
-        consents=tuple(sorted({grant.record_id for grant in grants})),
-        until=min(ends, default=None),
+    by_path = {path: verdicts[category] for path, category in terms.categories.items()}
+    grants = {path: verdict for path, verdict in by_path.items() if isinstance(verdict, ConsentEvent)}
+    if grants:
+        return Permitted(grants, terms.valid_until)
+    return Denied(
+        next((verdict for verdict in verdicts.values() if isinstance(verdict, Reason)), Reason.NO_MATCHING_GRANT)
     )
 
 

@@ -16,8 +16,9 @@ from typing import Annotated, ClassVar
 from pydantic import BeforeValidator, Field, model_validator
 
 from sluice import keys
+from sluice.avro import Json
 from sluice.document import Strict, nearest
-from sluice.source_schema import AvroType, Leaf
+from sluice.source_schema import Leaf
 
 VERSION = "1"
 """Part of the contract set's digest: raise it when a transform gives another result for the same value."""
@@ -51,7 +52,7 @@ class Rule(Strict):
         """Why this transform does not apply to such a field, or None."""
         return None
 
-    def output(self, leaf: Leaf) -> tuple[AvroType, ...]:
+    def output(self, leaf: Leaf) -> tuple[Json, ...]:
         """The Avro types, but null, that `apply` can give."""
         return leaf.branches
 
@@ -67,7 +68,7 @@ class _TextRule(Rule):
     def refusal(self, leaf: Leaf) -> str | None:
         return None if leaf.is_text else "applies to strings only"
 
-    def output(self, leaf: Leaf) -> tuple[AvroType, ...]:  # noqa: ARG002
+    def output(self, leaf: Leaf) -> tuple[Json, ...]:  # noqa: ARG002
         return ("string",)
 
 
@@ -132,7 +133,7 @@ class BirthYear(Rule):
     def refusal(self, leaf: Leaf) -> str | None:
         return None if leaf.is_date or leaf.is_text else "applies to dates and strings only"
 
-    def output(self, leaf: Leaf) -> tuple[AvroType, ...]:  # noqa: ARG002
+    def output(self, leaf: Leaf) -> tuple[Json, ...]:  # noqa: ARG002
         return ("int",)
 
     def apply(self, value: object, key: bytes) -> object:  # noqa: ARG002
@@ -162,7 +163,7 @@ class PseudonymOf(Rule):
     def refusal(self, leaf: Leaf) -> str | None:
         return None if leaf.is_text or leaf.is_integer else "applies to strings and integers only"
 
-    def output(self, leaf: Leaf) -> tuple[AvroType, ...]:  # noqa: ARG002
+    def output(self, leaf: Leaf) -> tuple[Json, ...]:  # noqa: ARG002
         return ("string",)
 
     def apply(self, value: object, key: bytes) -> object:

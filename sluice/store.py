@@ -82,7 +82,7 @@ class Store:
             self._rows = self._db.get_column_family(_ROWS)
             self._waiting = self._db.get_column_family(_WAITING)
         except Exception as error:  # the binding raises plain Exception
-            if "LOCK" in str(error):
+            if "/LOCK:" in str(error).replace(str(folder), ""):
                 raise SluiceError(f"Another process uses the store in {folder}: give each instance its own.") from error
             raise Unusable(f"The store in {folder} cannot be opened: {error}.") from error
         self._decode_row = msgspec.msgpack.Decoder(Row).decode
@@ -123,11 +123,10 @@ class Store:
                 batch.delete(key, rows_handle)
             else:
                 batch.put(key, self._encode(after), rows_handle)
-            if before.widen_at != after.widen_at:
-                if before.widen_at is not None:
-                    batch.delete(before.widen_at.to_bytes(8, "big") + key, waiting_handle)
-                if after.widen_at is not None:
-                    batch.put(after.widen_at.to_bytes(8, "big") + key, b"", waiting_handle)
+            if before.widen_at is not None:
+                batch.delete(before.widen_at.to_bytes(8, "big") + key, waiting_handle)
+            if after.widen_at is not None and not after.is_empty:
+                batch.put(after.widen_at.to_bytes(8, "big") + key, b"", waiting_handle)
         if meta is not None:
             batch.put(_META, self._encode(meta))
         self._db.write(batch)

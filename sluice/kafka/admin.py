@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
 
-from sluice.kafka.clients import KafkaTrouble, reason, translated
+from sluice.kafka.clients import KafkaTrouble, KafkaUnavailable, is_passing, reason, translated
 
 TIMEOUT_SECONDS = 10.0
 
@@ -50,7 +50,11 @@ def _offsets(
             isolation_level=isolation,
             request_timeout=TIMEOUT_SECONDS,
         )
-        return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
+        offsets = {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
+    for (topic, partition), offset in offsets.items():
+        if offset < 0:  # what the library gives, without an error, when the connection breaks while it asks
+            raise KafkaUnavailable(f"Cannot read the end of {topic}/{partition}: the broker did not say.")
+    return offsets
 
 
 def answers(client: AdminClient, timeout_seconds: float) -> bool:
@@ -74,6 +78,8 @@ def topic_identities(client: AdminClient, topics: Collection[str]) -> list[Topic
         try:
             description = future.result()
         except KafkaException as error:
+            if is_passing(error.args[0]):
+                raise KafkaUnavailable(f"Cannot look at the topic {name}: {reason(error)}.") from error
             raise KafkaTrouble(
                 f"Cannot use the topic {name}: {reason(error)}; provision it, or its rights, first."
             ) from error

@@ -30,13 +30,36 @@ class KafkaTrouble(SluiceError):
     """The broker, or a right on it, is not what we need; said in one sentence."""
 
 
+class KafkaUnavailable(KafkaTrouble):
+    """The broker does not answer, or not yet; asking again may help without anybody doing something."""
+
+
+_PASSING = frozenset(
+    {
+        KafkaError._TRANSPORT,  # noqa: SLF001 - the library's public names for them
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._NOENT,  # noqa: SLF001 - no leader is known
+        KafkaError._RESOLVE,  # noqa: SLF001
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+    }
+)
+
+
+def is_passing(error: KafkaError) -> bool:
+    """Whether the same call may succeed later, all else being equal."""
+    return not error.fatal() and (error.retriable() or error.code() in _PASSING)
+
+
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Errors of the library become KafkaTrouble: `Cannot <what>: <the broker's reason>`."""
+    """Errors of the library become KafkaTrouble, or KafkaUnavailable: `Cannot <what>: <the broker's reason>`."""
     try:
         yield
     except KafkaException as error:
-        raise KafkaTrouble(f"Cannot {what}: {reason(error)}.") from error
+        kind = KafkaUnavailable if is_passing(error.args[0]) else KafkaTrouble
+        raise kind(f"Cannot {what}: {reason(error)}.") from error
 
 
 def reason(error: KafkaException | KafkaError) -> str:

@@ -9,7 +9,16 @@ from typing import Self
 from confluent_kafka import KafkaError, TopicPartition
 
 from sluice.kafka import admin
-from sluice.kafka.clients import ClientConfig, KafkaTrouble, Record, admin_client, reader, reason, translated
+from sluice.kafka.clients import (
+    ClientConfig,
+    KafkaTrouble,
+    Record,
+    admin_client,
+    is_passing,
+    reader,
+    reason,
+    translated,
+)
 
 
 class Tail:
@@ -44,7 +53,7 @@ class Tail:
                 self._reached[place] = offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public name for it
                 self._reached[place] = offset
-            elif not error.retriable():
+            elif not is_passing(error):
                 raise KafkaTrouble(f"Cannot read {place[0]}: {reason(error)}.")
         return records
 

@@ -15,7 +15,17 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from sluice.kafka import admin
-from sluice.kafka.clients import ClientConfig, KafkaTrouble, Record, admin_client, reader, reason, translated
+from sluice.kafka.clients import (
+    ClientConfig,
+    KafkaTrouble,
+    KafkaUnavailable,
+    Record,
+    admin_client,
+    is_passing,
+    reader,
+    reason,
+    translated,
+)
 
 _OPERATION_SECONDS = 30.0
 _STALLED_SECONDS = 30.0
@@ -201,7 +211,7 @@ class TransactionalLog:
             for record in self._records(self._joined, _READ_BATCH, _DRAIN_WAIT_SECONDS):
                 self._beyond[record.partition].append(record)
             if time.monotonic() > deadline:
-                raise KafkaTrouble(
+                raise KafkaUnavailable(
                     f"Cannot read {self._settings.joined} to its end within {_STALLED_SECONDS:.0f} seconds."
                 )
         drained: list[Record] = []
@@ -332,7 +342,7 @@ class TransactionalLog:
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public name for it
                 place = (str(message.topic()), int(message.partition() or 0))
                 self._reached[place] = max(self._reached.get(place, 0), int(message.offset() or 0))
-            elif not error.retriable():
+            elif not is_passing(error):
                 raise KafkaTrouble(f"Cannot read {message.topic() or 'a topic'}: {reason(error)}.")
         return records
 
@@ -370,7 +380,7 @@ class TransactionalLog:
 
     def _judged(self, error: KafkaException, what: str) -> Aborted | KafkaTrouble:
         inner: KafkaError = error.args[0]
-        if inner.fatal() or inner.code() in _FENCING:
+        if inner.fatal():
             return self._ending(error, what)
         return Aborted(f"Cannot {what}: {reason(error)}", retriable=inner.code() not in _NEEDS_AN_OPERATOR)
 
@@ -378,7 +388,10 @@ class TransactionalLog:
         inner: KafkaError = error.args[0]
         if inner.code() in _FENCING:
             name = f"{self._settings.group}.{self._settings.instance}"
-            return Fenced(f"Another process runs as {name}: this one ends. Give each its own `instance`.")
+            return Fenced(
+                f"Another process runs as {name}, or the broker gave this one up while it was silent: this one ends. "
+                "Give each its own `instance`, and start this one again if there is no other."
+            )
         return KafkaTrouble(f"Cannot {what}: {reason(error)}; the process ends, and a restart reads what is true.")
 
 

@@ -159,7 +159,7 @@ class Partition:
     ) -> dict[CustomerId, Touched]:
         named = [folding.customer_of(record, self._view.partitions) for record in (*updates, *consents)]
         customers = [customer for customer in named if customer is not None]
-        marked = situation.reached >= self._mark or not self.meta.catching_up
+        marked = not self._is_before_mark(situation.reached)
         if marked and not self.stopped_by() and situation.moment.monotonic_ms >= self._retry_unread_at:
             customers += self.store.waiting(situation.reached, self._view.chunk)
         if marked and self.meta.catching_up:
@@ -224,12 +224,13 @@ class Partition:
         """One customer: reconcile at every partner, and note what follows."""
         now, reached = situation.moment.now, situation.reached
         profile = self._profile(customer, touched, situation, batch)
-        held_up = isinstance(profile, Unread) or bool(self.stopped_by(batch))
+        settling = self._is_before_mark(situation.reached)  # who has to wait for what may be forgotten (LOOP 22)
+        held_up = settling or isinstance(profile, Unread) or bool(self.stopped_by(batch))
         widen_at = situation.ends.driving_high if touched.asked else touched.after.widen_at  # LOOP 12
         may_widen = not held_up and (widen_at is None or reached >= widen_at)
         if may_widen:
             widen_at = None
-        elif widen_at is None:
+        elif widen_at is None and not settling:
             widen_at = reached
         case = Case(customer, touched.after, profile, may_widen, now, self._view.acknowledged)
         outcomes = tuple((partner, reconcile(case, partner)) for partner in self._view.partnerships)
@@ -241,13 +242,18 @@ class Partition:
             recalls = sum(isinstance(outcome, Recalled) for _, outcome in outcomes)
             batch.recall_timestamps += [touched.consent_timestamp] * recalls
         after = msgspec.structs.replace(output.held_after(touched.after, decided), widen_at=widen_at)
+        if after.is_empty:
+            after = Row()
         if after != touched.before:
             batch.rows[customer] = touched.before, after
+
+    def _is_before_mark(self, reached: int) -> bool:
+        return self.meta.catching_up and reached < self._mark
 
     def _profile(self, customer: CustomerId, touched: Touched, situation: Situation, batch: Batch) -> Profile:
         if touched.profile is not None:
             return touched.profile
-        if self.meta.catching_up and situation.reached < self._mark and customer not in self._updated:
+        if self._is_before_mark(situation.reached) and customer not in self._updated:
             return Unread()  # LOOP 22: compaction may have removed the update that says otherwise
         return self._read(touched.after, None, situation.moment, batch)
 

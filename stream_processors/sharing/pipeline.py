@@ -75,14 +75,14 @@ def reconcile(case: Case, partner: Partnership) -> Outcome:
     if isinstance(verdict, Denied):
         return _stop(held, verdict.reason)
     if isinstance(case.profile, Unread):  # LOOP 22: recalled for reasons that need no profile, otherwise left as it is
-        return Unchanged() if held else Withheld(Reason.PROFILE_NOT_READ_YET)
+        return _without_profile(held, verdict)
     if not partner.projector.admits(case.profile):
         return _stop(held, Reason.OUTSIDE_ROW_FILTER)
-    fields = verdict.fields if case.may_widen else _already_held(verdict, held)
-    if not fields:
+    basis = verdict if case.may_widen else verdict.only(held.fields if held else ())
+    if not basis.fields:
         return _stop(held, Reason.WAITING_FOR_UPDATES)
     pseudonym = held.pseudonym if held else keys.pseudonym(partner.keys.record, case.customer)
-    match partner.projector.project(case.profile, fields, pseudonym):
+    match partner.projector.project(case.profile, basis.fields, pseudonym):
         case None:
             return _stop(held, Reason.REQUIRED_FIELD_MISSING)
         case Cause() as cause:
@@ -90,13 +90,17 @@ def reconcile(case: Case, partner: Partnership) -> Outcome:
         case bytes() as record:
             digest = keys.keyed_digest(partner.keys.digest, record)
             new = Held(
-                pseudonym, partner.keys.epoch, partner.contract, tuple(fields), digest, verdict.consents, verdict.until
+                pseudonym, partner.keys.epoch, partner.contract, basis.fields, digest, basis.consents, basis.until
             )
             return _compare(held, new, record)
 
 
-def _already_held(verdict: Permitted, held: Held | None) -> tuple[str, ...]:
-    return tuple(field for field in verdict.fields if held is not None and field in held.fields)
+def _without_profile(held: Held | None, verdict: Permitted) -> Recalled | Unchanged | Withheld:
+    """Left as it is, unless a field has to go: a record without it cannot be made now."""
+    if held is None:
+        return Withheld(Reason.PROFILE_NOT_READ_YET)
+    narrowed = not set(held.fields) <= set(verdict.fields)
+    return Recalled(held, Reason.PROFILE_NOT_READ_YET) if narrowed else Unchanged()
 
 
 def _compare(held: Held | None, new: Held, record: bytes) -> Shared | Unchanged:

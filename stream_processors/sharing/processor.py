@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import structlog
 
 from sluice import topics
 from sluice.errors import SluiceError
-from sluice.kafka.clients import Record
+from sluice.kafka.clients import KafkaUnavailable, Record
 from sluice.kafka.transactions import Aborted, Ends, Positions, TransactionalLog
 from sluice.model import Millis, label
 from sluice.registry import RegistryUnavailable
@@ -27,6 +27,7 @@ _IDLE_WAIT_SECONDS = 0.005
 _RETRY_SECONDS = 1.0
 _STORE_IS_FRESH_MS = 60_000
 _ATTEMPTS = 3
+_IDENTITY_CHECK_MS = 30_000
 _log = structlog.get_logger(__name__)
 
 
@@ -36,6 +37,8 @@ class Plan:
 
     view: View
     identity: Identity
+    identity_now: Callable[[], Identity]
+    """The identity as the broker tells it now. Raises KafkaTrouble."""
     state: Path
     batch: int
     tombstones_kept_ms: int
@@ -53,6 +56,7 @@ class Processor:
         self._positions: dict[int, Positions] = {}
         self._checkpoints: dict[int, Checkpoint] = {}
         self._failed_attempts = 0
+        self._identity_checked_at = 0.0
         self._stopping = False
 
     def stop(self) -> None:
@@ -73,13 +77,14 @@ class Processor:
 
     def step(self) -> None:
         """One batch (LOOP 7); or the change to another assignment."""
-        updates = self._log.fetch(self._plan.batch, _IDLE_WAIT_SECONDS)  # (a)
-        if self._log.new_assignment is not None:
-            self._change_assignment(self._log.new_assignment)
-            return
         try:
+            updates = self._log.fetch(self._plan.batch, _IDLE_WAIT_SECONDS)  # (a)
+            if self._log.new_assignment is not None:
+                self._change_assignment(self._log.new_assignment)
+                return
             ends, consents = self._pass_barrier()  # (b), (c)
             moment = self._clock.read(max((c.now for c in self._checkpoints.values()), default=Millis(0)))
+            self._check_identity(moment)
             batches = self._decide(updates, consents, ends, moment)  # (d)
             positions = self._next_positions(updates, consents, ends)
             if positions == self._positions and not any(batch.rows or batch.outputs for batch in batches.values()):
@@ -88,8 +93,8 @@ class Processor:
             checkpoints = self._transact(batches, positions, moment)  # (e) to (h)
         except Aborted as aborted:
             self._start_over(aborted)
-        except RegistryUnavailable as error:
-            _log.warning("registry_unavailable", why=str(error))
+        except (RegistryUnavailable, KafkaUnavailable) as error:
+            _log.warning("unavailable", why=str(error))
             self._log.rewind(self._positions)
             time.sleep(_RETRY_SECONDS)
         else:
@@ -191,9 +196,16 @@ class Processor:
             if committed.positions is not None:
                 checkpoint.check(checkpoint.decode(committed.metadata).identity, self._plan.identity)
 
+    def _check_identity(self, moment: Moment) -> None:
+        """From time to time: a client goes on in a topic that was re-created, and skips what was there before."""
+        if moment.monotonic_ms - self._identity_checked_at > _IDENTITY_CHECK_MS:
+            checkpoint.check(self._plan.identity, self._plan.identity_now())
+            self._identity_checked_at = moment.monotonic_ms
+
     def _change_assignment(self, numbers: frozenset[int]) -> None:
         """Forget what we had; bring what we got to where its offsets are; read on from there."""
         self._close_partitions()
+        checkpoint.check(self._plan.identity, self._plan.identity_now())
         committed = self._log.committed(numbers)
         recovery = Recovery(
             self._log,

@@ -6,7 +6,7 @@ every customer of the partition once the updates have been read to their end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -52,8 +52,31 @@ class Recovery:
     now: Millis
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One partition on its way from what was committed to its next batch."""
+
+    recovery: Recovery
+    number: int
+    committed: Committed
+    bounds: Mapping[str, Bounds]
+    previous: Checkpoint
+    positions: Positions
+
+    @property
+    def target(self) -> Folded:
+        """What the store has to fold."""
+        return Folded(self.positions.driving, self.positions.joined, self.previous.disclosures)
+
+    @property
+    def beginning(self) -> Folded:
+        return Folded(self.bounds[topics.CUSTOMER_UPDATES].low, 0, 0)
+
+
 @dataclass(slots=True)
-class Progress:
+class Found:
+    """What folding came across beside the customers."""
+
     blockers: list[str] = field(default_factory=list)
     newest_set: str | None = None
 
@@ -61,44 +84,44 @@ class Progress:
 def open_partition(recovery: Recovery, number: int, committed: Committed) -> tuple[Partition, Positions, Checkpoint]:
     """The partition, ready for its next batch; where to read on; and the checkpoint that its next commit follows.
 
-    Raises SluiceError when the logs contradict what was committed.
+    Raises SluiceError when the logs contradict what was committed, KafkaUnavailable.
     """
     bounds = recovery.log.bounds((topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS, topics.DISCLOSURES), number)
     previous, positions = _last_commit(recovery, committed, bounds)
-    target = Folded(positions.driving, positions.joined, previous.disclosures)
-    _check_logs(number, bounds, target)
-    store, start = _usable_store(recovery, number, target, bounds)
-    meta = store.meta()
-    gap = start != target or meta is None
+    opening = Opening(recovery, number, committed, bounds, previous, positions)
+    _check_logs(opening)
+    store, start = _usable_store(opening)
+    try:
+        return _bring_to_target(opening, store, start), positions, previous
+    except BaseException:
+        store.close()
+        raise
+
+
+def _bring_to_target(opening: Opening, store: Store, start: Folded) -> Partition:
+    """Fold what the store lacks, and say in its meta record what is still to be settled."""
+    meta, target = store.meta(), opening.target
+    acknowledged = tuple(sorted(opening.recovery.view.acknowledged))
+    found = Found(blockers=list(meta.blockers) if meta else [])
+    gap = meta is None or start != target
     if gap:
-        found = _fold(recovery, number, store, start, target)
-        _check_set(committed, found, recovery.identity)
-        blockers = {*(meta.blockers if meta else ()), *found.blockers}
-        _log.info("folded", partition=number, start=start._asdict(), stop=target._asdict())
-    else:
-        blockers = set(meta.blockers if meta else ())
-    acknowledged = tuple(sorted(recovery.view.acknowledged))
+        _fold(opening, store, start, found)
+        _check_set(opening, found)
+        _log.info("folded", partition=opening.number, start=start._asdict(), stop=target._asdict())
+    unsure = start != target or (meta is not None and meta.catching_up)
     fresh = Meta(
-        identity=_name(recovery.identity),
+        identity=_name(opening.recovery.identity),
         updates=target.updates,
         consents=target.consents,
         disclosures=target.disclosures,
-        written_at=recovery.now,
-        catching_up=_must_catch_up(meta, target, gap=gap) or (meta is not None and meta.acknowledged != acknowledged),
-        blockers=tuple(sorted(blockers)),
+        written_at=opening.recovery.now,
+        catching_up=unsure or (meta is not None and meta.acknowledged != acknowledged),
+        blockers=tuple(sorted(set(found.blockers))),
         acknowledged=acknowledged,
     )
     store.write({}, fresh)
-    unsure = gap or (meta is not None and meta.catching_up)
-    mark = bounds[topics.CUSTOMER_UPDATES].high if unsure else 0
-    return Partition(number, store, fresh, mark, recovery.view), positions, previous
-
-
-def _must_catch_up(meta: Meta | None, target: Folded, *, gap: bool) -> bool:
-    """At the very first start there is nothing that an earlier life could have left behind."""
-    if meta is None and target.disclosures == 0:
-        return False
-    return gap or (meta is not None and meta.catching_up)
+    mark = opening.bounds[topics.CUSTOMER_UPDATES].high if unsure else 0
+    return Partition(opening.number, store, fresh, mark, opening.recovery.view)
 
 
 def _last_commit(recovery: Recovery, committed: Committed, bounds: dict[str, Bounds]) -> tuple[Checkpoint, Positions]:
@@ -110,10 +133,11 @@ def _last_commit(recovery: Recovery, committed: Committed, bounds: dict[str, Bou
     return previous, committed.positions
 
 
-def _check_logs(number: int, bounds: dict[str, Bounds], target: Folded) -> None:
+def _check_logs(opening: Opening) -> None:
     """The evidence must be whole: both logs from their beginning, up to at least where we were."""
+    number, target = opening.number, opening.target
     for topic, needed in ((topics.CONSENT_EVENTS, target.consents), (topics.DISCLOSURES, target.disclosures)):
-        low, high = bounds[topic]
+        low, high = opening.bounds[topic]
         if low > 0:
             raise SluiceError(
                 f"{topic}/{number} begins at offset {low}: older records were deleted, and what customers said or "
@@ -125,57 +149,64 @@ def _check_logs(number: int, bounds: dict[str, Bounds], target: Folded) -> None:
             )
 
 
-def _usable_store(recovery: Recovery, number: int, target: Folded, bounds: dict[str, Bounds]) -> tuple[Store, Folded]:
+def _usable_store(opening: Opening) -> tuple[Store, Folded]:
     """The store and the offsets that it folds; an empty one from the logs' beginning when it cannot be trusted."""
-    folder = recovery.state / str(number)
-    beginning = Folded(bounds[topics.CUSTOMER_UPDATES].low, 0, 0)
+    folder = opening.recovery.state / str(opening.number)
     try:
         store = Store(folder)
     except Unusable as error:
-        _log.warning("store_discarded", partition=number, why=str(error))
-        discard(folder)
-        return Store(folder), beginning
+        return _new_store(opening, str(error))
     try:
-        why, start = _judge_store(store, recovery, target, beginning)
+        why, start = _judge_store(opening, store)
     except Unusable as error:
-        why, start = str(error), beginning
+        why, start = str(error), opening.beginning
     if why is None:
         return store, start
     store.close()
+    return _new_store(opening, why)
+
+
+def _new_store(opening: Opening, why: str) -> tuple[Store, Folded]:
+    folder = opening.recovery.state / str(opening.number)
+    _log.info("store_rebuilt", partition=opening.number, why=why)
     discard(folder)
-    _log.info("store_rebuilt", partition=number, why=why)
-    return Store(folder), beginning
+    return Store(folder), opening.beginning
 
 
-def _judge_store(store: Store, recovery: Recovery, target: Folded, beginning: Folded) -> tuple[str | None, Folded]:
+def _judge_store(opening: Opening, store: Store) -> tuple[str | None, Folded]:
+    """Why the store is of no use, if so; and the offsets that it folds."""
     meta = store.meta()
     if meta is None:
-        return "there is none, or it was not finished", beginning
+        return "there is none, or it was not finished", opening.beginning
     start = Folded(meta.updates, meta.consents, meta.disclosures)
+    recovery = opening.recovery
     if meta.identity != _name(recovery.identity):
-        return "it is of another cluster, topics or contract set", beginning
-    if any(have > want for have, want in zip(start, target, strict=True)):
-        return "it is ahead of what is committed", beginning
+        return "it is of another cluster, topics or contract set", start
+    if any(have > want for have, want in zip(start, opening.target, strict=True)):
+        return "it is ahead of what is committed", start
     if recovery.now - meta.written_at > recovery.tombstones_kept_ms:
-        return "it is older than the tombstones are kept", beginning
-    if start.updates < beginning.updates:
-        return "the updates that it lacks are gone", beginning
+        return "it is older than the tombstones are kept", start
+    if start.updates < opening.beginning.updates:
+        return "the updates that it lacks are gone", start
     return None, start
 
 
-def _fold(recovery: Recovery, number: int, store: Store, start: Folded, target: Folded) -> Progress:
+def _fold(opening: Opening, store: Store, start: Folded, found: Found) -> None:
     """Fold what lies between, without emitting; restartable, for folding again gives the same rows."""
-    found = Progress()
+    view, read, number, target = opening.recovery.view, opening.recovery.log.read, opening.number, opening.target
+
+    def update(row: Row, record: Record, _customer: CustomerId) -> Row:
+        return folding.with_update(row, record)
 
     def consent(row: Row, record: Record, customer: CustomerId) -> Row:
         try:
-            return folding.with_consent(row, parse_event(recovery.view.decode(record.value), customer))
+            return folding.with_consent(row, parse_event(view.decode(record.value), customer))
         except (Undecodable, Contradiction):
             return folding.with_unreadable_consent(row, folding.pointer(record))
 
     def disclosure(row: Row, record: Record, _customer: CustomerId) -> Row:
         try:
-            decoded = recovery.view.decode(record.value)
+            decoded = view.decode(record.value)
         except Undecodable:
             where = folding.pointer(record)
             raise SluiceError(
@@ -184,19 +215,13 @@ def _fold(recovery: Recovery, number: int, store: Store, start: Folded, target: 
         found.newest_set = decoded["contract_set"]
         return folding.with_disclosure(row, decoded)
 
-    def update(row: Row, record: Record, _customer: CustomerId) -> Row:
-        return folding.with_update(row, record)
-
-    read = recovery.log.read
-    partitions = recovery.view.partitions
     updates = read(topics.CUSTOMER_UPDATES, number, start.updates, target.updates)
-    _fold_log(store, updates, update, partitions)
+    _fold_log(store, updates, update, view.partitions)
     consents = read(topics.CONSENT_EVENTS, number, start.consents, target.consents)
-    nobodys = _fold_log(store, consents, consent, partitions)
+    nobodys = _fold_log(store, consents, consent, view.partitions)
     found.blockers += [str(folding.pointer(record)) for record in nobodys]
     disclosures = read(topics.DISCLOSURES, number, start.disclosures, target.disclosures)
-    _fold_log(store, disclosures, disclosure, partitions)
-    return found
+    _fold_log(store, disclosures, disclosure, view.partitions)
 
 
 def _fold_log(
@@ -217,9 +242,10 @@ def _fold_log(
     return nobodys
 
 
-def _check_set(committed: Committed, found: Progress, identity: Identity) -> None:
+def _check_set(opening: Opening, found: Found) -> None:
     """Without committed offsets the newest disclosure tells under which contract set the view stands (LOOP 20)."""
-    if committed.positions is None and found.newest_set is not None:
+    identity = opening.recovery.identity
+    if opening.committed.positions is None and found.newest_set is not None:
         checkpoint.check(msgspec.structs.replace(identity, contracts=found.newest_set), identity)
 
 

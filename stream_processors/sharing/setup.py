@@ -53,9 +53,15 @@ def processor(settings: Settings, metrics: Metrics) -> Processor:
         partitions=settings.partitions,
         chunk=min(settings.sharing.batch, _SCAN_CHUNK),
     )
+
+    def identity_now() -> Identity:
+        found = admin.topic_identities(broker, names)
+        return Identity(admin.cluster_id(broker), topics_hash(found), contracts.digest(master))
+
     plan = Plan(
         view=view,
-        identity=Identity(admin.cluster_id(broker), topics_hash(identities), contracts.digest(master)),
+        identity=identity_now(),
+        identity_now=identity_now,
         state=settings.sharing.state / settings.sharing.instance,
         batch=settings.sharing.batch,
         tombstones_kept_ms=int(limits[topics.CUSTOMER_UPDATES]["delete.retention.ms"]),

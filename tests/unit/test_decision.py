@@ -255,6 +255,11 @@ def test_an_answer_dated_ahead_of_its_record_does_not_make_the_contract_older() 
     assert answer(ahead, terms=newer) == Denied(Reason.NO_MATCHING_GRANT)
 
 
+def test_an_answer_recorded_late_was_still_given_before_the_contract() -> None:
+    late = grant(100, recorded_at=Millis(900), recipient_scope=TO_PARTNERS)
+    assert answer(late, terms=terms(valid_from=Millis(500))) == Denied(Reason.NO_MATCHING_GRANT)
+
+
 def test_a_grant_that_names_no_partner_reaches_none() -> None:
     """Null means the whole kind; an empty list of partners is a list, and nobody is on it."""
     nobody = grant(recipient_scope=RecipientScope(RecipientKind.PARTNER, ()))
@@ -380,6 +385,14 @@ def test_what_a_negative_binds(more: dict[str, Any], binds: bool) -> None:  # no
     assert binds or isinstance(verdict, Permitted)
 
 
+def test_a_no_for_a_channel_binds_a_purpose_that_is_about_none() -> None:
+    advertising = terms(purpose="marketing.advertising")
+    unsubscribed = no(200, purpose="marketing", channel="email")
+    assert answer(grant(100, purpose="marketing.advertising"), unsubscribed, terms=advertising) == Denied(
+        Reason.WITHDRAWN
+    )
+
+
 def test_a_negative_for_some_data_leaves_the_rest_and_holds_for_what_it_may_mean() -> None:
     assert fields(answer(grant(), no(data_scope=("user.contact",)))) == NAME_FIELDS
     assert fields(answer(grant(), no(data_scope=("user.name.first",)))) == ("family_name", "email")
@@ -424,6 +437,12 @@ def test_nothing_less_takes_a_no_back(flaw: dict[str, Any]) -> None:
 def test_an_answer_dated_ahead_of_its_record_takes_no_later_no_back() -> None:
     ahead = grant(10**9, recorded_at=Millis(150))
     assert answer(ahead, no(200)) == Denied(Reason.WITHDRAWN)
+
+
+def test_a_yes_from_the_future_takes_no_no_back() -> None:
+    """A source whose clock is years ahead would otherwise make withdrawals impossible until then."""
+    from_a_wrong_clock = grant(10**12)
+    assert answer(from_a_wrong_clock, no(900)) == Denied(Reason.WITHDRAWN)
 
 
 def test_every_negative_has_to_be_taken_back() -> None:
@@ -481,6 +500,14 @@ def test_an_opt_out_of_sale_binds_by_what_is_done(said: str, kind: RecipientKind
     verdict = answer(grant(100), no(200, State.OPTED_OUT, purpose=said), terms=terms(kind=kind))
     bound = kind in (RecipientKind.PARTNER, RecipientKind.THIRD_PARTY_SALE)
     assert verdict == (Denied(Reason.OPTED_OUT) if bound else Permitted(ALL_FIELDS, ("given-100",), Millis(9_000)))
+
+
+def test_an_opt_out_of_sale_told_as_one_to_buyers_binds_partners_too() -> None:
+    """It denies every disclosure to partners and buyers: what is done counts, not how it was labelled."""
+    opt_out = no(200, State.OPTED_OUT, purpose="sales", recipient_scope=TO_SALE)
+    assert answer(grant(100), opt_out) == Denied(Reason.OPTED_OUT)
+    only_others = no(200, State.OPTED_OUT, purpose="sales", recipient_scope=TO_OTHERS)
+    assert isinstance(answer(grant(100), only_others), Permitted)
 
 
 def test_only_an_opt_out_binds_by_what_is_done() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sluice import topics
 from sluice.decision import Permitted, decide
 from sluice.kafka.transactions import Ends
-from sluice.model import Cause, CustomerId, Outcome, Reason, Recalled, Rejected, Shared, Unchanged, Withheld
+from sluice.model import Cause, CustomerId, Millis, Outcome, Reason, Recalled, Rejected, Shared, Unchanged, Withheld
 from sluice.partitioning import partition_of
 from stream_processors.sharing.folding import Misplaced
 from stream_processors.sharing.partition import Batch, OpenTransactionWatch
@@ -200,17 +200,6 @@ def test_the_end_of_a_contract_or_of_a_grant_recalls_when_the_customer_is_next_s
     lane.now += 1_000
     lane.update(A, lane.installation.profile())
     assert hoshi(lane.step()) == [Recalled(held, Reason.GRANT_EXPIRED)]
-
-
-def test_the_end_of_a_grant_recalls_though_nothing_is_heard_of_the_customer(lane: Lane) -> None:
-    """The reason "a time is due" of the design: expiry needs no input."""
-    lane.update(A, lane.installation.profile())
-    lane.consent(A, "hoshi-card", valid_until=lane.now + 1_000)
-    lane.step()
-    lane.now += 1_000
-    lane.monotonic += 1_000
-    lane.step()
-    assert lane.held(A) is None
 
 
 # --- widening when safe (LOOP 12)
@@ -732,7 +721,7 @@ def _overshared(lane: Lane) -> Iterator[str]:
     for customer, row in lane.partition.store:
         for partnership in lane.installation.partnerships:
             held = row.held.get(partnership.partner)
-            verdict = decide(partnership.terms, row.consents, lane.now)
+            verdict = decide(partnership.terms, row.consents, Millis(lane.now))
             allowed = verdict.fields if isinstance(verdict, Permitted) else ()
             if held is not None and not set(held.fields) <= set(allowed):
                 yield f"{customer} at {partnership.partner}"
