@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, TypeAlias, cast
 
@@ -14,6 +16,7 @@ import fastavro
 from fastavro.schema import SchemaParseException, UnknownType, expand_schema
 from fastavro.types import Schema
 
+from sluice import wire
 from sluice.model import Cause
 
 _FRAME = struct.Struct(">bI")
@@ -41,10 +44,8 @@ class NotAvro(Exception):
 
 def expanded(schema: str) -> Json:
     """The schema with full names, and each named type spelled out wherever it is used. Raises NotAvro."""
-    try:
+    with _parsing():
         return expand_schema(json.loads(schema))
-    except (ValueError, TypeError, LookupError, AttributeError, SchemaParseException, UnknownType) as error:
-        raise NotAvro(str(error)) from None
 
 
 def frame(schema_id: int, payload: bytes) -> bytes:
@@ -64,16 +65,18 @@ class Reader:
     """Reads the records of one writer schema."""
 
     def __init__(self, schema: str) -> None:
-        self._schema = _parse(schema)
+        """Raises NotAvro."""
+        self._names: dict[str, Json] = {}
+        self._schema = _parse(schema, self._names)
 
     def read(self, payload: bytes) -> Record:
-        """The record. Raises Undecodable, also for bytes beyond the record's end, which no library notices."""
-        source = BytesIO(payload)
+        """The record. Raises Undecodable."""
         try:
-            record = fastavro.schemaless_reader(source, self._schema, None)
-        except Exception:  # noqa: BLE001 - damaged bytes make the library raise whatever they lead it into
+            wire.check(self._schema, self._names, payload)
+            record = fastavro.schemaless_reader(BytesIO(payload), self._schema, None)
+        except Exception:  # noqa: BLE001 - the library raises whatever bytes that are no text, say, lead it into
             raise Undecodable(Cause.UNDECODABLE) from None
-        if source.tell() != len(payload) or not isinstance(record, dict):
+        if not isinstance(record, dict):
             raise Undecodable(Cause.UNDECODABLE)
         return cast("Record", record)
 
@@ -82,7 +85,7 @@ class Writer:
     """Writes framed records of one registered schema."""
 
     def __init__(self, schema: str, schema_id: int) -> None:
-        self._schema = _parse(schema)
+        self._schema = _parse(schema, {})
         self._schema_id = schema_id
 
     def write(self, record: Record) -> bytes:
@@ -95,8 +98,18 @@ class Writer:
         return frame(self._schema_id, target.getvalue())
 
 
-def _parse(schema: str) -> Schema:
-    return fastavro.parse_schema(_without_logical_types(json.loads(schema)))
+def _parse(schema: str, names: dict[str, Json]) -> Schema:
+    """`names` is filled with the named types, by full name."""
+    with _parsing():
+        return fastavro.parse_schema(_without_logical_types(json.loads(schema)), names)
+
+
+@contextmanager
+def _parsing() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, SchemaParseException, UnknownType) as error:
+        raise NotAvro(str(error)) from None
 
 
 def _without_logical_types(avro: Json) -> Json:

@@ -41,7 +41,7 @@ def _known_purpose(purpose: str) -> str:
 def _known_timezone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"there is no time zone `{name}`; use an IANA name such as Asia/Tokyo") from None
     return name
 
@@ -55,8 +55,18 @@ def _duration(written: object) -> timedelta:
         raise ValueError(f"`{written}` is not an ISO 8601 duration such as P3D") from None
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+def _takes_time(duration: timedelta) -> timedelta:
+    if duration <= timedelta(0):
+        raise ValueError("a partner needs time to act: the duration has to be above zero")
+    return duration
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_takes_time)]
 Equal = str | int | bool
+
+
+_RESERVED = frozenset({"admin", "crm", "node", "registry", "sharing"})
+"""Names of our own users; a partner's name is that of its user."""
 
 
 class Validity(Strict):
@@ -110,6 +120,10 @@ class Contract(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Contract:
+        if self.partner in _RESERVED:
+            raise ValueError(f"`{self.partner}` is the name of another user; a partner cannot have it")
+        if not self.shared_fields:
+            raise ValueError("`fields` shares nothing: list at least one field that is not dropped")
         if (self.recipient, self.same_branding) not in _KINDS:
             needed = "needs" if self.recipient == "group_company" else "takes no"
             raise ValueError(f"recipient `{self.recipient}` {needed} `same_branding`")
@@ -161,6 +175,7 @@ class CheckedContract:
         """Changes exactly when what this contract gives to whom can change: its terms, keys, types and categories."""
         parts = {
             "contract": self.contract.model_dump(mode="json", by_alias=True, exclude={"fields"}),
+            "order": list(self.contract.fields),
             "transforms": {path: type(rule).__name__ for path, rule in self.contract.fields.items()},
             "options": {path: rule.model_dump(mode="json") for path, rule in self.contract.fields.items()},
             "types": {path: [leaf.branches, leaf.category] for path, leaf in self.leaves.items()},
@@ -206,8 +221,8 @@ def partner_schema(checked: CheckedContract) -> str:
 
 
 def load_contracts(folder: Path) -> LoadedContracts:
-    """Every `*.yaml` in the folder. Raises DocumentError with all problems of all files."""
-    paths = sorted(folder.glob("*.yaml"))
+    """Every `*.yaml` and `*.yml` in the folder. Raises DocumentError with all problems of all files."""
+    paths = sorted(path for path in folder.glob("*") if path.suffix in (".yaml", ".yml"))
     if not paths:
         raise DocumentError(f"{folder}: there is no contract here; put one YAML file a partner into this folder.")
     loaded: LoadedContracts = {}
@@ -247,9 +262,13 @@ def _misfits(contract: Contract, source: Source, schema: Mapping[str, Leaf]) -> 
             problems.append(source.problem(("fields", path), _no_such_field(path, schema)))
         elif refusal := rule.refusal(schema[path]):
             problems.append(source.problem(("fields", path), f"this transform of `{path}` {refusal}"))
-    problems.extend(
-        source.problem(("where", path), _no_such_field(path, schema)) for path in contract.where if path not in schema
-    )
+    for path, allowed in contract.where.items():
+        if path not in schema:
+            problems.append(source.problem(("where", path), _no_such_field(path, schema)))
+            continue
+        values = allowed if isinstance(allowed, list) else [allowed]
+        impossible = [value for value in values if not schema[path].can_be(value)]
+        problems += [source.problem(("where", path), f"`{path}` can never be {value!r}") for value in impossible]
     names: dict[str, str] = {}
     for path in contract.shared_fields:
         other = names.setdefault(partner_field(path), path)

@@ -5,10 +5,19 @@ Before law packs exist every recipient kind is opt-in: a positive, current, matc
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from sluice.consent import Actor, ConsentEvent, ConsentRecord, Expression, RecipientKind, State, within
+from sluice.consent import (
+    CLOCK_TOLERANCE_MS,
+    Actor,
+    ConsentEvent,
+    ConsentRecord,
+    Expression,
+    RecipientKind,
+    State,
+    within,
+)
 from sluice.model import Millis, PartnerId, Reason
 
 _GRANTS = frozenset({State.GIVEN, State.RENEWED})
@@ -44,6 +53,10 @@ class Terms:
     categories: Mapping[str, str]
     """Data category of each field the contract lists, by dotted path, in the contract's order."""
 
+    def only(self, paths: Collection[str]) -> Terms:
+        """The same for fewer fields."""
+        return replace(self, categories={path: c for path, c in self.categories.items() if path in paths})
+
     @property
     def channel(self) -> str | None:
         """The channel that the purpose is about: `marketing.communications.email` is about email."""
@@ -53,30 +66,12 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """These fields may be held, each on the strength of a grant."""
+    """These fields may be held, on the strength of these consent records, until the basis ends."""
 
-    grants: Mapping[str, ConsentEvent]
-    """By dotted path, in the contract's order; never empty but after `only`."""
-    contract_until: Millis | None
-
-    def only(self, fields: Collection[str]) -> Permitted:
-        """The same for fewer fields."""
-        return Permitted({path: grant for path, grant in self.grants.items() if path in fields}, self.contract_until)
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        return tuple(self.grants)
-
-    @property
-    def consents(self) -> tuple[str, ...]:
-        """Ids of the consent records relied on, sorted."""
-        return tuple(sorted({grant.record_id for grant in self.grants.values()}))
-
-    @property
-    def until(self) -> Millis | None:
-        """When the first part of the basis ends; None: no end is known."""
-        ends = (self.contract_until, *(grant.valid_until for grant in self.grants.values()))
-        return min((end for end in ends if end is not None), default=None)
+    fields: tuple[str, ...]
+    consents: tuple[str, ...]
+    until: Millis | None
+    """None: no end is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,38 +99,51 @@ def decide(
     verdicts = {
         category: _judge(terms, category, consents, now) for category in dict.fromkeys(terms.categories.values())
     }
-    by_path = {path: verdicts[category] for path, category in terms.categories.items()}
-    grants = {path: verdict for path, verdict in by_path.items() if isinstance(verdict, ConsentEvent)}
-    if grants:
-        return Permitted(grants, terms.valid_until)
-    return Denied(
-        next((verdict for verdict in verdicts.values() if isinstance(verdict, Reason)), Reason.NO_MATCHING_GRANT)
+    grants = [verdict for verdict in verdicts.values() if isinstance(verdict, ConsentEvent)]
+    if not grants:
+        refusals = (verdict for verdict in verdicts.values() if isinstance(verdict, Reason))
+        return Denied(next(refusals, Reason.NO_MATCHING_GRANT))
+    ends = [end for end in (terms.valid_until, *(grant.valid_until for grant in grants)) if end is not None]
+    return Permitted(
+        fields=tuple(
+            path for path, category in terms.categories.items() if isinstance(verdicts[category], ConsentEvent)
+        ),
+        consents=tuple(sorted({grant.record_id for grant in grants})),
+        until=min(ends, default=None),
     )
 
 
 def _judge(terms: Terms, category: str, consents: ConsentRecord, now: Millis) -> ConsentEvent | Reason:
     """The grant that permits one data category, or why none does.
 
-    a. A negative stands for its purpose and everything below it, for all recipients unless it names some, until the
+    a. A grant dated in the future has not been given; a no counts whenever it is dated.
+    b. A negative stands for its purpose and everything below it, for all recipients unless it names some, until the
        customer themselves explicitly grants this purpose to this recipient later (DOMAIN A4.2, A4.3).
-    b. A standing negative beats every other grant.
-    c. Of the grants that reach this partner, purpose and category (A4.4), the newest in force now counts, unless it
+    c. A standing negative beats every other grant, and one that was taken back still ends what was granted before it.
+    d. Of the grants that reach this partner, purpose and category (A4.4), the newest in force now counts, unless it
        was ended later: expired, invalidated, or followed by an answer that cannot be understood.
     """
-    standing = [event for event in consents.events if _forbids(event, terms, category)]
-    for negative in reversed(standing):
-        if not any(_lifts(event, negative, terms, category) for event in consents.events):
+    grants = [event for event in consents.events if _is_given(event, now) and _reaches(event, terms, category)]
+    negatives = [event for event in consents.events if _forbids(event, terms, category)]
+    ends = [event for event in consents.events if _ends_grants(event, terms, category)]
+    valid = [grant for grant in grants if not _ended_by(grant, ends, State.INVALIDATED)]
+    for negative in reversed(negatives):
+        if not any(_takes_back(grant, negative, terms) for grant in valid):
             return _NEGATIVES[negative.state]
     reason = Reason.NO_MATCHING_GRANT
-    for grant in reversed(consents.events):
-        if not _reaches(grant, terms, category):
-            continue
-        ended = _not_in_force(grant, consents, terms, category, now)
+    for grant in reversed(grants):
+        if negatives and grant.order <= negatives[-1].order:
+            break
+        ended = _not_in_force(grant, ends, now)
         if ended is None:
             return grant
         if reason is Reason.NO_MATCHING_GRANT:
             reason = ended
     return reason
+
+
+def _is_given(event: ConsentEvent, now: Millis) -> bool:
+    return event.state in _GRANTS and event.effective_time <= now + CLOCK_TOLERANCE_MS
 
 
 def _forbids(event: ConsentEvent, terms: Terms, category: str) -> bool:
@@ -153,12 +161,12 @@ def _negative_names_purpose(event: ConsentEvent, terms: Terms) -> bool:
         return True
     if event.state is State.OBJECTED:  # GDPR 21(2)-(3): an objection to direct marketing covers all of it
         return within(event.purpose, _MARKETING) and within(terms.purpose, _MARKETING)
-    # A4.7: an opt-out of sale or sharing binds by what is done, not by the purpose given
-    return (
-        event.state is State.OPTED_OUT
-        and terms.kind in _SHARED_BY_WHAT_IS_DONE
-        and any(within(event.purpose, purpose) for purpose in _SHARING_PURPOSES)
-    )
+    return _is_opt_out_of_sharing(event) and terms.kind in _SHARED_BY_WHAT_IS_DONE
+
+
+def _is_opt_out_of_sharing(event: ConsentEvent) -> bool:
+    """Such an opt-out binds by what is done, not by the purpose or the kind of recipient given (A4.7)."""
+    return event.state is State.OPTED_OUT and any(within(event.purpose, purpose) for purpose in _SHARING_PURPOSES)
 
 
 def _negative_names_recipient(event: ConsentEvent, terms: Terms) -> bool:
@@ -169,18 +177,18 @@ def _negative_names_recipient(event: ConsentEvent, terms: Terms) -> bool:
         return True
     if scope.partner_ids:
         return terms.partner in scope.partner_ids
+    if _is_opt_out_of_sharing(event) and scope.category in _SHARED_BY_WHAT_IS_DONE:
+        return terms.kind in _SHARED_BY_WHAT_IS_DONE
     return scope.category is terms.kind
 
 
-def _lifts(event: ConsentEvent, negative: ConsentEvent, terms: Terms, category: str) -> bool:
+def _takes_back(grant: ConsentEvent, negative: ConsentEvent, terms: Terms) -> bool:
     """Only the customer, explicitly, later, and naming purpose and recipient, takes a no back."""
     return (
-        event.state in _GRANTS
-        and event.actor is Actor.SUBJECT
-        and event.expression is Expression.EXPLICIT
-        and event.order > negative.order
-        and _names_partner(event, terms)
-        and _reaches(event, terms, category)
+        grant.actor is Actor.SUBJECT
+        and grant.expression is Expression.EXPLICIT
+        and grant.order > negative.order
+        and _names_partner(grant, terms)
     )
 
 
@@ -206,7 +214,7 @@ def _names_partner(event: ConsentEvent, terms: Terms) -> bool:
     scope = event.recipient_scope
     if scope is not None and scope.category not in (None, terms.kind):
         return False
-    if scope is not None and scope.partner_ids:
+    if scope is not None and scope.partner_ids is not None:
         return terms.partner in scope.partner_ids
     return event.notice is not None and terms.partner in event.notice.names_recipients
 
@@ -214,7 +222,7 @@ def _names_partner(event: ConsentEvent, terms: Terms) -> bool:
 def _names_kind(event: ConsentEvent, terms: Terms) -> bool:
     """A recipient kind is enough only for partners whose contract is not newer than the answer (A4.4)."""
     scope = event.recipient_scope
-    if terms.valid_from > event.effective_time or (scope is not None and scope.partner_ids):
+    if terms.valid_from > event.effective_time or (scope is not None and scope.partner_ids is not None):
         return False
     if scope is not None and scope.category is not None:
         return scope.category is terms.kind
@@ -230,21 +238,23 @@ def _scope_holds(event: ConsentEvent, category: str) -> bool:
     return not event.data_scope or any(within(scope, category) for scope in event.data_scope)
 
 
-def _not_in_force(
-    grant: ConsentEvent, consents: ConsentRecord, terms: Terms, category: str, now: Millis
-) -> Reason | None:
+def _not_in_force(grant: ConsentEvent, ends: Iterable[ConsentEvent], now: Millis) -> Reason | None:
     # a start that is not after the answer itself is no date in the future, whatever our clock and the source's say
     if grant.valid_from is not None and now < grant.valid_from and grant.effective_time < grant.valid_from:
         return Reason.GRANT_NOT_YET_VALID
     if grant.valid_until is not None and now >= grant.valid_until:
         return Reason.GRANT_EXPIRED
-    for event in consents.events:
-        if (
-            event.state in _ENDS_A_GRANT
-            and event.order >= grant.order
-            and within(terms.purpose, event.purpose)
-            and _negative_names_recipient(event, terms)
-            and _scope_holds(event, category)
-        ):
-            return _ENDS_A_GRANT[event.state]
-    return None
+    return next((_ENDS_A_GRANT[event.state] for event in ends if event.order >= grant.order), None)
+
+
+def _ends_grants(event: ConsentEvent, terms: Terms, category: str) -> bool:
+    return (
+        event.state in _ENDS_A_GRANT
+        and within(terms.purpose, event.purpose)
+        and _negative_names_recipient(event, terms)
+        and _scope_holds(event, category)
+    )
+
+
+def _ended_by(grant: ConsentEvent, ends: Iterable[ConsentEvent], state: State) -> bool:
+    return any(event.state is state and event.order >= grant.order for event in ends)

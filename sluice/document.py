@@ -54,7 +54,7 @@ class Source:
 
 def nearest(word: str, valid: Iterable[str]) -> str:
     """`; did you mean x?` for the closest valid word, or nothing."""
-    close = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.6)
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
@@ -70,11 +70,17 @@ def load(path: Path, model: type[T]) -> tuple[T, Source]:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = {} if node is None else _plain(node, (), places, path)
+    except RecursionError:
+        raise DocumentError(f"{path}:1:1: a part of this document contains itself.") from None
+    except yaml.reader.ReaderError as error:
+        raise DocumentError(f"{path}:1:1: this is not YAML: {error.reason} (at character {error.position}).") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
         raise DocumentError(f"{path}:{where}: this is not YAML: {error.problem}.") from None
     source = Source(path, places)
+    if not isinstance(data, dict):
+        raise DocumentError(f"{path}:1:1: this document has to be a mapping of keys to values.")
     try:
         return model.model_validate(data), source
     except ValidationError as error:
@@ -97,7 +103,11 @@ def _plain(node: yaml.Node, loc: Loc, places: dict[Loc, Place], path: Path) -> V
         return mapping
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*loc, index), places, path) for index, item in enumerate(node.value)]
-    return _scalar(node)
+    try:
+        return _scalar(node)
+    except ValueError:
+        line, column = node.start_mark.line + 1, node.start_mark.column + 1
+        raise DocumentError(f"{path}:{line}:{column}: `{node.value}` is not what it looks like; quote it?") from None
 
 
 def _scalar(node: yaml.Node) -> str | int | float | bool | date | datetime | None:

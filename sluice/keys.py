@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
@@ -25,7 +25,7 @@ RECORD_KEY = "customer_id"
 
 @dataclass(frozen=True, slots=True)
 class MasterKey:
-    secret: bytes
+    secret: bytes = field(repr=False)
 
     def derive(self, *info: str) -> bytes:
         """32 bytes for one use; `info` names the use, the partner, the field and the epoch."""
@@ -45,9 +45,9 @@ class PartnerKeys:
     master: MasterKey
     partner: PartnerId
     epoch: int
-    record: bytes
+    record: bytes = field(repr=False)
     """Key of the pseudonyms that are record keys."""
-    digest: bytes
+    digest: bytes = field(repr=False)
 
     @classmethod
     def of(cls, master: MasterKey, partner: PartnerId, epoch: int) -> PartnerKeys:
@@ -89,6 +89,8 @@ def load_master_key(path: Path) -> MasterKey:
         secret = bytes.fromhex(path.read_text().strip())
     except FileNotFoundError:
         raise SluiceError(f"There is no master key at {path}: run `sluice provision`, or restore the file.") from None
+    except OSError as error:
+        raise SluiceError(f"The master key at {path} cannot be read: {error.strerror}.") from None
     except ValueError:
         raise SluiceError(f"The master key at {path} is not hexadecimal: restore the file from your backup.") from None
     if len(secret) != MASTER_KEY_BYTES:

@@ -14,15 +14,22 @@ from sluice.model import PartnerId
 _DAY_MS = 24 * 60 * 60 * 1000
 
 _KEPT = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-_FOR_A_MONTH = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)}
-_COMPACTED = {
-    "cleanup.policy": "compact",
-    # erased means erased: an old value must not outlive the time a partner has to act on a recall
-    "max.compaction.lag.ms": str(_DAY_MS),
-    "segment.ms": str(_DAY_MS),
-    # longer than any reader may lag: after that its tombstones are gone and it has to read everything again
-    "delete.retention.ms": str(7 * _DAY_MS),
-}
+_MONTH_MS = 30 * _DAY_MS
+
+
+def _kept_for(milliseconds: int) -> Mapping[str, str]:
+    return {"cleanup.policy": "delete", "retention.ms": str(milliseconds)}
+
+
+def _compacted(act_within_ms: int) -> Mapping[str, str]:
+    """Erased means erased: an old value must not outlive the time that partners have to act on a recall."""
+    return {
+        "cleanup.policy": "compact",
+        "max.compaction.lag.ms": str(min(_DAY_MS, act_within_ms)),
+        "segment.ms": str(min(_DAY_MS, act_within_ms)),
+        # longer than any reader may lag: after that its tombstones are gone and it has to read everything again
+        "delete.retention.ms": str(7 * _DAY_MS),
+    }
 
 
 class Operation(StrEnum):
@@ -80,15 +87,17 @@ def input_schemas() -> list[RegisteredSchema]:
 def desired(contracts: ContractSet, group: str) -> Desired:
     """All topics, users, rights and schemas of an installation with these contracts and this sharing group."""
     partners = [contract.partner for contract in contracts.contracts]
+    within = {c.partner: int(c.contract.limits.acknowledge_within.total_seconds() * 1000) for c in contracts.contracts}
+    compacted = _compacted(min(within.values(), default=_DAY_MS))
     control = catalogue.text("control")
     return Desired(
         topics=(
-            Topic(topics.CUSTOMER_UPDATES, _COMPACTED),
+            Topic(topics.CUSTOMER_UPDATES, compacted),
             Topic(topics.CONSENT_EVENTS, _KEPT),
             Topic(topics.DISCLOSURES, _KEPT),
-            Topic(topics.REJECTED, _FOR_A_MONTH),
-            *(Topic(topics.customers(partner), _COMPACTED | {"compression.type": "lz4"}) for partner in partners),
-            *(Topic(topics.control(partner), _FOR_A_MONTH) for partner in partners),
+            Topic(topics.REJECTED, _kept_for(_MONTH_MS)),
+            *(Topic(topics.customers(partner), {**compacted, "compression.type": "lz4"}) for partner in partners),
+            *(Topic(topics.control(p), _kept_for(max(_MONTH_MS, 2 * within[p]))) for p in partners),
         ),
         users=("crm", "sharing", *partners),
         rights=(*_crm_rights(), *_sharing_rights(partners, group), *(r for p in partners for r in _partner_rights(p))),

@@ -167,7 +167,7 @@ class PseudonymOf(Rule):
         return ("string",)
 
     def apply(self, value: object, key: bytes) -> object:
-        return keys.pseudonym(key, str(value))
+        return keys.pseudonym(key, _text(value) if isinstance(value, str) else str(value))
 
 
 TRANSFORMS: Mapping[str, type[Rule]] = {

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
 
-from sluice.avro import Reader, Record, Undecodable, unframe
+from sluice.avro import NotAvro, Reader, Record, Undecodable, unframe
 from sluice.errors import SluiceError
 from sluice.model import Cause
 
@@ -61,7 +61,7 @@ class Registry:
         if reader is None:
             try:
                 reader = self._readers[schema_id] = Reader(self.text(schema_id))
-            except SchemaNotFound:
+            except (SchemaNotFound, NotAvro):
                 raise Undecodable(Cause.SCHEMA_UNKNOWN) from None
         return reader.read(payload)
 

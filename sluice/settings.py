@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field
 
 from sluice.document import Strict, load
 from sluice.errors import SluiceError
@@ -15,7 +15,15 @@ from sluice.kafka.clients import read_properties
 ENVIRONMENT = "SLUICE_SETTINGS"
 DEFAULT = Path("sluice.yaml")
 
-FilePath = Annotated[Path, BeforeValidator(lambda written: Path(str(written))), PlainSerializer(str)]
+
+def _path(written: object) -> Path:
+    if not isinstance(written, str | Path) or not str(written):
+        raise ValueError("this has to be a path; quote it if it looks like something else")
+    return Path(written)
+
+
+FilePath = Annotated[Path, BeforeValidator(_path)]
+RecordPlace = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+/[0-9]+@[0-9]+$")]
 
 
 class Endpoint(Strict):
@@ -37,7 +45,7 @@ class Sharing(Strict):
     """Updates in one transaction, at the most."""
     session_timeout_ms: Annotated[int, Field(ge=1_000, le=300_000)] = 10_000
     metrics: Endpoint = Endpoint()
-    acknowledged: list[str] = Field(default_factory=list)
+    acknowledged: list[RecordPlace] = Field(default_factory=list)
     """Consent events that an operator has looked into, as `topic/partition@offset` (LOOP 25)."""
 
 

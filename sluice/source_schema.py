@@ -36,6 +36,10 @@ class Leaf:
     def is_integer(self) -> bool:
         return [_kind(branch) for branch in self.branches] in (["int"], ["long"]) and not self.is_date
 
+    def can_be(self, value: str | int | bool) -> bool:  # noqa: FBT001 - a value, not a choice
+        """Whether a record can hold this value here."""
+        return any(_can_be(branch, value) for branch in self.branches)
+
 
 def leaves(schema: str) -> Mapping[str, Leaf]:
     """Every leaf of an Avro record schema (JSON text), in its order.
@@ -79,6 +83,20 @@ def _is_flat(avro: Json) -> bool:
     if kind in _CONTAINERS:
         return _is_flat(avro[_CONTAINERS[kind]])
     return kind in _PRIMITIVES | {"enum", "fixed", "null"}
+
+
+def _can_be(avro: Json, value: str | int | bool) -> bool:  # noqa: FBT001
+    match _kind(avro):
+        case "string":
+            return isinstance(value, str)
+        case "enum":
+            return value in avro["symbols"]
+        case "boolean":
+            return isinstance(value, bool)
+        case "int" | "long" | "float" | "double":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case _:
+            return False
 
 
 def _kind(avro: Json) -> str:

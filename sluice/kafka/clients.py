@@ -76,8 +76,14 @@ def read_properties(path: Path) -> dict[str, str]:
             f"There is no {path}: start a local broker with `sluice local up` and `sluice provision`, "
             "or ask your operator for the file."
         ) from None
-    pairs = (line.split("=", 1) for line in lines if line.strip() and not line.startswith("#"))
-    return {key.strip(): value.strip() for key, value in pairs}
+    settings = {}
+    for number, line in enumerate(lines, 1):
+        key, equals, value = line.partition("=")
+        if equals:
+            settings[key.strip()] = value.strip()
+        elif line.strip() and not line.startswith("#"):
+            raise SluiceError(f"{path}:{number}: this line is no `key=value`.")
+    return settings
 
 
 def admin_client(client: ClientConfig) -> AdminClient:

@@ -71,18 +71,15 @@ def reconcile(case: Case, partner: Partnership) -> Outcome:
     held = case.row.held.get(partner.partner)
     if isinstance(case.profile, Gone):
         return _stop(held, case.profile.reason)
-    verdict = decide(partner.terms, case.row.consents, case.now, case.acknowledged)
+    verdict = _decide(case, partner, held)
     if isinstance(verdict, Denied):
         return _stop(held, verdict.reason)
-    if isinstance(case.profile, Unread):  # LOOP 22: recalled for reasons that need no profile, otherwise left as it is
+    if isinstance(case.profile, Unread):
         return _without_profile(held, verdict)
     if not partner.projector.admits(case.profile):
         return _stop(held, Reason.OUTSIDE_ROW_FILTER)
-    basis = verdict if case.may_widen else verdict.only(held.fields if held else ())
-    if not basis.fields:
-        return _stop(held, Reason.WAITING_FOR_UPDATES)
     pseudonym = held.pseudonym if held else keys.pseudonym(partner.keys.record, case.customer)
-    match partner.projector.project(case.profile, basis.fields, pseudonym):
+    match partner.projector.project(case.profile, verdict.fields, pseudonym):
         case None:
             return _stop(held, Reason.REQUIRED_FIELD_MISSING)
         case Cause() as cause:
@@ -90,13 +87,23 @@ def reconcile(case: Case, partner: Partnership) -> Outcome:
         case bytes() as record:
             digest = keys.keyed_digest(partner.keys.digest, record)
             new = Held(
-                pseudonym, partner.keys.epoch, partner.contract, basis.fields, digest, basis.consents, basis.until
+                pseudonym, partner.keys.epoch, partner.contract, verdict.fields, digest, verdict.consents, verdict.until
             )
             return _compare(held, new, record)
 
 
+def _decide(case: Case, partner: Partnership, held: Held | None) -> Permitted | Denied:
+    """The decision; while nothing may be added, the one for what is held already."""
+    verdict = decide(partner.terms, case.row.consents, case.now, case.acknowledged)
+    if case.may_widen or isinstance(verdict, Denied) or isinstance(case.profile, Unread):
+        return verdict
+    if held is None:
+        return Denied(Reason.WAITING_FOR_UPDATES)
+    return decide(partner.terms.only(held.fields), case.row.consents, case.now, case.acknowledged)
+
+
 def _without_profile(held: Held | None, verdict: Permitted) -> Recalled | Unchanged | Withheld:
-    """Left as it is, unless a field has to go: a record without it cannot be made now."""
+    """Left as it is, unless a field has to go: a record without it cannot be made now (LOOP 22)."""
     if held is None:
         return Withheld(Reason.PROFILE_NOT_READ_YET)
     narrowed = not set(held.fields) <= set(verdict.fields)

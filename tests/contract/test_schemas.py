@@ -421,7 +421,7 @@ def _breaks(level: catalogue.Compatibility, older: str, newer: str) -> list[str]
     for direction in _DIRECTIONS[level]:
         reader, writer = ("new", "old") if direction.startswith("new") else ("old", "new")
         # avro says that it is typed; this constructor is not
-        checker = avro.compatibility.ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
+        checker = avro.compatibility.ReaderWriterCompatibilityChecker()
         result = checker.get_compatibility(schemas[reader], schemas[writer])
         if result.compatibility is not avro.compatibility.SchemaCompatibilityType.compatible:
             found += [f"{direction}: {message}" for message in sorted(result.messages)]

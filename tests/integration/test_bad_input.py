@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaException
@@ -171,7 +172,7 @@ def test_consent_for_an_unknown_customer(installation: Installation) -> None:
 def test_consent_events_out_of_order_and_duplicated(installation: Installation) -> None:
     """What was said last counts, however the events arrive and however often."""
     at = now_ms() - 1_000_000
-    story = [
+    story: list[tuple[str, dict[str, Any]]] = [
         ("GIVEN", {"at": at}),
         ("WITHDRAWN", {"at": at + 1000}),
         ("GIVEN", {"at": at + 2000, "expression": "explicit"}),

@@ -587,6 +587,22 @@ def test_while_catching_up_a_customer_without_a_new_update_is_only_recalled(lane
     assert set(lane.row(B).held) == {"hoshi-card", "adresso"}
 
 
+def test_while_catching_up_a_customer_with_a_new_update_is_known(lane: Lane) -> None:
+    """Known from whatever batch since the assignment: less consent makes a smaller record, and no recall."""
+    shared(lane)
+    shared(lane, B)
+    lane.open(lane.partition.store, mark=lane.updates.high + 9, meta={"catching_up": True})
+    lane.update(A, lane.installation.profile())
+    lane.step()
+    lane.update("dell-crm:9", None)
+    lane.step()
+    for customer in (A, B):
+        lane.consent(customer, "hoshi-card", "WITHDRAWN", data_scope=["user.contact"])
+    lane.step()
+    assert lane.record(A) == {"given_name": "Hanako", "family_name": "Sato", "email": None}
+    assert lane.held(B) is None
+
+
 def test_at_the_mark_everybody_is_settled_held_without_any_update_included(lane: Lane) -> None:
     customers = [CustomerId(f"dell-crm:{n}") for n in range(7)]
     for customer in customers:

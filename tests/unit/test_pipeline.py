@@ -137,7 +137,7 @@ def test_without_a_profile_to_share_what_is_held_is_recalled(
 ) -> None:
     held = held_of(reconcile(case(GOOD, everything), hoshi))
     assert reconcile(case(profile, everything, held, may_widen=may_widen), hoshi) == Recalled(held, reason)
-    expected = {reason} if may_widen or isinstance(profile, Gone) or profile is ABROAD else {Reason.WAITING_FOR_UPDATES}
+    expected = {reason} if may_widen or isinstance(profile, Gone) else {Reason.WAITING_FOR_UPDATES}
     outcome = reconcile(case(profile, everything, may_widen=may_widen), hoshi)
     assert isinstance(outcome, Withheld)
     assert {outcome.reason} == expected
