@@ -14,7 +14,7 @@ from producers.rows import Cells, Encoded, Read, Refused, Row
 from producers.scalars import Json
 from producers.shape import read_shape
 from producers.table import DELETED, Table, TopicFields
-from sluice import purposes, topics
+from sluice import topics, vocabulary
 from sluice.avro import Unencodable, Writer
 from sluice.document import nearest
 
@@ -34,9 +34,16 @@ class Feed:
     """Raises Unfit for what the schema allows and the processor would not understand."""
 
 
-def _known_purpose(record: Mapping[str, Json]) -> None:
-    if record.get("purpose") not in purposes.known() | {purposes.EVERY_PURPOSE}:
-        raise Unfit(f"`purpose` is not known{nearest(str(record.get('purpose')), sorted(purposes.known()))}")
+def _known_words(record: Mapping[str, Json]) -> None:
+    """A refusal in words that nobody understands would be one that nobody heeds."""
+    _known("purpose", [record.get("purpose")], vocabulary.purposes())
+    _known("data_scope", record.get("data_scope") or [], vocabulary.data_categories())
+
+
+def _known(field: str, words: Json, valid: frozenset[str]) -> None:
+    for word in words:
+        if word not in valid and word != vocabulary.EVERYTHING:
+            raise Unfit(f"`{field}` is not known{nearest(str(word), sorted(valid))}")
 
 
 CUSTOMERS: Final = Feed(topics.CUSTOMER_UPDATES, TopicFields("customer_id"), deletions=True)
@@ -44,7 +51,7 @@ CONSENTS: Final = Feed(
     topics.CONSENT_EVENTS,
     TopicFields("subject_id", frozenset({"record_id", "recorded_at"})),
     deletions=False,
-    check=_known_purpose,
+    check=_known_words,
 )
 
 Filling = Callable[[], Mapping[str, Json]]

@@ -6,13 +6,14 @@ decision reads; the rest is evidence and stays on the topic.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from sluice import purposes
-from sluice.model import CustomerId, Millis
+from sluice import vocabulary
+from sluice.model import Cause, CustomerId, Millis
 
 CLOCK_TOLERANCE_MS = 5 * 60 * 1000
 
@@ -60,6 +61,14 @@ class RecipientKind(StrEnum):
     THIRD_PARTY_SALE = "third_party_sale"
 
 
+class Channel(StrEnum):
+    EMAIL = "email"
+    SMS = "sms"
+    POSTAL = "postal"
+    PHONE = "phone"
+    ANY = "any"
+
+
 class RecipientScope(msgspec.Struct, frozen=True, omit_defaults=True):
     """To whom an answer applies. Both empty: to everybody, which a refusal may say and a grant may not."""
 
@@ -89,7 +98,7 @@ class ConsentEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     recorded_at: Millis
     sequence: int | None = None
     brand_id: str | None = None
-    channel: str | None = None
+    channel: Channel | None = None
     recipient_scope: RecipientScope | None = None
     data_scope: tuple[str, ...] = ()
     valid_from: Millis | None = None
@@ -108,39 +117,65 @@ class ConsentEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Contradiction(ValueError):
-    """The event is not about the customer under whose key it came, or says what nobody understands. Holds no value."""
+    """The event is about somebody else, from the future, or in words that nobody understands. Holds no value."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.value)
+        self.cause = cause
 
 
-def parse_event(record: dict[str, Any], customer: CustomerId) -> ConsentEvent:
+def parse_event(record: dict[str, Any], customer: CustomerId, logged_at: Millis) -> ConsentEvent:
     """The event from its Avro record, whose times are milliseconds since the epoch. Raises Contradiction.
 
-    A purpose that is not known is not understood: a withdrawal of it may mean any.
+    1. It is about the customer under whose key it came.
+    2. Its words are known: a withdrawal of an unknown purpose or for unknown data may mean any.
+    3. It was not said after it was logged, by the broker's clock: it would otherwise outlive later withdrawals.
     """
     try:
         event = msgspec.convert(record, ConsentEvent)
     except msgspec.ValidationError:
-        raise Contradiction from None
-    if event.subject_id != customer or event.purpose not in purposes.known() | {purposes.EVERY_PURPOSE}:
-        raise Contradiction
+        raise Contradiction(Cause.NOT_UNDERSTOOD) from None
+    if event.subject_id != customer:
+        raise Contradiction(Cause.KEY_CONTRADICTS_VALUE)
+    words = ({event.purpose} - vocabulary.purposes()) | (set(event.data_scope) - vocabulary.data_categories())
+    if words - {vocabulary.EVERYTHING}:
+        raise Contradiction(Cause.NOT_UNDERSTOOD)
+    if event.effective_time > logged_at + CLOCK_TOLERANCE_MS:
+        raise Contradiction(Cause.DATED_IN_THE_FUTURE)
     return event
+
+
+class UnreadEvent(msgspec.Struct, frozen=True):
+    """An event whose schema cannot be had for now."""
+
+    place: str
+    value: bytes
+    logged_at: Millis
 
 
 class ConsentRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that is known of one customer's answers: a set of events, so arrival order and repetition do not matter."""
 
     events: tuple[ConsentEvent, ...] = ()
+    """In the order of `_canonical`."""
     unreadable: tuple[str, ...] = ()
     """Where events stand that could not be read (`topic/partition@offset`): until put right, they count as a no."""
+    unread: tuple[UnreadEvent, ...] = ()
+    """Events that will be read when the registry answers again; nothing is added before."""
 
     def with_event(self, event: ConsentEvent) -> ConsentRecord:
-        if event in self.events:
+        at = bisect_left(self.events, _canonical(event), key=_canonical)
+        if self.events[at : at + 1] == (event,):
             return self
-        return msgspec.structs.replace(self, events=tuple(sorted((*self.events, event), key=_canonical)))
+        return msgspec.structs.replace(self, events=(*self.events[:at], event, *self.events[at:]))
 
-    def with_unreadable(self, pointer: str) -> ConsentRecord:
-        if pointer in self.unreadable:
+    def with_unreadable(self, place: str) -> ConsentRecord:
+        if place in self.unreadable:
             return self
-        return msgspec.structs.replace(self, unreadable=tuple(sorted((*self.unreadable, pointer))))
+        return msgspec.structs.replace(self, unreadable=tuple(sorted((*self.unreadable, place))))
+
+    def with_unread(self, event: UnreadEvent) -> ConsentRecord:
+        return self if event in self.unread else msgspec.structs.replace(self, unread=(*self.unread, event))
 
 
 def _canonical(event: ConsentEvent) -> tuple[tuple[int, int, int], str, bytes]:

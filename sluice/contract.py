@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 
-from sluice import purposes, redaction
+from sluice import redaction, vocabulary
 from sluice.avro import Json
 from sluice.consent import RecipientKind
 from sluice.decision import Terms
@@ -33,8 +33,8 @@ _KINDS: Mapping[tuple[str, bool | None], RecipientKind] = {
 
 
 def _known_purpose(purpose: str) -> str:
-    if purpose not in purposes.known():
-        raise ValueError(f"there is no purpose `{purpose}`{nearest(purpose, sorted(purposes.known()))}")
+    if purpose not in vocabulary.purposes():
+        raise ValueError(f"there is no purpose `{purpose}`{nearest(purpose, sorted(vocabulary.purposes()))}")
     return purpose
 
 

@@ -34,10 +34,14 @@ _ENDS_A_GRANT: Mapping[State, Reason] = {
     State.INVALIDATED: Reason.GRANT_INVALIDATED,
     State.UNKNOWN: Reason.UNANSWERED,
 }
+_MAY_CONSENT = frozenset({Actor.SUBJECT, Actor.GUARDIAN, Actor.AGENT})
 _OPT_IN = frozenset({Expression.EXPLICIT, Expression.OPT_IN})
 _MARKETING = "marketing"
 _SHARING_PURPOSES = ("sales", "third_party_sharing")
-_SHARED_BY_WHAT_IS_DONE = frozenset({RecipientKind.PARTNER, RecipientKind.THIRD_PARTY_SALE})
+_SHARED_BY_WHAT_IS_DONE = frozenset(
+    {RecipientKind.PARTNER, RecipientKind.THIRD_PARTY_SALE, RecipientKind.AFFILIATE_OTHER_BRAND}
+)
+"""Disclosures that an opt-out of sale or sharing is about: the strictest reading, as long as no law pack says less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +124,9 @@ def _judge(terms: Terms, category: str, consents: ConsentRecord, now: Millis) ->
     b. A negative stands for its purpose and everything below it, for all recipients unless it names some, until the
        customer themselves explicitly grants this purpose to this recipient later (DOMAIN A4.2, A4.3).
     c. A standing negative beats every other grant, and one that was taken back still ends what was granted before it.
-    d. Of the grants that reach this partner, purpose and category (A4.4), the newest in force now counts, unless it
-       was ended later: expired, invalidated, or followed by an answer that cannot be understood.
+    d. Of the grants that reach this partner, purpose and category (A4.4), the newest in force now counts: begun, not
+       expired, not invalidated, not followed by an answer that cannot be understood. One that is over takes none of
+       the others away: removing a grant never widens.
     """
     grants = [event for event in consents.events if _is_given(event, now) and _reaches(event, terms, category)]
     negatives = [event for event in consents.events if _forbids(event, terms, category)]
@@ -196,13 +201,14 @@ def _reaches(event: ConsentEvent, terms: Terms, category: str) -> bool:
     """Whether this is a grant for exactly this purpose, this recipient and this category; grants do not inherit."""
     notice = event.notice
     return (
-        event.state in _GRANTS
-        and event.expression in _OPT_IN
+        event.expression in _OPT_IN
+        and event.actor in _MAY_CONSENT
         and event.purpose == terms.purpose
         and event.channel in (None, "any", terms.channel)
         and event.brand_id in (None, terms.brand)
         and _scope_holds(event, category)
         and (_names_partner(event, terms) or _names_kind(event, terms))
+        and (notice is None or not notice.names_recipients or terms.partner in notice.names_recipients)
         and (notice is None or not notice.covers_purposes or terms.purpose in notice.covers_purposes)
         and (
             notice is None or not notice.covers_categories or any(within(category, c) for c in notice.covers_categories)

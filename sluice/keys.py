@@ -20,7 +20,7 @@ from sluice.model import PartnerId, Pseudonym
 
 MASTER_KEY_BYTES = 32
 RECORD_KEY = "customer_id"
-"""The field whose pseudonym is also the key of the partner's records."""
+"""The field whose pseudonym is also the key of the partner's records (for ids in NFC, as fields are normalised)."""
 
 
 @dataclass(frozen=True, slots=True)

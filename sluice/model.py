@@ -44,7 +44,6 @@ class Reason(StrEnum):
     WAITING_FOR_UPDATES = "waiting_for_updates"
     OUTSIDE_ROW_FILTER = "outside_row_filter"
     REQUIRED_FIELD_MISSING = "required_field_missing"
-    REJECTED = "rejected"
 
 
 class Cause(StrEnum):
@@ -55,6 +54,9 @@ class Cause(StrEnum):
     UNDECODABLE = "undecodable"
     KEY_UNREADABLE = "key_unreadable"
     KEY_CONTRADICTS_VALUE = "key_contradicts_value"
+    NOT_UNDERSTOOD = "not_understood"
+    DATED_IN_THE_FUTURE = "dated_in_the_future"
+    MISPLACED = "misplaced"
     REQUIRED_FIELD_NOT_IN_SCHEMA = "required_field_not_in_schema"
     UNENCODABLE = "unencodable"
     RECORD_TOO_LARGE = "record_too_large"

@@ -93,7 +93,8 @@ def desired(contracts: ContractSet, group: str) -> Desired:
     return Desired(
         topics=(
             Topic(topics.CUSTOMER_UPDATES, compacted),
-            Topic(topics.CONSENT_EVENTS, _KEPT),
+            # by the broker's clock: what a customer said cannot have been said after it was logged
+            Topic(topics.CONSENT_EVENTS, {**_KEPT, "message.timestamp.type": "LogAppendTime"}),
             Topic(topics.DISCLOSURES, _KEPT),
             Topic(topics.REJECTED, _kept_for(_MONTH_MS)),
             *(Topic(topics.customers(partner), {**compacted, "compression.type": "lz4"}) for partner in partners),

@@ -38,19 +38,13 @@ class Registry:
         self._client = SchemaRegistryClient({"url": url, "timeout": timeout_seconds, "max.retries": 1})
         self._texts: dict[int, str] = {}
         self._readers: dict[int, Reader] = {}
-        self._refusals: dict[int, tuple[float, SluiceError]] = {}
+        self._missing: dict[int, float] = {}
+        self._silent_since = float("-inf")
 
     def text(self, schema_id: int) -> str:
         """The schema with this id, JSON text. Raises SchemaNotFound or RegistryUnavailable."""
         if schema_id not in self._texts:
-            asked_at, refusal = self._refusals.get(schema_id, (0.0, None))
-            if refusal is not None and time.monotonic() < asked_at + _ASK_AGAIN_SECONDS:
-                raise refusal
-            try:
-                schema = self._ask(f"schema {schema_id}", lambda: self._client.get_schema(schema_id))
-            except SluiceError as error:
-                self._refusals[schema_id] = time.monotonic(), error
-                raise
+            schema = self._ask_patiently(schema_id)
             self._texts[schema_id] = _text(schema)
         return self._texts[schema_id]
 
@@ -93,6 +87,21 @@ class Registry:
 
     def close(self) -> None:
         self._client.close()
+
+    def _ask_patiently(self, schema_id: int) -> Schema:
+        now = time.monotonic()
+        if now < self._missing.get(schema_id, float("-inf")) + _ASK_AGAIN_SECONDS:
+            raise SchemaNotFound(f"The schema registry at {self._url} has no schema {schema_id}.")
+        if now < self._silent_since + _ASK_AGAIN_SECONDS:
+            raise RegistryUnavailable(f"The schema registry at {self._url} did not answer a moment ago.")
+        try:
+            return self._ask(f"schema {schema_id}", lambda: self._client.get_schema(schema_id))
+        except SchemaNotFound:
+            self._missing[schema_id] = now
+            raise
+        except RegistryUnavailable:
+            self._silent_since = now
+            raise
 
     def _ask(self, what: str, question: Callable[[], T]) -> T:
         try:

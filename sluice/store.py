@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -85,29 +87,38 @@ class Store:
             if "/LOCK:" in str(error).replace(str(folder), ""):
                 raise SluiceError(f"Another process uses the store in {folder}: give each instance its own.") from error
             raise Unusable(f"The store in {folder} cannot be opened: {error}.") from error
+        self._parts: tuple[Rdict, ...] = (self._rows, self._waiting, self._db)
         self._decode_row = msgspec.msgpack.Decoder(Row).decode
         self._encode = msgspec.msgpack.Encoder().encode
 
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    @contextmanager
+    def _judged(self) -> Iterator[None]:
+        """What cannot be read is damaged. The cause may quote what is stored, and is not told."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - the binding raises plain Exception
+            raise Unusable(f"The store in {self._folder} is damaged ({type(error).__name__}).") from None
+
     def meta(self) -> Meta | None:
         """None: the store is new. Raises Unusable."""
-        found = self._db.get(_META)
-        if found is None:
+        with self._judged():
+            found = self._db.get(_META)
+            meta = None if found is None else msgspec.msgpack.decode(cast("bytes", found), type=Meta)
+        if meta is None:
             return None
-        try:
-            meta = msgspec.msgpack.decode(found, type=Meta)
-        except msgspec.MsgspecError as error:
-            raise Unusable(f"The store in {self._folder} is damaged or of another version: {error}.") from error
         if meta.format != FORMAT:
             raise Unusable(f"The store in {self._folder} has format {meta.format}, not {FORMAT}.")
         return meta
 
     def get(self, customers: list[CustomerId]) -> dict[CustomerId, Row]:
         """A row for every customer asked for; an empty one for who is not known. Raises Unusable."""
-        found = cast("list[bytes | None]", self._rows.get([customer.encode() for customer in customers]))
-        try:
+        with self._judged():
+            found = cast("list[bytes | None]", self._rows.get([customer.encode() for customer in customers]))
             return {c: Row() if row is None else self._decode_row(row) for c, row in zip(customers, found, strict=True)}
-        except msgspec.MsgspecError as error:
-            raise Unusable(f"The store in {self._folder} is damaged: {error}.") from error
 
     def write(self, rows: Mapping[CustomerId, tuple[Row, Row]], meta: Meta | None) -> None:
         """Rows as (before, after) with their waiting index, and the meta record, atomically.
@@ -131,31 +142,36 @@ class Store:
             batch.put(_META, self._encode(meta))
         self._db.write(batch)
 
-    def waiting(self, position: int, limit: int) -> list[CustomerId]:
-        """Customers whose `widen_at` the updates' position has reached, longest waiting first."""
+    def waiting(self, position: int, limit: int, after: bytes | None = None) -> tuple[list[CustomerId], bytes | None]:
+        """Customers whose `widen_at` the updates' position has reached, longest waiting first.
+
+        With where to go on next time, or None when all were seen: some may have to wait longer, and must not keep
+        others from their turn.
+        """
         due: list[CustomerId] = []
-        for key in _keys(self._waiting):
-            if len(due) >= limit or int.from_bytes(key[:8], "big") > position:
-                break
-            due.append(CustomerId(key[8:].decode()))
-        return due
+        with self._judged():
+            for key in _keys(self._waiting, None if after is None else after + b"\x00"):
+                if int.from_bytes(key[:8], "big") > position:
+                    break
+                due.append(CustomerId(key[8:].decode()))
+                if len(due) >= limit:
+                    return due, key
+        return due, None
 
     def customers(self, after: CustomerId | None, limit: int) -> list[CustomerId]:
         """The next customers in the store's order, to go through all of them in pieces."""
         start = None if after is None else after.encode() + b"\x00"
-        found: list[CustomerId] = []
-        for key in _keys(self._rows, start):
-            if len(found) >= limit:
-                break
-            found.append(CustomerId(key.decode()))
-        return found
+        with self._judged():
+            return [CustomerId(key.decode()) for key in islice(_keys(self._rows, start), limit)]
 
     def __iter__(self) -> Iterator[tuple[CustomerId, Row]]:
         for key, value in self._rows.items():
             yield CustomerId(cast("bytes", key).decode()), self._decode_row(value)
 
     def close(self) -> None:
-        for part in (self._rows, self._waiting, self._db):
+        """Release the folder. May be called again."""
+        parts, self._parts = self._parts, ()
+        for part in parts:
             part.close()
 
 

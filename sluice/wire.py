@@ -15,8 +15,7 @@ _FIXED_SIZES = {"null": 0, "float": 4, "double": 8}
 _SIMPLE = frozenset({*_FIXED_SIZES, "boolean", "int", "long", "string", "bytes", "fixed", "enum"})
 _MAX_VARINT_BYTES = 10
 _MAX_BITS = 64
-_BLOCK_LIMIT = 10_000_000
-"""Items of an array or map whose items take no bytes: more than this is damage, not data."""
+_INT_LIMIT = 1 << 31
 
 
 class Damaged(Exception):
@@ -58,7 +57,12 @@ def _skip(schema: Json, names: Mapping[str, Json], data: bytes, at: int) -> int:
 
 def _skip_simple(kind: str, schema: Json, data: bytes, at: int) -> int:
     match kind:
-        case "int" | "long":
+        case "int":
+            value, at = _number(data, at)
+            if not -_INT_LIMIT <= value < _INT_LIMIT:
+                raise Damaged
+            return at
+        case "long":
             return _number(data, at)[1]
         case "string" | "bytes":
             size, at = _number(data, at)
@@ -83,12 +87,13 @@ def _skip_blocks(parts: tuple[Json, ...], names: Mapping[str, Json], data: bytes
         size = None
         if count < 0:
             size, at = _number(data, at)
-        start, count = at, abs(count)
-        if count > max(len(data), _BLOCK_LIMIT):
-            raise Damaged
-        for _ in range(count):
+        start = at
+        for _ in range(abs(count)):
+            item = at
             for part in parts:
                 at = _skip(part, names, data, at)
+            if at == item:  # items without bytes: a few bytes could claim billions of them
+                raise Damaged
         if size is not None and at != start + size:
             raise Damaged
 

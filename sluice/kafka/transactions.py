@@ -86,6 +86,13 @@ class Ends:
     driving_high: int
 
 
+class Drained(NamedTuple):
+    """Records of the joined topic; `complete`: they are all there are below the ends."""
+
+    records: list[Record]
+    complete: bool
+
+
 class Bounds(NamedTuple):
     """The first offset that a partition still has, and one past its last."""
 
@@ -144,6 +151,7 @@ class TransactionalLog:
         self._assigned: dict[int, Positions] = {}
         self._reached: dict[tuple[str, int], int] = {}
         self._beyond: dict[int, list[Record]] = {}
+        self._held = False
         self._delivered: dict[int, int] = {}
         self._delivery_error: KafkaError | None = None
         self.new_assignment: frozenset[int] | None = None
@@ -174,6 +182,7 @@ class TransactionalLog:
         """Read these partitions of both inputs from these positions on, and no others."""
         self.new_assignment = None
         self._assigned = dict(positions)
+        self._held = False
         self._reached = {}
         self._beyond = {partition: [] for partition in positions}
         names = self._settings
@@ -204,33 +213,50 @@ class TransactionalLog:
             for p in self._assigned
         }
 
-    def drain(self, ends: Mapping[int, Ends]) -> list[Record]:
-        """Exactly the records of the joined topic below its stable ends that were not drained before (LOOP 8)."""
+    def drain(self, ends: Mapping[int, Ends], limit: int) -> Drained:
+        """The records of the joined topic below its stable ends that were not drained before (LOOP 8).
+
+        At most about `limit` of them, so that a backlog of any length is passed in pieces.
+        """
         deadline = time.monotonic() + _STALLED_SECONDS
-        while any(self._joined_reached(p) < end.joined_stable for p, end in ends.items()):
+        while any(self._joined_reached(p) < end.joined_stable for p, end in ends.items()) and self._waiting() < limit:
             for record in self._records(self._joined, _READ_BATCH, _DRAIN_WAIT_SECONDS):
                 self._beyond[record.partition].append(record)
+                deadline = time.monotonic() + _STALLED_SECONDS
             if time.monotonic() > deadline:
-                raise KafkaUnavailable(
-                    f"Cannot read {self._settings.joined} to its end within {_STALLED_SECONDS:.0f} seconds."
-                )
+                raise KafkaUnavailable(f"Cannot read {self._settings.joined} to its end.")
+        complete = all(self._joined_reached(p) >= end.joined_stable for p, end in ends.items())
         drained: list[Record] = []
         for p, end in ends.items():
             queue = self._beyond[p]
             drained += [record for record in queue if record.offset < end.joined_stable]
             self._beyond[p] = [record for record in queue if record.offset >= end.joined_stable]
-        return drained
+        return Drained(drained, complete)
+
+    def _waiting(self) -> int:
+        return sum(len(records) for records in self._beyond.values())
+
+    def hold_driving(self, *, held: bool) -> None:
+        """While held, `fetch` keeps up the membership and returns nothing."""
+        if held != self._held and self._assigned:
+            places = [TopicPartition(self._settings.driving, p) for p in self._assigned]
+            with translated("hold the input"):
+                (self._driving.pause if held else self._driving.resume)(places)
+            self._held = held
 
     def driving_reached(self, partition: int) -> int:
         """The offset that the driving topic has been read to; control records at the end are crossed."""
-        return self._progress(self._driving, self._settings.driving, partition, self._assigned[partition].driving)
+        return self._progress(self._settings.driving, partition, self._assigned[partition].driving)
 
     def _joined_reached(self, partition: int) -> int:
-        return self._progress(self._joined, self._settings.joined, partition, self._assigned[partition].joined)
+        return self._progress(self._settings.joined, partition, self._assigned[partition].joined)
 
-    def _progress(self, consumer: Consumer, topic: str, partition: int, assigned: int) -> int:
-        (position,) = consumer.position([TopicPartition(topic, partition)])
-        return max(assigned, position.offset, self._reached.get((topic, partition), 0))
+    def _progress(self, topic: str, partition: int, assigned: int) -> int:
+        """From what was returned and what ends were reported; the library's position may be that before a rewind.
+
+        The report of an end crosses control records, so what ends with some is read to its end too.
+        """
+        return max(assigned, self._reached.get((topic, partition), 0))
 
     def begin(self) -> None:
         self._delivered = {}
@@ -295,6 +321,9 @@ class TransactionalLog:
             return {}
         with translated("read the committed offsets"):
             found = {(tp.topic, tp.partition): tp for tp in self._driving.committed(wanted, _OPERATION_SECONDS)}
+        unknown = next((tp for tp in found.values() if tp.error is not None), None)
+        if unknown is not None:
+            raise KafkaUnavailable(f"Cannot read the committed offset of {unknown.topic}/{unknown.partition}.")
         result = {}
         for p in partitions:
             driving, joined = found[names.driving, p], found[names.joined, p]
@@ -313,6 +342,7 @@ class TransactionalLog:
         if start >= stop:
             return
         consumer = reader(self._client, self._settings.group)
+        self._reached.pop((topic, partition), None)
         try:
             consumer.assign([TopicPartition(topic, partition, start)])
             reached, deadline = start, time.monotonic() + _STALLED_SECONDS
@@ -321,7 +351,7 @@ class TransactionalLog:
                     deadline = time.monotonic() + _STALLED_SECONDS
                     if record.offset < stop:
                         yield record
-                reached = self._progress(consumer, topic, partition, start)
+                reached = self._progress(topic, partition, start)
                 if time.monotonic() > deadline:
                     raise KafkaTrouble(f"Cannot read {topic}/{partition} from {start} to {stop}: it ends at {reached}.")
         finally:
@@ -338,7 +368,9 @@ class TransactionalLog:
         for message in consumer.consume(limit, wait_seconds):
             error = message.error()
             if error is None:
-                records.append(_record(message))
+                record = _record(message)
+                records.append(record)
+                self._reached[record.topic, record.partition] = record.offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public name for it
                 place = (str(message.topic()), int(message.partition() or 0))
                 self._reached[place] = max(self._reached.get(place, 0), int(message.offset() or 0))

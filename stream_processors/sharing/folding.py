@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
 
 from sluice.avro import Record as AvroRecord
-from sluice.consent import ConsentEvent
+from sluice.avro import Undecodable
+from sluice.consent import Contradiction, UnreadEvent, parse_event
 from sluice.errors import SluiceError
 from sluice.kafka.clients import Record
-from sluice.model import CustomerId, Held, Millis, PartnerId, Pointer, Pseudonym
+from sluice.model import Cause, CustomerId, Held, Millis, PartnerId, Pointer, Pseudonym
 from sluice.partitioning import partition_of
 from sluice.store import Row
+
+Decode = Callable[[bytes | None], AvroRecord]
+"""A framed value's record. Raises Undecodable, RegistryUnavailable."""
 
 
 class Misplaced(SluiceError):
@@ -21,13 +26,16 @@ class Misplaced(SluiceError):
     def __init__(self, where: Pointer, rightful: int) -> None:
         super().__init__(
             f"The record {where} belongs into partition {rightful}: its producer does not partition by murmur2 "
-            "(librdkafka: partitioner=murmur2_random). Correct the producer, publish the customer again, and delete "
-            "the misplaced record; nothing can be shared before."
+            "(librdkafka: partitioner=murmur2_random). Correct the producer, publish what it said again, then list "
+            "this record under `sharing.acknowledged` in the settings; nothing can be shared before."
         )
 
 
-def customer_of(record: Record, partitions: int) -> CustomerId | None:
-    """The customer that a record's key names; None if it names nobody. Raises Misplaced."""
+def customer_of(record: Record, partitions: int, acknowledged: Collection[str]) -> CustomerId | None:
+    """The customer that a record's key names; None if it names nobody. Raises Misplaced.
+
+    A record in the wrong partition that an operator has acknowledged names nobody either.
+    """
     if not record.key:
         return None
     try:
@@ -35,9 +43,16 @@ def customer_of(record: Record, partitions: int) -> CustomerId | None:
     except UnicodeDecodeError:
         return None
     rightful = partition_of(record.key, partitions)
-    if rightful != record.partition:
-        raise Misplaced(pointer(record), rightful)
-    return customer
+    if rightful == record.partition:
+        return customer
+    if str(pointer(record)) in acknowledged:
+        return None
+    raise Misplaced(pointer(record), rightful)
+
+
+def not_named(record: Record, acknowledged: Collection[str]) -> Cause:
+    """Why a record names nobody."""
+    return Cause.MISPLACED if record.key and str(pointer(record)) in acknowledged else Cause.KEY_UNREADABLE
 
 
 def pointer(record: Record) -> Pointer:
@@ -49,12 +64,24 @@ def with_update(row: Row, record: Record) -> Row:
     return msgspec.structs.replace(row, profile=record.value, deleted=record.value is None)
 
 
-def with_consent(row: Row, event: ConsentEvent) -> Row:
-    return msgspec.structs.replace(row, consents=row.consents.with_event(event))
+def with_consent(row: Row, customer: CustomerId, event: UnreadEvent, decode: Decode) -> tuple[Row, Cause | None]:
+    """The row with the event, or with the place where one stands that cannot be read, and why.
+
+    Raises RegistryUnavailable.
+    """
+    try:
+        read = parse_event(decode(event.value), customer, event.logged_at)
+    except (Undecodable, Contradiction) as error:
+        return msgspec.structs.replace(row, consents=row.consents.with_unreadable(event.place)), error.cause
+    return msgspec.structs.replace(row, consents=row.consents.with_event(read)), None
 
 
-def with_unreadable_consent(row: Row, where: Pointer) -> Row:
-    return msgspec.structs.replace(row, consents=row.consents.with_unreadable(str(where)))
+def with_unread_consent(row: Row, event: UnreadEvent) -> Row:
+    return msgspec.structs.replace(row, consents=row.consents.with_unread(event))
+
+
+def consent_in(record: Record) -> UnreadEvent:
+    return UnreadEvent(str(pointer(record)), record.value or b"", Millis(record.timestamp))
 
 
 def with_disclosure(row: Row, disclosure: AvroRecord) -> Row:

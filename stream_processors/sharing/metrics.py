@@ -6,6 +6,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600)
 
+STOPS = ("unreadable_consent_key", "open_transaction")
+"""Why nothing is added on a partition."""
+
 
 class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -51,6 +54,9 @@ class Metrics:
             ["partition"],
             registry=registry,
         )
+        self.unavailable = Gauge(
+            "sluice_unavailable", "1 while the broker or the registry does not answer.", registry=registry
+        )
         self.batches = Counter("sluice_batches_total", "Transactions committed.", registry=registry)
         self.aborts = Counter("sluice_aborts_total", "Transactions aborted and tried again.", registry=registry)
         self.barrier = Histogram(
@@ -59,3 +65,10 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+
+    def forget(self, partition: int) -> None:
+        """The partition is somebody else's now."""
+        for gauge in (self.lag, self.catching_up):
+            gauge.remove(partition)
+        for reason in STOPS:
+            self.widening_stopped.remove(partition, reason)

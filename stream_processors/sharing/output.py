@@ -35,6 +35,10 @@ _ACTIONS: Mapping[str, str] = {
 }
 
 
+_COVERS = 1_000
+"""Input offsets that one disclosure lists, the newest: a customer with more in one batch must not make it too large."""
+
+
 class Output(NamedTuple):
     """One record to be written, to the partition it was decided for."""
 
@@ -70,6 +74,8 @@ def outputs(decided: Decided, writers: Writers) -> Iterable[Output]:
     """Everything to be written for one customer; the disclosure last, and only if something changed."""
     entries = []
     for partner, outcome in decided.outcomes:
+        if _changes_nothing(outcome):
+            continue
         decision = _decision_id(decided, partner, writers)
         yield from _to_partner(partner, outcome, decision, decided.now, writers)
         entry = _entry(partner, outcome, decision)
@@ -78,7 +84,7 @@ def outputs(decided: Decided, writers: Writers) -> Iterable[Output]:
     if entries:
         value = writers.disclosure.write(
             {
-                "covers": [{"topic": pointer.topic, "offset": pointer.offset} for pointer in decided.covers],
+                "covers": [{"topic": pointer.topic, "offset": pointer.offset} for pointer in decided.covers[-_COVERS:]],
                 "decided_at": decided.now,
                 "contract_set": writers.contract_set,
                 "entries": entries,
@@ -115,6 +121,14 @@ def rejected(where: Pointer, cause: Cause, key: bytes | None, now: Millis, write
     }
     digest = keys.keyed_digest(writers.source_key, key or b"")
     return Output(topics.REJECTED, digest, writers.rejected.write(record))
+
+
+def _changes_nothing(outcome: Outcome) -> bool:
+    match outcome:
+        case Withheld() | Unchanged(renewed=None) | Rejected(recalls=None):
+            return True
+        case _:
+            return False
 
 
 def _to_partner(
@@ -157,9 +171,9 @@ def _entry(partner: Partnership, outcome: Outcome, decision: str) -> AvroRecord 
         case Unchanged(renewed=Held() as held):
             return _disclosed(partner, "REAFFIRMED", held, decision)
         case Recalled(held=held, reason=reason):
-            return _disclosed(partner, "RECALLED", held, decision) | {"reason": reason.value}
+            return _recalled(partner, held, reason.value, decision)
         case Rejected(cause=cause, recalls=Held() as held):
-            return _disclosed(partner, "RECALLED", held, decision) | {"reason": cause.value}
+            return _recalled(partner, held, cause.value, decision)
         case Unchanged() | Withheld() | Rejected():
             return None
 
@@ -179,6 +193,12 @@ def _disclosed(partner: Partnership, action: str, held: Held, decision: str) -> 
         "expires_at": held.expires_at,
         "decision_id": decision,
     }
+
+
+def _recalled(partner: Partnership, held: Held, reason: str, decision: str) -> AvroRecord:
+    """Names what is taken back by its pseudonym; a recall discloses no field."""
+    nothing: AvroRecord = {"fields": [], "digest": None, "consents": [], "expires_at": None}
+    return _disclosed(partner, "RECALLED", held, decision) | nothing | {"reason": reason}
 
 
 def _decision_id(decided: Decided, partner: Partnership, writers: Writers) -> str:

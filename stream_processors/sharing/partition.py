@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
 
 from sluice.avro import FRAME_BYTES, Undecodable, unframe
-from sluice.avro import Record as AvroRecord
-from sluice.consent import Contradiction, parse_event
+from sluice.errors import SluiceError
 from sluice.kafka.clients import Record
 from sluice.kafka.transactions import Ends
 from sluice.model import Cause, CustomerId, Millis, Outcome, Pointer, Recalled, Rejected
 from sluice.projection import SourceReader, Unread
-from sluice.store import Meta, Row, Store
+from sluice.registry import RegistryUnavailable
+from sluice.store import Meta, Row, Store, Unusable, discard
 from stream_processors.sharing import folding, output
+from stream_processors.sharing.folding import Decode
 from stream_processors.sharing.output import Decided, Output, Writers
 from stream_processors.sharing.pipeline import DELETED, NO_PROFILE, UNREADABLE, Case, Partnership, Profile, reconcile
 
@@ -30,7 +31,7 @@ class View:
 
     partnerships: tuple[Partnership, ...]
     writers: Writers
-    decode: Callable[[bytes | None], AvroRecord]
+    decode: Decode
     source: SourceReader
     acknowledged: frozenset[str]
     partitions: int
@@ -44,6 +45,8 @@ class Situation(NamedTuple):
     ends: Ends
     reached: int
     """The offset that the updates have been read to, those of the batch included."""
+    complete: bool
+    """Every consent event below the ends was judged, or is in the batch; otherwise nothing may be added."""
     moment: Moment
 
 
@@ -84,6 +87,7 @@ class Batch:
     updated: set[CustomerId] = field(default_factory=set)
     scanned_to: CustomerId | None = None
     scan_ended: bool = False
+    waited_to: bytes | None = None
     unread: bool = False
 
 
@@ -108,9 +112,8 @@ class OpenTransactionWatch:
 class Partition:
     """State of one assigned partition between batches."""
 
-    def __init__(self, number: int, store: Store, meta: Meta, mark: int, view: View) -> None:
+    def __init__(self, store: Store, meta: Meta, mark: int, view: View) -> None:
         """`mark`: the updates' high watermark at assignment; see LOOP 22."""
-        self.number = number
         self.store = store
         self.meta = meta
         self.watch = OpenTransactionWatch()
@@ -118,16 +121,22 @@ class Partition:
         self._mark = mark
         self._updated: set[CustomerId] = set()
         self._scan_from: CustomerId | None = None
+        self._wait_from: bytes | None = None
         self._retry_unread_at = 0.0
 
     def step(self, updates: Sequence[Record], consents: Sequence[Record], situation: Situation) -> Batch:
         """Fold the inputs, then reconcile each customer once: those touched, those who waited, those not yet caught up.
 
-        Raises Misplaced, RegistryUnavailable.
+        Raises Misplaced, and SluiceError when the store is damaged.
         """
         batch = Batch()
         self.watch.observe(situation.ends, situation.moment.monotonic_ms)
-        touched = self._touch(updates, consents, situation, batch)
+        try:
+            touched = self._touch(updates, consents, situation, batch)
+        except Unusable as error:
+            self.store.close()
+            discard(self.store.folder)
+            raise SluiceError(f"{error} It has been discarded; start the processor again, and it is rebuilt.") from None
         self._fold_consents(consents, touched, situation.moment, batch)
         self._fold_updates(updates, touched, situation.moment, batch)
         for customer, case in touched.items():
@@ -148,6 +157,7 @@ class Partition:
             catching_up=self.meta.catching_up and not batch.scan_ended,
         )
         self.store.write(batch.rows, self.meta)
+        self._wait_from = batch.waited_to
         if batch.scanned_to is not None:
             self._scan_from = batch.scanned_to
         self._updated = self._updated | batch.updated if self.meta.catching_up else set()
@@ -157,11 +167,13 @@ class Partition:
     def _touch(
         self, updates: Iterable[Record], consents: Iterable[Record], situation: Situation, batch: Batch
     ) -> dict[CustomerId, Touched]:
-        named = [folding.customer_of(record, self._view.partitions) for record in (*updates, *consents)]
+        named = [self._customer_of(record) for record in (*updates, *consents)]
         customers = [customer for customer in named if customer is not None]
         marked = not self._is_before_mark(situation.reached)
-        if marked and not self.stopped_by() and situation.moment.monotonic_ms >= self._retry_unread_at:
-            customers += self.store.waiting(situation.reached, self._view.chunk)
+        rested = situation.moment.monotonic_ms >= self._retry_unread_at
+        if marked and rested and situation.complete and not self.stopped_by():
+            due, batch.waited_to = self.store.waiting(situation.reached, self._view.chunk, self._wait_from)
+            customers += due
         if marked and self.meta.catching_up:
             chunk = self.store.customers(self._scan_from, self._view.chunk)
             batch.scan_ended = len(chunk) < self._view.chunk
@@ -175,29 +187,45 @@ class Partition:
     ) -> None:
         for record in consents:
             where = folding.pointer(record)
-            customer = folding.customer_of(record, self._view.partitions)
+            customer = self._customer_of(record)
             if customer is None:  # LOOP 25
                 batch.blockers.append(str(where))
-                self._reject(record, Cause.KEY_UNREADABLE, moment, batch)
+                self._reject(record, folding.not_named(record, self._view.acknowledged), moment, batch)
                 continue
             case = touched[customer]
             case.asked = True
             case.covers.append(where)
             case.consent_timestamp = max(case.consent_timestamp, record.timestamp)
+            event = folding.consent_in(record)
             try:
-                case.after = folding.with_consent(case.after, parse_event(self._view.decode(record.value), customer))
-            except (Undecodable, Contradiction) as error:
-                case.after = folding.with_unreadable_consent(case.after, where)
-                cause = error.cause if isinstance(error, Undecodable) else Cause.KEY_CONTRADICTS_VALUE
+                case.after, cause = folding.with_consent(case.after, customer, event, self._view.decode)
+            except RegistryUnavailable:
+                case.after = folding.with_unread_consent(case.after, event)
+                continue
+            if cause is not None:
                 self._reject(record, cause, moment, batch)
+
+    def _read_consents(self, customer: CustomerId, touched: Touched, batch: Batch) -> None:
+        """Events that could not be read for want of their schema are tried again."""
+        waiting = touched.after.consents.unread
+        if not waiting:
+            return
+        consents = msgspec.structs.replace(touched.after.consents, unread=())
+        touched.after = msgspec.structs.replace(touched.after, consents=consents)
+        for event in waiting:
+            try:
+                touched.after, _ = folding.with_consent(touched.after, customer, event, self._view.decode)
+            except RegistryUnavailable:
+                touched.after = folding.with_unread_consent(touched.after, event)
+                batch.unread = True
 
     def _fold_updates(
         self, updates: Iterable[Record], touched: Mapping[CustomerId, Touched], moment: Moment, batch: Batch
     ) -> None:
         for record in updates:
-            customer = folding.customer_of(record, self._view.partitions)
+            customer = self._customer_of(record)
             if customer is None:
-                self._reject(record, Cause.KEY_UNREADABLE, moment, batch)
+                self._reject(record, folding.not_named(record, self._view.acknowledged), moment, batch)
                 continue
             case = touched[customer]
             case.covers.append(folding.pointer(record))
@@ -222,16 +250,10 @@ class Partition:
 
     def _settle(self, customer: CustomerId, touched: Touched, situation: Situation, batch: Batch) -> None:
         """One customer: reconcile at every partner, and note what follows."""
-        now, reached = situation.moment.now, situation.reached
+        now = situation.moment.now
+        self._read_consents(customer, touched, batch)
         profile = self._profile(customer, touched, situation, batch)
-        settling = self._is_before_mark(situation.reached)  # who has to wait for what may be forgotten (LOOP 22)
-        held_up = settling or isinstance(profile, Unread) or bool(self.stopped_by(batch))
-        widen_at = situation.ends.driving_high if touched.asked else touched.after.widen_at  # LOOP 12
-        may_widen = not held_up and (widen_at is None or reached >= widen_at)
-        if may_widen:
-            widen_at = None
-        elif widen_at is None and not settling:
-            widen_at = reached
+        may_widen, widen_at = self._widening(touched, profile, situation, batch)
         case = Case(customer, touched.after, profile, may_widen, now, self._view.acknowledged)
         outcomes = tuple((partner, reconcile(case, partner)) for partner in self._view.partnerships)
         decided = Decided(customer, outcomes, tuple(touched.covers), now)
@@ -246,6 +268,25 @@ class Partition:
             after = Row()
         if after != touched.before:
             batch.rows[customer] = touched.before, after
+
+    def _widening(
+        self, touched: Touched, profile: Profile, situation: Situation, batch: Batch
+    ) -> tuple[bool, int | None]:
+        """Whether anything may be added for this customer now; if not, the offset to wait for."""
+        widen_at = touched.after.widen_at
+        if touched.asked:
+            widen_at = situation.ends.driving_high  # LOOP 12: a yes waits for the updates that were there
+        if self._is_before_mark(situation.reached):
+            return False, widen_at  # LOOP 22: who has to wait may be forgotten; everybody is settled at the mark
+        unread = isinstance(profile, Unread) or bool(touched.after.consents.unread)
+        if unread or self.stopped_by(batch) or not situation.complete:  # LOOP 14, 25
+            return False, situation.reached if widen_at is None else widen_at
+        if widen_at is not None and situation.reached < widen_at:
+            return False, widen_at
+        return True, None
+
+    def _customer_of(self, record: Record) -> CustomerId | None:
+        return folding.customer_of(record, self._view.partitions, self._view.acknowledged)
 
     def _is_before_mark(self, reached: int) -> bool:
         return self.meta.catching_up and reached < self._mark

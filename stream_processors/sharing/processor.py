@@ -19,14 +19,17 @@ from sluice.registry import RegistryUnavailable
 from stream_processors.sharing import checkpoint
 from stream_processors.sharing.checkpoint import Checkpoint, Identity
 from stream_processors.sharing.clock import Clock
-from stream_processors.sharing.metrics import Metrics
+from stream_processors.sharing.metrics import STOPS, Metrics
 from stream_processors.sharing.partition import Batch, Moment, Partition, Situation, View
 from stream_processors.sharing.recovery import Recovery, open_partition
 
 _IDLE_WAIT_SECONDS = 0.005
 _RETRY_SECONDS = 1.0
 _STORE_IS_FRESH_MS = 60_000
+_PAUSE_SECONDS = 0.1
 _ATTEMPTS = 3
+_CONSENTS = 20_000
+"""Consent events judged in one transaction, about."""
 _IDENTITY_CHECK_MS = 30_000
 _log = structlog.get_logger(__name__)
 
@@ -42,6 +45,17 @@ class Plan:
     state: Path
     batch: int
     tombstones_kept_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What one batch is about."""
+
+    updates: list[Record]
+    consents: list[Record]
+    ends: Mapping[int, Ends]
+    complete: bool
+    """Every consent event below the ends is here or was judged before; otherwise nothing may be added."""
 
 
 class Processor:
@@ -78,60 +92,79 @@ class Processor:
     def step(self) -> None:
         """One batch (LOOP 7); or the change to another assignment."""
         try:
-            updates = self._log.fetch(self._plan.batch, _IDLE_WAIT_SECONDS)  # (a)
-            if self._log.new_assignment is not None:
-                self._change_assignment(self._log.new_assignment)
+            inputs = self._read()  # (a), (b), (c)
+            if inputs is None:
                 return
-            ends, consents = self._pass_barrier()  # (b), (c)
             moment = self._clock.read(max((c.now for c in self._checkpoints.values()), default=Millis(0)))
             self._check_identity(moment)
-            batches = self._decide(updates, consents, ends, moment)  # (d)
-            positions = self._next_positions(updates, consents, ends)
+            batches = self._decide(inputs, moment)  # (d)
+            positions = self._next_positions(inputs)
             if positions == self._positions and not any(batch.rows or batch.outputs for batch in batches.values()):
-                self._idle(batches, ends, moment)
+                self._idle(batches, inputs, moment)
                 return
             checkpoints = self._transact(batches, positions, moment)  # (e) to (h)
         except Aborted as aborted:
             self._start_over(aborted)
         except (RegistryUnavailable, KafkaUnavailable) as error:
-            _log.warning("unavailable", why=str(error))
-            self._log.rewind(self._positions)
-            time.sleep(_RETRY_SECONDS)
+            self._wait(error)
         else:
             self._settle(batches, positions, checkpoints, moment)  # (i)
-            self._measure(batches, updates, consents, ends)
+            self._measure(batches, inputs)
 
-    def _pass_barrier(self) -> tuple[dict[int, Ends], list[Record]]:
-        """No update is judged without every consent event below the stable end that was read after it was fetched."""
+    def _read(self) -> Inputs | None:
+        """Updates, and every consent event below the stable end that was read after they were fetched.
+
+        A backlog of consents is worked off first, in pieces that only narrow, with the updates held. None: there is
+        nothing to judge yet.
+        """
+        updates = self._log.fetch(self._plan.batch, _IDLE_WAIT_SECONDS)  # (a)
+        if self._log.new_assignment is not None:
+            self._change_assignment(self._log.new_assignment)
+            return None
         with self._metrics.barrier.time():
-            ends = self._log.ends()
-            return ends, self._log.drain(ends)
+            ends = self._log.ends()  # (b)
+            self._check_ends(ends)
+            consents, complete = self._log.drain(ends, _CONSENTS)  # (c)
+        if updates and not complete:
+            self._log.rewind(self._positions)
+        self._log.hold_driving(held=not complete)
+        return None if updates and not complete else Inputs(updates, consents, ends, complete)
 
-    def _decide(
-        self, updates: list[Record], consents: list[Record], ends: Mapping[int, Ends], moment: Moment
-    ) -> dict[int, Batch]:
-        updates_of, consents_of = _by_partition(updates), _by_partition(consents)
+    def _decide(self, inputs: Inputs, moment: Moment) -> dict[int, Batch]:
+        updates, consents = _by_partition(inputs.updates), _by_partition(inputs.consents)
         return {
             number: partition.step(
-                updates_of.get(number, ()),
-                consents_of.get(number, ()),
-                Situation(ends[number], self._log.driving_reached(number), moment),
+                updates.get(number, ()),
+                consents.get(number, ()),
+                Situation(inputs.ends[number], self._log.driving_reached(number), inputs.complete, moment),
             )
             for number, partition in self._partitions.items()
         }
 
-    def _next_positions(
-        self, updates: list[Record], consents: list[Record], ends: Mapping[int, Ends]
-    ) -> dict[int, Positions]:
+    def _next_positions(self, inputs: Inputs) -> dict[int, Positions]:
         """Past every record of the batch; for consents the barrier's end, never the consumer's position (LOOP 8)."""
-        read = {record.partition: record.offset + 1 for record in updates}
-        asked = {record.partition for record in consents}
+        updated = {record.partition: record.offset + 1 for record in inputs.updates}
+        asked = {record.partition: record.offset + 1 for record in inputs.consents}
+        if inputs.complete:
+            asked = {number: inputs.ends[number].joined_stable for number in asked}
         return {
-            number: Positions(
-                read.get(number, at.driving), ends[number].joined_stable if number in asked else at.joined
-            )
+            number: Positions(updated.get(number, at.driving), asked.get(number, at.joined))
             for number, at in self._positions.items()
         }
+
+    def _check_ends(self, ends: Mapping[int, Ends]) -> None:
+        """A log that ends before where we are is another one now, or its broker does not know better yet."""
+        for number, at in self._positions.items():
+            if ends[number].joined_stable < at.joined or ends[number].driving_high < at.driving:
+                checkpoint.check(self._plan.identity, self._plan.identity_now())
+                raise KafkaUnavailable(f"Partition {number} of an input ends before what was read of it.")
+
+    def _wait(self, error: SluiceError) -> None:
+        """The broker or the registry is away: nothing of the batch is used, and it is read again later."""
+        self._metrics.unavailable.set(1)
+        _log.warning("unavailable", why=str(error))
+        self._log.rewind(self._positions)
+        time.sleep(_RETRY_SECONDS)
 
     def _transact(
         self, batches: Mapping[int, Batch], positions: Mapping[int, Positions], moment: Moment
@@ -171,14 +204,16 @@ class Processor:
             )
             partition.apply(batches[number], meta, moment)
 
-    def _idle(self, batches: Mapping[int, Batch], ends: Mapping[int, Ends], moment: Moment) -> None:
+    def _idle(self, batches: Mapping[int, Batch], inputs: Inputs, moment: Moment) -> None:
         """Nothing to commit. A store that was just compared with the ends of its logs is as good as new."""
         for number, partition in self._partitions.items():
             batch = batches[number]
-            stale = moment.now - partition.meta.written_at > _STORE_IS_FRESH_MS
-            if stale or batch.scanned_to is not None or batch.scan_ended:
-                partition.apply(batch, msgspec.structs.replace(partition.meta, written_at=moment.now), moment)
-        self._gauge(ends)
+            at_end = self._log.driving_reached(number) >= inputs.ends[number].driving_high
+            stale = at_end and moment.now - partition.meta.written_at > _STORE_IS_FRESH_MS
+            if stale or batch.unread or batch.scanned_to is not None or batch.scan_ended:
+                written_at = moment.now if at_end else partition.meta.written_at
+                partition.apply(batch, msgspec.structs.replace(partition.meta, written_at=written_at), moment)
+        self._gauge(inputs.ends)
 
     def _start_over(self, aborted: Aborted) -> None:
         """Nothing of the batch is visible; it is read again from the last committed offsets."""
@@ -188,6 +223,7 @@ class Processor:
         self._failed_attempts += 0 if aborted.retriable else 1
         if self._failed_attempts >= _ATTEMPTS:
             raise SluiceError(f"The same batch failed {_ATTEMPTS} times. {aborted}. Mend the cause and start again.")
+        time.sleep(_PAUSE_SECONDS)
         self._log.rewind(self._positions)
 
     def _check_history(self) -> None:
@@ -224,16 +260,15 @@ class Processor:
         _log.info("assigned", partitions=sorted(numbers))
 
     def _close_partitions(self) -> None:
-        for partition in self._partitions.values():
+        for number, partition in self._partitions.items():
             partition.store.close()
+            self._metrics.forget(number)
         self._partitions, self._positions, self._checkpoints = {}, {}, {}
 
-    def _measure(
-        self, batches: Mapping[int, Batch], updates: list[Record], consents: list[Record], ends: Mapping[int, Ends]
-    ) -> None:
+    def _measure(self, batches: Mapping[int, Batch], inputs: Inputs) -> None:
         committed_at = self._clock.wall_ms()
         self._metrics.batches.inc()
-        for record in updates:
+        for record in inputs.updates:
             self._metrics.update_to_commit.observe(max(committed_at - record.timestamp, 0) / 1000)
         for batch in batches.values():
             for timestamp in batch.recall_timestamps:
@@ -244,16 +279,17 @@ class Processor:
                 self._metrics.rejected.labels(topic, cause.value).inc()
                 _log.warning("record_rejected", topic=topic, cause=cause.value)
         # last, so that who sees an event counted sees what came of it
-        self._metrics.events.labels(topics.CUSTOMER_UPDATES).inc(len(updates))
-        self._metrics.events.labels(topics.CONSENT_EVENTS).inc(len(consents))
-        self._gauge(ends)
+        self._metrics.events.labels(topics.CUSTOMER_UPDATES).inc(len(inputs.updates))
+        self._metrics.events.labels(topics.CONSENT_EVENTS).inc(len(inputs.consents))
+        self._gauge(inputs.ends)
 
     def _gauge(self, ends: Mapping[int, Ends]) -> None:
+        self._metrics.unavailable.set(0)
         for number, partition in self._partitions.items():
             self._metrics.lag.labels(number).set(max(ends[number].driving_high - self._log.driving_reached(number), 0))
             self._metrics.catching_up.labels(number).set(partition.meta.catching_up)
             stopped = partition.stopped_by()
-            for reason in ("unreadable_consent_key", "open_transaction"):
+            for reason in STOPS:
                 self._metrics.widening_stopped.labels(number, reason).set(reason in stopped)
 
 

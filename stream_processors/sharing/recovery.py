@@ -17,7 +17,6 @@ import structlog
 
 from sluice import topics
 from sluice.avro import Undecodable
-from sluice.consent import Contradiction, parse_event
 from sluice.errors import SluiceError
 from sluice.kafka.clients import Record
 from sluice.kafka.transactions import Bounds, Committed, Positions, TransactionalLog
@@ -121,7 +120,7 @@ def _bring_to_target(opening: Opening, store: Store, start: Folded) -> Partition
     )
     store.write({}, fresh)
     mark = opening.bounds[topics.CUSTOMER_UPDATES].high if unsure else 0
-    return Partition(opening.number, store, fresh, mark, opening.recovery.view)
+    return Partition(store, fresh, mark, opening.recovery.view)
 
 
 def _last_commit(recovery: Recovery, committed: Committed, bounds: dict[str, Bounds]) -> tuple[Checkpoint, Positions]:
@@ -199,10 +198,7 @@ def _fold(opening: Opening, store: Store, start: Folded, found: Found) -> None:
         return folding.with_update(row, record)
 
     def consent(row: Row, record: Record, customer: CustomerId) -> Row:
-        try:
-            return folding.with_consent(row, parse_event(view.decode(record.value), customer))
-        except (Undecodable, Contradiction):
-            return folding.with_unreadable_consent(row, folding.pointer(record))
+        return folding.with_consent(row, customer, folding.consent_in(record), view.decode)[0]
 
     def disclosure(row: Row, record: Record, _customer: CustomerId) -> Row:
         try:
@@ -216,22 +212,22 @@ def _fold(opening: Opening, store: Store, start: Folded, found: Found) -> None:
         return folding.with_disclosure(row, decoded)
 
     updates = read(topics.CUSTOMER_UPDATES, number, start.updates, target.updates)
-    _fold_log(store, updates, update, view.partitions)
+    _fold_log(store, updates, update, view)
     consents = read(topics.CONSENT_EVENTS, number, start.consents, target.consents)
-    nobodys = _fold_log(store, consents, consent, view.partitions)
+    nobodys = _fold_log(store, consents, consent, view)
     found.blockers += [str(folding.pointer(record)) for record in nobodys]
     disclosures = read(topics.DISCLOSURES, number, start.disclosures, target.disclosures)
-    _fold_log(store, disclosures, disclosure, view.partitions)
+    _fold_log(store, disclosures, disclosure, view)
 
 
 def _fold_log(
-    store: Store, records: Iterable[Record], change: Callable[[Row, Record, CustomerId], Row], partitions: int
+    store: Store, records: Iterable[Record], change: Callable[[Row, Record, CustomerId], Row], view: View
 ) -> list[Record]:
     """Fold one log into the store, piece by piece; the records whose key names nobody are returned."""
     nobodys: list[Record] = []
     source = iter(records)
     while chunk := list(islice(source, _CHUNK)):
-        named = [(folding.customer_of(record, partitions), record) for record in chunk]
+        named = [(folding.customer_of(record, view.partitions, view.acknowledged), record) for record in chunk]
         nobodys += [record for customer, record in named if customer is None]
         before = store.get(list({customer for customer, _ in named if customer is not None}))
         after = dict(before)

@@ -29,7 +29,7 @@ def recompute(installation: Installation) -> View:
     consents: dict[CustomerId, ConsentRecord] = {}
     for record in installation.read(topics.CONSENT_EVENTS):
         customer = CustomerId((record.key or b"").decode())
-        event = parse_event(installation.registry.decode(record.value), customer)
+        event = parse_event(installation.registry.decode(record.value), customer, Millis(record.timestamp))
         consents[customer] = consents.get(customer, ConsentRecord()).with_event(event)
     view: View = {}
     for partner in PARTNERS:

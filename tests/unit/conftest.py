@@ -202,7 +202,7 @@ class Lane:
         name = recovery._name(self.installation.identity)
         found = store.meta() or Meta(name, *self.positions, self.disclosures.high, self.now)
         found = msgspec.structs.replace(found, **(meta or {}))
-        self.partition = Partition(0, store, found, mark, self.installation.view(**view))
+        self.partition = Partition(store, found, mark, self.installation.view(**view))
 
     def update(self, customer: str, value: bytes | None) -> LogRecord:
         return self.updates.append(customer.encode(), value)
@@ -212,7 +212,9 @@ class Lane:
         value = self.installation.answer(customer, partner, self.consents.high, state, **changes)
         return self.consents.append(customer.encode(), value)
 
-    def peek(self, updates: int | None = None, consents: int | None = None, **barrier: int) -> tuple[Batch, Positions]:
+    def peek(
+        self, updates: int | None = None, consents: int | None = None, *, complete: bool = True, **barrier: int
+    ) -> tuple[Batch, Positions]:
         """What a batch of the next records would do; all of them unless numbers say otherwise."""
         stop = Positions(
             self.updates.high if updates is None else self.positions.driving + updates,
@@ -221,14 +223,16 @@ class Lane:
         ends = Ends(
             stop.joined, barrier.get("joined_high", stop.joined), barrier.get("driving_high", self.updates.high)
         )
-        situation = Situation(ends, stop.driving, Moment(Millis(self.now), self.monotonic))
+        situation = Situation(ends, stop.driving, complete, Moment(Millis(self.now), self.monotonic))
         fetched = self.updates.between(self.positions.driving, stop.driving)
         drained = self.consents.between(self.positions.joined, stop.joined)
         return self.partition.step(fetched, drained, situation), stop
 
-    def step(self, updates: int | None = None, consents: int | None = None, **barrier: int) -> Batch:
+    def step(
+        self, updates: int | None = None, consents: int | None = None, *, complete: bool = True, **barrier: int
+    ) -> Batch:
         """A batch, committed."""
-        batch, self.positions = self.peek(updates, consents, **barrier)
+        batch, self.positions = self.peek(updates, consents, complete=complete, **barrier)
         self._publish(batch)
         meta = msgspec.structs.replace(
             self.partition.meta,

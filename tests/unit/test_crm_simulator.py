@@ -104,7 +104,9 @@ def test_the_last_answer_decides_what_the_partner_may_hold() -> None:
         if isinstance(event, Answered) and event.record["recipient_scope"]["partner_ids"] == ["hoshi"]:
             row = encoder.encode(1, event.record)
             assert isinstance(row, Encoded)
-            parsed = parse_event(Reader(schema).read(unframe(row.value)[1]), CustomerId(event.customer))
+            parsed = parse_event(
+                Reader(schema).read(unframe(row.value)[1]), CustomerId(event.customer), Millis(START + 10**9)
+            )
             told[event.customer] = told.get(event.customer, ConsentRecord()).with_event(parsed)
             last[event.customer] = parsed.state
     answers = {customer: decide(terms, record, Millis(START + 1_000)) for customer, record in told.items()}

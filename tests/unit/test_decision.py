@@ -514,7 +514,7 @@ def test_an_objection_to_something_else_is_an_ordinary_negative() -> None:
 @pytest.mark.parametrize("kind", RecipientKind)
 def test_an_opt_out_of_sale_binds_by_what_is_done(said: str, kind: RecipientKind) -> None:
     verdict = answer(grant(100), no(200, State.OPTED_OUT, purpose=said), terms=terms(kind=kind))
-    bound = kind in (RecipientKind.PARTNER, RecipientKind.THIRD_PARTY_SALE)
+    bound = kind not in (RecipientKind.PROCESSOR, RecipientKind.AFFILIATE_SAME_BRAND)
     assert basis(verdict) == (Reason.OPTED_OUT if bound else (ALL_FIELDS, ("given-100",), 9_000))
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.consent import parse_event
+from sluice.consent import UnreadEvent, parse_event
 from sluice.kafka.clients import Record
-from sluice.model import CustomerId, Held, Millis, PartnerId, Pointer, Pseudonym
+from sluice.model import Cause, CustomerId, Held, Millis, PartnerId, Pointer, Pseudonym
 from sluice.partitioning import partition_of
 from sluice.store import Row
 from stream_processors.sharing import folding
@@ -25,21 +25,21 @@ def record(key: bytes | None, value: bytes | None = b"x", partition: int = 0) ->
 
 @pytest.mark.parametrize("key", [None, b"", b"\xff", b"\xed\xa0\x80"])
 def test_a_key_that_names_nobody(key: bytes | None) -> None:
-    assert folding.customer_of(record(key), 4) is None
+    assert folding.customer_of(record(key), 4, ()) is None
 
 
 @given(st.text(min_size=1), st.integers(1, 64))
 def test_a_key_names_a_customer_where_the_customer_belongs(name: str, partitions: int) -> None:
     rightful = partition_of(name.encode(), partitions)
-    assert folding.customer_of(record(name.encode(), partition=rightful), partitions) == name
+    assert folding.customer_of(record(name.encode(), partition=rightful), partitions, ()) == name
     if partitions > 1:
         with pytest.raises(folding.Misplaced, match=f"belongs into partition {rightful}"):
-            folding.customer_of(record(name.encode(), partition=(rightful + 1) % partitions), partitions)
+            folding.customer_of(record(name.encode(), partition=(rightful + 1) % partitions), partitions, ())
 
 
 def test_a_misplaced_record_is_named_and_its_key_is_not() -> None:
     with pytest.raises(folding.Misplaced) as raised:
-        folding.customer_of(record(b"canary", partition=(partition_of(b"canary", 4) + 1) % 4), 4)
+        folding.customer_of(record(b"canary", partition=(partition_of(b"canary", 4) + 1) % 4), 4, ())
     assert "crm.customer-updates/" in str(raised.value)
     assert "canary" not in str(raised.value)
 
@@ -58,14 +58,26 @@ def test_the_newest_update_replaces_and_a_null_deletes() -> None:
     assert folding.with_update(row, record(b"a", b"null")) == Row(b"null", widen_at=5), "that is no tombstone"
 
 
+def test_an_acknowledged_misplaced_record_names_nobody() -> None:
+    misplaced = record(b"a", partition=(partition_of(b"a", 4) + 1) % 4)
+    assert folding.customer_of(misplaced, 4, {str(folding.pointer(misplaced))}) is None
+    assert folding.not_named(misplaced, {str(folding.pointer(misplaced))}) is Cause.MISPLACED
+    assert folding.not_named(record(b"\xff"), ()) is Cause.KEY_UNREADABLE
+
+
 def test_consents_are_gathered(new_installation: type[Installation]) -> None:
     installation = new_installation()
-    customer = CustomerId("a")
-    said = parse_event(installation.decode(installation.answer("a", "hoshi-card", 1)), customer)
-    row = folding.with_unreadable_consent(folding.with_consent(Row(), said), Pointer("t", 0, 3))
+    customer, logged_at = CustomerId("a"), Millis(10**15)
+    value = installation.answer("a", "hoshi-card", 1)
+    said = parse_event(installation.decode(value), customer, logged_at)
+    event = UnreadEvent("t/0@2", value, logged_at)
+    row, cause = folding.with_consent(Row(), customer, event, installation.decode)
+    assert cause is None
     assert row.consents.events == (said,)
+    assert folding.with_consent(row, customer, event, installation.decode) == (row, None)
+    row, cause = folding.with_consent(row, customer, UnreadEvent("t/0@3", b"\x00", logged_at), installation.decode)
+    assert cause is Cause.NOT_FRAMED
     assert row.consents.unreadable == ("t/0@3",)
-    assert folding.with_consent(row, said) == row
 
 
 def entry(partner: str, action: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401

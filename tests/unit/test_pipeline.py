@@ -72,7 +72,7 @@ def consents(installation: Installation, *said: tuple[str, list[str]]) -> Consen
     record = ConsentRecord()
     for at, (state, data) in enumerate(said):
         event = installation.decode(installation.answer(CUSTOMER, "hoshi-card", at, state, data_scope=data))
-        record = record.with_event(parse_event(event, CUSTOMER))
+        record = record.with_event(parse_event(event, CUSTOMER, NOW))
     return record
 
 

@@ -15,7 +15,7 @@ from producers.scalars import Json
 from schemas import catalogue
 from sluice.avro import Reader, unframe
 from sluice.consent import parse_event
-from sluice.model import CustomerId
+from sluice.model import CustomerId, Millis
 
 PROFILE = catalogue.text("customer_profile")
 CONSENT = catalogue.text("consent_event")
@@ -96,7 +96,7 @@ def test_a_consent_event_gets_an_id_and_a_time_when_it_has_none() -> None:
     record = record_of(consents().encode(1, ANSWER), CONSENT)
     assert uuid.UUID(record["record_id"]).version == 7
     assert record["recorded_at"] == 77
-    assert parse_event(record, CustomerId("crm:1")).state == "GIVEN"
+    assert parse_event(record, CustomerId("crm:1"), Millis(10**15)).state == "GIVEN"
 
 
 def test_a_consent_event_keeps_what_it_has() -> None:

@@ -48,7 +48,7 @@ def test_what_is_written_is_read_also_after_a_restart(tmp_path: Path) -> None:
     again = Store(tmp_path / "deep" / "store")
     assert again.get([customer(1), customer(2)]) == {customer(1): FULL, customer(2): EMPTY}
     assert again.meta() == META
-    assert again.waiting(7, 9) == [customer(1)]
+    assert again.waiting(7, 9)[0] == [customer(1)]
     again.close()
 
 
@@ -72,31 +72,31 @@ def test_a_customer_whose_name_begins_anothers_is_not_skipped(store: Store) -> N
 
 def test_the_longest_waiting_come_first_and_only_when_due(store: Store) -> None:
     put(store, {customer(n): Row(b"x", widen_at=at) for n, at in enumerate((300, 5, 70_000, 5, 2**40))})
-    assert store.waiting(4, 9) == []
-    assert store.waiting(5, 9) == [customer(1), customer(3)]
-    assert store.waiting(5, 1) == [customer(1)]
-    assert store.waiting(2**40, 9) == [customer(n) for n in (1, 3, 0, 2, 4)]
+    assert store.waiting(4, 9)[0] == []
+    assert store.waiting(5, 9)[0] == [customer(1), customer(3)]
+    assert store.waiting(5, 1)[0] == [customer(1)]
+    assert store.waiting(2**40, 9)[0] == [customer(n) for n in (1, 3, 0, 2, 4)]
 
 
 def test_the_index_follows_the_rows(store: Store) -> None:
     put(store, {customer(1): Row(b"x", widen_at=5)})
     put(store, {customer(1): Row(b"x", widen_at=9)})
-    assert (store.waiting(8, 9), store.waiting(9, 9)) == ([], [customer(1)])
+    assert (store.waiting(8, 9)[0], store.waiting(9, 9)[0]) == ([], [customer(1)])
     put(store, {customer(1): Row(b"x")})
-    assert store.waiting(100, 9) == []
+    assert store.waiting(100, 9)[0] == []
 
 
 def test_a_row_that_knows_nothing_is_not_kept(store: Store) -> None:
     put(store, {customer(1): FULL, customer(2): FULL})
     put(store, {customer(1): Row(deleted=True)})
     assert store.customers(None, 9) == [customer(2)]
-    assert store.waiting(100, 9) == [customer(2)]
+    assert store.waiting(100, 9)[0] == [customer(2)]
 
 
 def test_a_row_that_is_not_kept_waits_for_nothing(store: Store) -> None:
     put(store, {customer(1): Row(deleted=True, widen_at=5)})
     assert store.customers(None, 9) == []
-    assert store.waiting(100, 9) == []
+    assert store.waiting(100, 9)[0] == []
 
 
 ROWS = st.builds(
@@ -109,7 +109,7 @@ ROWS = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.dictionaries(st.integers(0, 4).map(customer), ROWS), max_size=6))
 def test_whatever_is_written_the_index_is_that_of_the_rows(
     tmp_path_factory: pytest.TempPathFactory, writes: list[dict[CustomerId, Row]]
@@ -118,7 +118,7 @@ def test_whatever_is_written_the_index_is_that_of_the_rows(
     for rows in writes:
         put(store, rows)
     waiting = [(row.widen_at, name) for name, row in store if row.widen_at is not None]
-    assert store.waiting(9, 99) == [name for _, name in sorted(waiting)]
+    assert store.waiting(9, 99)[0] == [name for _, name in sorted(waiting)]
     store.close()
 
 
@@ -137,7 +137,7 @@ def test_a_write_without_a_meta_record_keeps_the_one_there_is(store: Store) -> N
 def test_a_damaged_meta_record_is_unusable(tmp_path: Path, damage: bytes) -> None:
     store = Store(tmp_path)
     store._db[b"meta"] = damage
-    with pytest.raises(Unusable, match="damaged or of another version"):
+    with pytest.raises(Unusable, match="is damaged"):
         store.meta()
     store.close()
 
