@@ -26,7 +26,7 @@ check: setup ## Style, types, import contracts, and the tests that need no broke
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-timings | tail -n 3
+	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/unit tests/contract tests/repo
 
 unit: setup ## The tests that need no broker

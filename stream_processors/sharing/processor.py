@@ -13,7 +13,8 @@ import structlog
 from sluice import topics
 from sluice.errors import SluiceError
 from sluice.kafka.clients import KafkaUnavailable, Record
-from sluice.kafka.transactions import Aborted, Ends, Positions, TransactionalLog
+from sluice.kafka.transaction_writer import Aborted
+from sluice.kafka.transactions import Ends, Positions, TransactionalLog
 from sluice.model import Millis, label
 from sluice.registry import RegistryUnavailable
 from stream_processors.sharing import checkpoint
@@ -79,7 +80,7 @@ class Processor:
 
     def run(self) -> None:
         """Work until `stop`. Raises SluiceError when somebody has to do something first."""
-        self._log.claim()
+        self._log.writer.claim()
         self._check_history()
         self._log.join()
         try:
@@ -170,11 +171,11 @@ class Processor:
         self, batches: Mapping[int, Batch], positions: Mapping[int, Positions], moment: Moment
     ) -> dict[int, Checkpoint]:
         """Everything the batch writes, and both inputs' offsets, or nothing. The offsets move last."""
-        self._log.begin()
+        self._log.writer.begin()
         for number, batch in batches.items():
             for topic, key, value in batch.outputs:
-                self._log.produce(topic, number, key, value, moment.now)  # (e)
-        delivered = self._log.flush()  # (f)
+                self._log.writer.produce(topic, number, key, value, moment.now)  # (e)
+        delivered = self._log.writer.flush()  # (f)
         checkpoints = {
             number: msgspec.structs.replace(
                 previous, disclosures=delivered.get(number, previous.disclosures), now=moment.now
@@ -218,7 +219,7 @@ class Processor:
     def _start_over(self, aborted: Aborted) -> None:
         """Nothing of the batch is visible; it is read again from the last committed offsets."""
         self._metrics.aborts.inc()
-        self._log.abort()
+        self._log.writer.abort()
         _log.warning("transaction_aborted", why=str(aborted), retriable=aborted.retriable)
         self._failed_attempts += 0 if aborted.retriable else 1
         if self._failed_attempts >= _ATTEMPTS:

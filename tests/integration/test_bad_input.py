@@ -189,13 +189,27 @@ def test_consent_events_out_of_order_and_duplicated(installation: Installation) 
 
 
 def test_record_in_the_wrong_partition(installation: Installation) -> None:
-    """Until misplaced records are republished, the processor stops and says what is wrong."""
+    """Until misplaced records are republished, the processor stops and says what is wrong; an operator decides."""
     processor = installation.start_processor()
     wrong = (partition_of(b"crm:1", PARTITIONS) + 1) % PARTITIONS
     value = installation.consent_writer.write(installation.consent("crm:1", HOSHI, "WITHDRAWN"))
     installation.crm.produce(topics.CONSENT_EVENTS, value, b"crm:1", partition=wrong)
     assert installation.crm.flush(10) == 0
     processor.ends_with("does not partition by murmur2")
+    installation.write_settings(acknowledged=[f"{topics.CONSENT_EVENTS}/{wrong}@0"])
+    with installation.processor():
+        share(installation, "crm:1")
+    assert causes(installation) == ["misplaced"]
+
+
+def test_consent_event_from_the_future_or_in_unknown_words(installation: Installation) -> None:
+    with installation.processor():
+        share(installation, "crm:1")
+        share(installation, "crm:2")
+        installation.say("crm:1", HOSHI, "GIVEN", at=now_ms() + 3_600_000)
+        installation.say("crm:2", HOSHI, "WITHDRAWN", data_scope=["email"])
+        eventually(lambda: not installation.holds(HOSHI), "both count as denied")
+    assert causes(installation) == ["dated_in_the_future", "not_understood"]
 
 
 def test_crm_may_not_begin_transactions(installation: Installation) -> None:

@@ -62,6 +62,30 @@ def test_open_upstream_transaction_stops_widening_and_nothing_else(installation:
         eventually(lambda: installation.has(HOSHI, other), "added once the transaction ended")
 
 
+def test_backlog_of_consents_is_worked_off_in_pieces(installation: Installation) -> None:
+    """More than one transaction takes: the updates wait, recalls do not, and everybody gets the last answer."""
+    customers = [f"crm:{number}" for number in range(40)]
+    with installation.processor():
+        installation.say(customers[0], HOSHI, "GIVEN")
+        installation.update(customers[0])
+        eventually(lambda: installation.has(HOSHI, customers[0]), "shared")
+    events = {c: installation.consent_writer.write(installation.consent(c, LISTMART, "GIVEN", at=1)) for c in customers}
+    for _ in range(1_200):
+        for customer, event in events.items():
+            installation.crm.produce(topics.CONSENT_EVENTS, event, customer.encode())
+        installation.crm.poll(0)
+    assert installation.crm.flush(60) == 0
+    installation.say(customers[0], HOSHI, "WITHDRAWN")
+    for customer in customers:
+        installation.update(customer)
+    for customer in customers[1:]:
+        installation.say(customer, HOSHI, "GIVEN")
+    with installation.processor() as processor:
+        eventually(lambda: len(installation.holds(HOSHI)) == len(customers) - 1, "everybody else shared", 90)
+        assert installation.has(HOSHI, customers[0]) is None
+        assert processor.metric("sluice_batches_total") > 2, "more than one piece"
+
+
 def test_schema_unseen_while_the_registry_is_away(endpoints: Endpoints, installation: Installation) -> None:
     """What was seen goes on, the unknown waits, recalls go on; when the registry is back the rest follows."""
     state = endpoints.clients.parent
