@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from sluice.kafka.clients import ClientConfig, KafkaTrouble, reason, translated
 
 _OPERATION_SECONDS = 30.0
+_SHORT_SECONDS = 5.0
 _PAUSE_SECONDS = 0.05
 _FENCING = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})  # noqa: SLF001
 _NEEDS_AN_OPERATOR = frozenset(
@@ -48,26 +49,34 @@ class TransactionWriter:
         self._confirmed = confirmed
         self._delivered: dict[int, int] = {}
         self._delivery_error: KafkaError | None = None
-        self._producer = Producer(
-            {
-                **client,
-                "client.id": name,
-                "transactional.id": name,  # LOOP 3
-                "transaction.timeout.ms": 10_000,
-                "retry.backoff.ms": 2,
-                "compression.type": "lz4",
-                "linger.ms": 1,
-                "batch.size": max(min(1_000_000, smallest_message_limit // 2), 1_000),
-                "message.max.bytes": 100_000_000,  # the topics' own limits decide, and are checked before producing
-                "queue.buffering.max.messages": 1_000_000,
-                "log_level": 0,
-            }
-        )
+        self._config = {
+            **client,
+            "client.id": name,
+            "transactional.id": name,  # LOOP 3
+            "transaction.timeout.ms": 10_000,
+            "retry.backoff.ms": 2,
+            "compression.type": "lz4",
+            "linger.ms": 1,
+            "batch.size": max(min(1_000_000, smallest_message_limit // 2), 1_000),
+            "message.max.bytes": 100_000_000,  # the topics' own limits decide, and are checked before producing
+            "queue.buffering.max.messages": 1_000_000,
+            "log_level": 0,
+        }
+        self._producer = Producer(self._config)
 
     def claim(self) -> None:
         """Fence who held our transactional id before, and end the transaction that it left open."""
         with translated("begin transactions"):
             self._producer.init_transactions(_OPERATION_SECONDS)
+
+    def renew(self) -> None:
+        """A new client under the same transactional id, for one that has seen its broker go may wait for it for ever.
+
+        Whatever the old one left open is aborted. Raises KafkaUnavailable while the broker is away.
+        """
+        self._producer.purge()
+        self._producer = Producer(self._config)
+        self.claim()
 
     def begin(self) -> None:
         self._delivered = {}
@@ -108,18 +117,22 @@ class TransactionWriter:
         Raises Aborted when nothing of it will ever be visible, KafkaTrouble when this process must end. A commit that
         timed out is only ever committed again (LOOP 6).
         """
-        self._transactional(
-            lambda: self._producer.send_offsets_to_transaction(offsets, group_metadata, _OPERATION_SECONDS),
-            "commit offsets",
-        )
+        with self._judging("commit offsets"):  # nothing is ambiguous yet: a time-out here ends in an abort
+            self._producer.send_offsets_to_transaction(offsets, group_metadata, _SHORT_SECONDS)
         self._transactional(lambda: self._producer.commit_transaction(_OPERATION_SECONDS), "commit a transaction")
 
     def abort(self) -> None:
-        """Make sure that nothing of the transaction is ever visible. Raises KafkaTrouble when this process must end."""
+        """Make sure that nothing of the transaction is ever visible. Raises KafkaTrouble when this process must end.
+
+        Where the client cannot abort, for it still waits for a broker that was away, a new one under the same
+        transactional id does: beginning aborts what its predecessor left open.
+        """
         try:
-            self._producer.abort_transaction(_OPERATION_SECONDS)
+            self._producer.abort_transaction(_SHORT_SECONDS)
         except KafkaException as error:
-            raise self._ending(error, "abort a transaction") from error
+            if error.args[0].fatal():
+                raise self._ending(error, "abort a transaction") from error
+            self.renew()
 
     def _on_failure(self, error: KafkaError | None, _message: Message) -> None:
         if error is not None and self._delivery_error is None:

@@ -150,6 +150,17 @@ class TransactionalLog:
         if self.new_assignment is None:
             self.start(positions)
 
+    def reconnect(self, positions: Mapping[int, Positions]) -> None:
+        """Read again from these positions after the broker was away.
+
+        Clients that saw the broker go are replaced: what the administrative one knows of leaders stays stale for
+        minutes (FENCED_LEADER_EPOCH), and the transactional one was seen to wait for its coordinator without end.
+        Raises KafkaUnavailable while the broker is away.
+        """
+        self._admin = admin_client(self._client)
+        self.writer.renew()
+        self.rewind(positions)
+
     def fetch(self, limit: int, wait_seconds: float) -> list[Record]:
         """Records of the driving topic. After a change of assignment: none, and `new_assignment` is set."""
         records = self._records(self._driving, limit, wait_seconds)

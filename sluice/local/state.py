@@ -96,7 +96,7 @@ def create(folder: Path, broker_ports: PortPair, registry_ports: PortPair) -> Co
     copy = Copy(
         folder,
         Identity(
-            cluster_id=base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("="),
+            cluster_id=_cluster_id(),
             admin_password=secrets.token_urlsafe(24),
             node_password=secrets.token_urlsafe(24),
             broker_ports=broker_ports,
@@ -105,6 +105,13 @@ def create(folder: Path, broker_ports: PortPair, registry_ports: PortPair) -> Co
     )
     save(copy)
     return copy
+
+
+def _cluster_id() -> str:
+    """A random id as Kafka makes them: never with a hyphen in front, which its tools would take for an option."""
+    while (written := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")).startswith("-"):
+        pass
+    return written
 
 
 def save(copy: Copy) -> None:

@@ -106,8 +106,12 @@ class Processor:
             checkpoints = self._transact(batches, positions, moment)  # (e) to (h)
         except Aborted as aborted:
             self._start_over(aborted)
-        except (RegistryUnavailable, KafkaUnavailable) as error:
+        except RegistryUnavailable as error:
             self._wait(error)
+            self._log.rewind(self._positions)
+        except KafkaUnavailable as error:
+            self._wait(error)
+            self._reconnect()
         else:
             self._settle(batches, positions, checkpoints, moment)  # (i)
             self._measure(batches, inputs)
@@ -164,8 +168,16 @@ class Processor:
         """The broker or the registry is away: nothing of the batch is used, and it is read again later."""
         self._metrics.unavailable.set(1)
         _log.warning("unavailable", why=str(error))
-        self._log.rewind(self._positions)
         time.sleep(_RETRY_SECONDS)
+
+    def _reconnect(self) -> None:
+        while not self._stopping:
+            try:
+                self._log.reconnect(self._positions)
+            except KafkaUnavailable as error:
+                self._wait(error)
+            else:
+                return
 
     def _transact(
         self, batches: Mapping[int, Batch], positions: Mapping[int, Positions], moment: Moment

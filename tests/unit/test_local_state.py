@@ -1,6 +1,8 @@
 import stat
+import uuid
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -102,3 +104,9 @@ def test_a_log_is_told_in_one_line(tmp_path: Path, log: str, complaint: str) -> 
 
 def test_a_log_that_is_not_there_says_so(tmp_path: Path) -> None:
     assert last_complaint(tmp_path / "log") == "it wrote nothing"
+
+
+def test_a_cluster_id_is_never_taken_for_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([b"\xf8" + bytes(15), b"\xfb" + bytes(15), b"\x01" + bytes(15)])
+    monkeypatch.setattr(uuid, "uuid4", lambda: SimpleNamespace(bytes=next(drawn)))
+    assert not state._cluster_id().startswith("-")
