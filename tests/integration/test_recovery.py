@@ -16,6 +16,8 @@ from sluice.keys import (
     keyed_digest,
     load_master_key,
 )
+from sluice.local import stack
+from sluice.local.stack import Endpoints
 from tests.integration.installation import HOSHI, PARTNERS, Installation, eventually, now_ms
 from tests.integration.recomputation import recompute
 
@@ -160,3 +162,20 @@ def test_second_process_with_the_same_instance_ends_the_first(installation: Inst
     assert first.process.returncode == 1
     assert "Another process runs as" in first.log.read_text()
     assert_exact(installation)
+
+
+def test_broker_killed_under_load(endpoints: Endpoints, installation: Installation) -> None:
+    """In the middle of a batch, perhaps of a transaction. Whoever ends with a sentence is started again."""
+    state = endpoints.clients.parent
+    installation.write_settings(batch=20)
+    load = Load(installation, seed=8)
+    processor = installation.start_processor()
+    load.send(400)
+    stack.stop(state, ("broker",), patience=0)
+    stack.start(state)
+    load.send(100)
+    if processor.process.poll() is not None:
+        assert "Traceback" not in processor.log.read_text(encoding="utf-8")
+        processor = installation.start_processor()
+    assert_exact(installation)
+    processor.stop()
