@@ -12,6 +12,8 @@ from sluice.kafka.clients import ClientConfig, KafkaTrouble, reason, translated
 
 _OPERATION_SECONDS = 30.0
 _SHORT_SECONDS = 5.0
+_FLUSH_SECONDS = 15.0
+"""Longer than the transaction lasts, after which what was not delivered never will be."""
 _PAUSE_SECONDS = 0.05
 _FENCING = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})  # noqa: SLF001
 _NEEDS_AN_OPERATOR = frozenset(
@@ -101,7 +103,7 @@ class TransactionWriter:
     def flush(self) -> Mapping[int, int]:
         """Wait until everything is written; the end, by partition, of what was written to the confirmed topic."""
         with self._judging("write"):
-            remaining = self._producer.flush(_OPERATION_SECONDS)
+            remaining = self._producer.flush(_FLUSH_SECONDS)
         if self._delivery_error is not None:
             raise Aborted(
                 f"The broker refuses a record: {reason(self._delivery_error)}",
@@ -119,7 +121,7 @@ class TransactionWriter:
         """
         with self._judging("commit offsets"):  # nothing is ambiguous yet: a time-out here ends in an abort
             self._producer.send_offsets_to_transaction(offsets, group_metadata, _SHORT_SECONDS)
-        self._transactional(lambda: self._producer.commit_transaction(_OPERATION_SECONDS), "commit a transaction")
+        self._transactional(lambda: self._producer.commit_transaction(_SHORT_SECONDS), "commit a transaction")
 
     def abort(self) -> None:
         """Make sure that nothing of the transaction is ever visible. Raises KafkaTrouble when this process must end.
@@ -145,13 +147,19 @@ class TransactionWriter:
             self._delivered[partition] = max(self._delivered.get(partition, 0), offset + 1)
 
     def _transactional(self, call: Callable[[], object], what: str) -> None:
-        """Call until it succeeds or cannot. A time-out says nothing about the outcome: the same call is made again."""
+        """Call until it succeeds or cannot. A time-out says nothing about the outcome: the same call is made again.
+
+        A client whose broker went may wait without end; then the process ends, and its restart reads the outcome.
+        """
+        deadline = time.monotonic() + _OPERATION_SECONDS
         while True:
             try:
                 call()
             except KafkaException as error:
                 if not _may_be_called_again(error):
                     raise self._judged(error, what) from error
+                if time.monotonic() > deadline:
+                    raise self._ending(error, what) from error
                 time.sleep(_PAUSE_SECONDS)
             else:
                 return

@@ -231,8 +231,8 @@ class Processor:
     def _start_over(self, aborted: Aborted) -> None:
         """Nothing of the batch is visible; it is read again from the last committed offsets."""
         self._metrics.aborts.inc()
-        self._log.writer.abort()
         _log.warning("transaction_aborted", why=str(aborted), retriable=aborted.retriable)
+        self._log.writer.abort()
         self._failed_attempts += 0 if aborted.retriable else 1
         if self._failed_attempts >= _ATTEMPTS:
             raise SluiceError(f"The same batch failed {_ATTEMPTS} times. {aborted}. Mend the cause and start again.")
