@@ -34,8 +34,8 @@ def demo(deploy: Path, state: Path, seed: int, keep: bool) -> None:  # noqa: FBT
         raise SluiceError(
             f"There are no contracts in {deploy}: run the demo from a checkout, or name the folder with --deploy."
         )
-    stack.delete(state)
-    shutil.rmtree(state, ignore_errors=True)
+    if stack.delete(state):  # it is a demo's or a local broker's; anything else in the way is refused when it starts
+        shutil.rmtree(state, ignore_errors=True)
     with ExitStack() as cleanup:
         if not keep:
             cleanup.callback(stack.stop, state)

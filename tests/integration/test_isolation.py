@@ -88,6 +88,7 @@ def test_canary_values_reach_no_place_that_no_contract_lists(installation: Insta
     canaries = {
         "Qanary-given_name": "given_name",
         "Kanary-family_name": "family_name",
+        "canary-street": "street",
         "canary-email@example.com": "email",
         "canary-street2": "street2",
         "canary-city": "city",
@@ -112,13 +113,13 @@ def test_canary_values_reach_no_place_that_no_contract_lists(installation: Insta
 
     for partner in PARTNERS:
         for topic in (topics.customers(partner), topics.control(partner)):
-            allowed = {canary for canary, field in canaries.items() if field in listed[partner]}
+            allowed = sorted((c for c, field in canaries.items() if field in listed[partner]), key=len, reverse=True)
             for record in installation.read(topic):
                 assert record.key is not None
                 written = record.key + (record.value or b"")
                 for canary in allowed:
-                    written = written.replace(canary.encode(), b"").replace(b"canary-street", b"")
-                assert b"anary" not in written.replace(b"K" * 100, b"").replace(b"anary-family_name", b"")
+                    written = written.replace(canary.encode(), b"")
+                assert b"anary" not in written, (partner, topic)
     for topic in (topics.REJECTED, topics.DISCLOSURES):
         for record in installation.read(topic):
             value = (record.value or b"").replace(
