@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 
 import click
 from rich.console import Console
@@ -20,20 +18,21 @@ from producers.encoding import (
     CUSTOMERS,
     Encoder,
     Feed,
+    Row,
     encoded_csv,
     encoded_json,
     nothing_filled,
     record_filling,
 )
-from producers.mapping import ColumnMapping
 from producers.publication import Nowhere, Problem, Sink, Summary, Tally
 from producers.publication import publish as publish_rows
 from producers.publisher import Publisher, connect
-from producers.rows import CsvFile, Lines, Row, json_rows
-from producers.table import Table, plan, plan_by_header
+from producers.signals.mapping import SignalMapping, load_mapping
+from producers.signals.rows import Terms, encoded_signals
 from sluice.contract import load_contracts
-from sluice.document import load
 from sluice.errors import SluiceError
+from sluice.files import opening
+from sluice.files.rows import CsvFile, Lines, json_rows
 from sluice.registry import Registry
 from sluice.settings import Settings, load_settings
 from sluice.topics import subject
@@ -41,10 +40,11 @@ from sluice.topics import subject
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+RowsOf: TypeAlias = "Callable[[Written, Lines, Encoder], Iterator[Row]]"
+"""How the rows of a file are read."""
+
 USER = "crm"
 """The client that CRMs connect as."""
-
-_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
 
 
 class Written(TypedDict):
@@ -69,7 +69,11 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
             click.option(
                 "--format", "form", type=click.Choice(["csv", "jsonl"]), help="Else the file's ending tells it."
             ),
-            click.option("--mapping", type=click.Path(path_type=Path), help="Which CSV columns become which fields."),
+            click.option(
+                "--mapping",
+                type=click.Path(path_type=Path),
+                help="Which CSV columns become which fields; of signals, which vendors and categories are whose.",
+            ),
             click.option("--source", metavar="NAME", help="The CRM's name: `NAME:` is put before each customer id."),
             click.option("--max-errors", type=click.IntRange(1), help="Stop after so many errors; never by default."),
             click.option(
@@ -102,15 +106,25 @@ def consents(**written: Unpack[Written]) -> None:
     _publish(CONSENTS, **written)
 
 
-def _publish(feed: Feed, **written: Unpack[Written]) -> None:
+@publish.command(epilog="Example: sluice publish signals signals.jsonl --mapping signals.yaml")
+@_options
+def signals(**written: Unpack[Written]) -> None:
+    """Publish consent events that are read from privacy signals in FILE (.jsonl; - is standard input).
+
+    Global Privacy Control, IAB GPP, TCF and US Privacy strings, consent objects of Segment, RudderStack and OneTrust.
+    """
+    _publish(CONSENTS, _signal_rows, **written)
+
+
+def _publish(feed: Feed, rows_of: RowsOf | None = None, **written: Unpack[Written]) -> None:
     settings = load_settings(written["settings"])
     fill = record_filling(_now_ms, secrets.randbits) if feed is CONSENTS else nothing_filled
-    encoder = Encoder(feed, *_registered(settings, feed), fill, _checked_source(written["source"]))
-    with _opened(written["file"]) as stream, live.reading(_size(stream)) as progress:
+    encoder = Encoder(feed, *_registered(settings, feed), fill, opening.checked_source(written["source"]))
+    with opening.opened(written["file"]) as stream, live.reading(opening.size(stream)) as progress:
         lines = Lines(stream)
-        name = "<stdin>" if written["file"] == "-" else written["file"]
+        name = opening.shown(written["file"])
         tally = Tally(written["list_errors"], lambda problem: _tell(progress.console, name, problem))
-        rows = live.followed(_rows(written, lines, encoder), lines, tally, progress)
+        rows = live.followed((rows_of or _rows)(written, lines, encoder), lines, tally, progress)
         dry_run = written["dry_run"]
         sink: Sink = (
             Nowhere() if dry_run else Publisher(connect(settings.client(USER), [feed.topic]), feed.topic, tally)
@@ -124,11 +138,11 @@ def _publish(feed: Feed, **written: Unpack[Written]) -> None:
 
 
 def _rows(written: Written, lines: Lines, encoder: Encoder) -> Iterator[Row]:
-    form = written["form"] or _FORMATS.get(Path(written["file"]).suffix.lower())
+    form = written["form"] or opening.format_of(written["file"])
     match form:
         case "csv":
             file = CsvFile(lines)
-            return encoded_csv(file, _table(written["mapping"], file.header, encoder), encoder)
+            return encoded_csv(file, opening.planned(written["mapping"], file.header, encoder.reader), encoder)
         case "jsonl" if written["mapping"] is None:
             return encoded_json(json_rows(lines), encoder)
         case "jsonl":
@@ -137,43 +151,22 @@ def _rows(written: Written, lines: Lines, encoder: Encoder) -> Iterator[Row]:
             raise SluiceError("Neither .csv nor .jsonl: say with --format what the file is.")
 
 
-def _table(mapping: Path | None, header: list[str], encoder: Encoder) -> Table:
-    if mapping is None:
-        return plan_by_header(header, encoder.shape, encoder.feed.fields)
-    document, source = load(mapping, ColumnMapping)
-    return plan(document, source, header, encoder.shape, encoder.feed.fields)
+def _signal_rows(written: Written, lines: Lines, encoder: Encoder) -> Iterator[Row]:
+    if (written["form"] or opening.format_of(written["file"])) != "jsonl":
+        raise SluiceError("Signals are rows of JSON Lines; of a file with another ending, say --format jsonl.")
+    return encoded_signals(json_rows(lines), _signal_terms(written, encoder), encoder)
+
+
+def _signal_terms(written: Written, encoder: Encoder) -> Terms:
+    if written["mapping"] is None:
+        return Terms(SignalMapping(), {}, encoder.reader.customer)
+    contracts = load_contracts(load_settings(written["settings"]).contracts)
+    kinds = {str(partner): contract.kind for partner, (contract, _) in contracts.items()}
+    return Terms(load_mapping(written["mapping"], kinds), kinds, encoder.reader.customer)
 
 
 def _registered(settings: Settings, feed: Feed) -> tuple[int, str]:
     return Registry(settings.registry_url()).latest(subject(feed.topic))
-
-
-def _checked_source(source: str | None) -> str | None:
-    if source is not None and (not source or ":" in source or not source.isprintable() or " " in source):
-        raise SluiceError("--source is a name without spaces and colons, such as dell-crm.")
-    return source
-
-
-@contextlib.contextmanager
-def _opened(file: str) -> Iterator[BinaryIO]:
-    if file == "-":
-        yield sys.stdin.buffer
-        return
-    with contextlib.ExitStack() as stack:
-        try:
-            stream = stack.enter_context(Path(file).open("rb"))
-        except OSError as error:
-            raise SluiceError(f"{file} cannot be read: {error.strerror}.") from None
-        yield stream
-
-
-def _size(stream: BinaryIO) -> int | None:
-    """Bytes to read, where the stream can tell."""
-    if not stream.seekable():
-        return None
-    size = stream.seek(0, 2)
-    stream.seek(0)
-    return size
 
 
 def _now_ms() -> int:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from producers.publication import Tally
-    from producers.rows import Lines
+    from sluice.files.rows import Lines
 
 T = TypeVar("T")
 

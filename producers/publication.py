@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from producers.rows import Encoded, Refused, Row
+from producers.encoding import Encoded, Row
+from sluice.files.rows import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from confluent_kafka import Message, Producer
     from confluent_kafka.admin import ClusterMetadata
 
+    from producers.encoding import Encoded
     from producers.publication import Tally
-    from producers.rows import Encoded
 
 DELIVERY_SECONDS: Final = 30.0
 """How long a row may wait for its acknowledgement; a broker that is away longer ends the publication."""

@@ -8,11 +8,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from producers.crm_simulator import Answered, Deleted, Event, Recipient, Updated, events
-from producers.encoding import CONSENTS, CUSTOMERS, Encoder, Feed
+from producers.encoding import CONSENTS, CUSTOMERS, Encoded, Encoder, Feed
 from producers.publisher import KafkaProducer, Publisher
-from producers.rows import Encoded, Refused
-from producers.table import DELETED
 from sluice.errors import SluiceError
+from sluice.files.rows import Refused
+from sluice.files.table import DELETED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

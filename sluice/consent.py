@@ -79,10 +79,27 @@ class RecipientScope(msgspec.Struct, frozen=True, omit_defaults=True):
 class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the customer was told when answering. Empty lists: the notice did not say."""
 
+    id: str | None = None
+    version: str | None = None
     names_recipients: tuple[str, ...] = ()
     names_recipient_kinds: tuple[RecipientKind, ...] = ()
     covers_purposes: tuple[str, ...] = ()
     covers_categories: tuple[str, ...] = ()
+
+
+class SignalType(StrEnum):
+    GPC = "gpc"
+    GPP = "gpp"
+    TCF = "tcf"
+    USP = "usp"
+    FORM = "form"
+    CALL = "call"
+
+
+class Signal(msgspec.Struct, frozen=True):
+    """The machine-readable signal that an answer was read from; its text is evidence and stays on the topic."""
+
+    type: SignalType
 
 
 class ConsentEvent(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -96,7 +113,9 @@ class ConsentEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     actor: Actor
     event_time: Millis
     recorded_at: Millis
+    source_system: str | None = None
     sequence: int | None = None
+    lawful_basis: str | None = None
     brand_id: str | None = None
     channel: Channel | None = None
     recipient_scope: RecipientScope | None = None
@@ -104,16 +123,19 @@ class ConsentEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     valid_from: Millis | None = None
     valid_until: Millis | None = None
     notice: Notice | None = None
+    signal: Signal | None = None
+    guardian_ref: str | None = None
+    confirmed: bool = False
+    gpc_conflict_ack: bool = False
+
+    @property
+    def is_gpc(self) -> bool:
+        return self.signal is not None and self.signal.type is SignalType.GPC
 
     @property
     def effective_time(self) -> Millis:
         """When it was said; a source whose clock runs ahead is not believed (DOMAIN A3, 5b)."""
         return self.recorded_at if self.event_time > self.recorded_at + CLOCK_TOLERANCE_MS else self.event_time
-
-    @property
-    def order(self) -> tuple[int, int, int]:
-        """Sorts one customer's events by when they were said, whatever their order of arrival."""
-        return self.effective_time, self.sequence or 0, self.recorded_at
 
 
 class Contradiction(ValueError):
@@ -178,9 +200,9 @@ class ConsentRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         return self if event in self.unread else msgspec.structs.replace(self, unread=(*self.unread, event))
 
 
-def _canonical(event: ConsentEvent) -> tuple[tuple[int, int, int], str, bytes]:
+def _canonical(event: ConsentEvent) -> tuple[int, str, bytes]:
     """A total order, so that equal sets are equal records."""
-    return event.order, event.record_id, msgspec.msgpack.encode(event)
+    return event.effective_time, event.record_id, msgspec.msgpack.encode(event)
 
 
 def within(key: str, scope: str) -> bool:

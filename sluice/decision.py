@@ -1,266 +1,274 @@
 """May this partner hold this customer, on what basis, which fields, until when? Pure: no clock, no I/O, no logging.
 
-Before law packs exist every recipient kind is opt-in: a positive, current, matching grant, or nothing (LOOP 26).
+`judge` asks every rule of every law that protects the customer and keeps what each said; `conclude` makes the answer of
+that; `decide` is both. What `sluice explain` tells is the judgement that the running processor decides by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
-from sluice.consent import (
-    CLOCK_TOLERANCE_MS,
-    Actor,
-    ConsentEvent,
-    ConsentRecord,
-    Expression,
-    RecipientKind,
-    State,
-    within,
-)
-from sluice.model import Millis, PartnerId, Reason
+import msgspec
 
-_GRANTS = frozenset({State.GIVEN, State.RENEWED})
-_NEGATIVES: Mapping[State, Reason] = {
-    State.REFUSED: Reason.REFUSED,
-    State.WITHDRAWN: Reason.WITHDRAWN,
-    State.REVOKED: Reason.WITHDRAWN,
-    State.OBJECTED: Reason.OBJECTED,
-    State.OPTED_OUT: Reason.OPTED_OUT,
-    State.LIMITED: Reason.LIMITED,
-}
-_ENDS_A_GRANT: Mapping[State, Reason] = {
-    State.EXPIRED: Reason.GRANT_EXPIRED,
-    State.INVALIDATED: Reason.GRANT_INVALIDATED,
-    State.UNKNOWN: Reason.UNANSWERED,
-}
-_MAY_CONSENT = frozenset({Actor.SUBJECT, Actor.GUARDIAN, Actor.AGENT})
-_OPT_IN = frozenset({Expression.EXPLICIT, Expression.OPT_IN})
-_MARKETING = "marketing"
-_SHARING_PURPOSES = ("sales", "third_party_sharing")
-_SHARED_BY_WHAT_IS_DONE = frozenset(
-    {RecipientKind.PARTNER, RecipientKind.THIRD_PARTY_SALE, RecipientKind.AFFILIATE_OTHER_BRAND}
-)
-"""Disclosures that an opt-out of sale or sharing is about: the strictest reading, as long as no law pack says less."""
+from sluice import answers
+from sluice.answers import GRANTS, Answers, Question
+from sluice.consent import CLOCK_TOLERANCE_MS, Actor, ConsentEvent, ConsentRecord, within
+from sluice.facts import Facts, age, birthday
+from sluice.judgement import Hearing, Test, Verdict, goes_outside, may_have_consented, test_of
+from sluice.judgement import judge as judge_rule
+from sluice.law.pack import DEFAULT_RULE, Law, Regime
+from sluice.law.rule import NOTICE_NAMES_RECIPIENT, Rule
+from sluice.model import Millis, Reason
+from sluice.terms import Terms
+
+_BEFORE_ALL_LAWS = Millis(-(1 << 62))
+_CHILDRENS_DATA = "user.childrens"
+_GRAVITY = {reason: at for at, reason in enumerate(Reason)}
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What a decision needs to know of a contract."""
+class RulesNamed:
+    """Stands for the facts while the profile cannot be read: the rules that the last disclosure rests on (LOOP 22)."""
 
-    partner: PartnerId
-    kind: RecipientKind
-    purpose: str
-    brand: str | None
-    valid_from: Millis
-    valid_until: Millis | None
-    categories: Mapping[str, str]
-    """Data category of each field the contract lists, by dotted path, in the contract's order."""
-
-    def only(self, paths: Collection[str]) -> Terms:
-        """The same for fewer fields."""
-        return replace(self, categories={path: c for path, c in self.categories.items() if path in paths})
-
-    @property
-    def channel(self) -> str | None:
-        """The channel that the purpose is about: `marketing.communications.email` is about email."""
-        head, _, channel = self.purpose.rpartition(".")
-        return channel if head == "marketing.communications" else None
+    ids: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Permitted:
-    """These fields may be held, on the strength of these consent records, until the basis ends."""
+class Customer:
+    """What a decision knows of a customer."""
+
+    facts: Facts | RulesNamed
+    consents: ConsentRecord
+    acknowledged: Collection[str] = ()
+    """Unreadable consent events that an operator has looked into."""
+
+
+class Permitted(msgspec.Struct, frozen=True, array_like=True, tag="permitted"):
+    """These fields may be held, on the strength of these consent records and rules, until the basis ends."""
 
     fields: tuple[str, ...]
     consents: tuple[str, ...]
+    rules: tuple[str, ...]
     until: Millis | None
     """None: no end is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(msgspec.Struct, frozen=True, array_like=True, tag="denied"):
     reason: Reason
+    rules: tuple[str, ...] = ()
+    """Ids of the rules that refuse, sorted; empty when it did not come to the law."""
 
 
-def decide(
-    terms: Terms, consents: ConsentRecord, now: Millis, acknowledged: Collection[str] = ()
-) -> Permitted | Denied:
-    """The answer for one customer and one partner; total: every input gives an answer, and unknown means no.
+class CategoryJudgement(msgspec.Struct, frozen=True):
+    """What the rules say to the fields of one data category."""
 
-    1. The contract is in force: `valid_from` included, `valid_until` not.
-    2. No consent event of the customer is unreadable, unless an operator has acknowledged it.
-    3. There is at least one consent event.
-    4. Each data category is judged by itself (`_judge`); fields of a permitted category may be held.
-    5. At least one field may be held; otherwise the first category's reason stands for all.
+    category: str
+    fields: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def denied(self) -> Reason | None:
+        """The gravest reason of those that refuse; None: every rule is passed (A4.1)."""
+        return min((v.denied for v in self.verdicts if v.denied is not None), key=_GRAVITY.__getitem__, default=None)
+
+
+class Judgement(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Everything that an answer follows from. As JSON it is the chain that `sluice explain` shows."""
+
+    stopped: Reason | None = None
+    """Why it did not come to the law."""
+    jurisdictions: tuple[str, ...] = ()
+    categories: tuple[CategoryJudgement, ...] = ()
+    contract_until: Millis | None = None
+
+
+def decide(terms: Terms, law: Law, customer: Customer, now: Millis) -> Permitted | Denied:
+    """The answer for one customer and one partner; total: every input gives an answer, and unknown means no."""
+    return conclude(judge(terms, law, customer, now))
+
+
+def judge(terms: Terms, law: Law, customer: Customer, now: Millis) -> Judgement:
+    """1. The contract is in force: `valid_from` included, `valid_until` not.
+
+    2. Nothing suspends sharing: no restriction, no death, no consent event that cannot be read and nobody looked into.
+    3. Each data category is judged by itself, by every applicable rule of every law that protects the customer.
     """
-    if now < terms.valid_from or (terms.valid_until is not None and now >= terms.valid_until):
-        return Denied(Reason.CONTRACT_NOT_IN_FORCE)
-    if any(pointer not in acknowledged for pointer in consents.unreadable):
-        return Denied(Reason.CONSENT_UNREADABLE)
-    if not consents.events:
-        return Denied(Reason.NO_CONSENT_RECORD)
-    verdicts = {
-        category: _judge(terms, category, consents, now) for category in dict.fromkeys(terms.categories.values())
-    }
-    grants = [verdict for verdict in verdicts.values() if isinstance(verdict, ConsentEvent)]
-    if not grants:
-        refusals = (verdict for verdict in verdicts.values() if isinstance(verdict, Reason))
-        return Denied(next(refusals, Reason.NO_MATCHING_GRANT))
-    ends = [end for end in (terms.valid_until, *(grant.valid_until for grant in grants)) if end is not None]
-    return Permitted(
-        fields=tuple(
-            path for path, category in terms.categories.items() if isinstance(verdicts[category], ConsentEvent)
+    stopped = _stopped(terms, customer, now)
+    if stopped is not None:
+        return Judgement(stopped)
+    inquiry = _Inquiry(terms, law, customer, now)
+    fields: dict[str, list[str]] = {}
+    for path, category in terms.categories.items():
+        fields.setdefault(category, []).append(path)
+    return Judgement(
+        jurisdictions=tuple(regime.pack.jurisdiction for regime in inquiry.regimes),
+        categories=tuple(
+            CategoryJudgement(category, tuple(paths), inquiry.verdicts(category)) for category, paths in fields.items()
         ),
-        consents=tuple(sorted({grant.record_id for grant in grants})),
+        contract_until=terms.valid_until,
+    )
+
+
+def conclude(judgement: Judgement) -> Permitted | Denied:
+    """Fields of the categories that no rule refuses; otherwise the first category's gravest reason stands for all."""
+    if judgement.stopped is not None:
+        return Denied(judgement.stopped)
+    passed = [one for one in judgement.categories if one.verdicts and one.denied is None]
+    if not passed:
+        return _denied(judgement.categories)
+    verdicts = [verdict for one in passed for verdict in one.verdicts]
+    ends = [end for end in (judgement.contract_until, *(verdict.until for verdict in verdicts)) if end is not None]
+    return Permitted(
+        fields=tuple(path for one in passed for path in one.fields),
+        consents=tuple(sorted({record for verdict in verdicts for record in verdict.grants})),
+        rules=tuple(sorted({verdict.rule for verdict in verdicts})),
         until=min(ends, default=None),
     )
 
 
-def _judge(terms: Terms, category: str, consents: ConsentRecord, now: Millis) -> ConsentEvent | Reason:
-    """The grant that permits one data category, or why none does.
+def _denied(categories: Sequence[CategoryJudgement]) -> Denied:
+    if not categories or categories[0].denied is None:
+        return Denied(Reason.NO_MATCHING_GRANT)
+    first = categories[0]
+    refusing = {verdict.rule for verdict in first.verdicts if verdict.denied is not None}
+    return Denied(first.denied or Reason.NO_MATCHING_GRANT, tuple(sorted(refusing)))
 
-    a. A grant dated in the future has not been given; a no counts whenever it is dated.
-    b. A negative stands for its purpose and everything below it, for all recipients unless it names some, until the
-       customer themselves explicitly grants this purpose to this recipient later (DOMAIN A4.2, A4.3).
-    c. A standing negative beats every other grant, and one that was taken back still ends what was granted before it.
-    d. Of the grants that reach this partner, purpose and category (A4.4), the newest in force now counts: begun, not
-       expired, not invalidated, not followed by an answer that cannot be understood. One that is over takes none of
-       the others away: removing a grant never widens.
+
+def next_change(
+    terms: Iterable[Terms], law: Law, consents: ConsentRecord, born: int | None, now: Millis
+) -> Millis | None:
+    """The first instant after `now` at which time alone may change an answer; None: there is none.
+
+    Until then the same customer gets the same answer under the same contracts and laws.
     """
-    grants = [event for event in consents.events if _is_given(event, now) and _reaches(event, terms, category)]
-    negatives = [event for event in consents.events if _forbids(event, terms, category)]
-    ends = [event for event in consents.events if _ends_grants(event, terms, category)]
-    valid = [grant for grant in grants if not _ended_by(grant, ends, State.INVALIDATED)]
-    for negative in reversed(negatives):
-        if not any(_takes_back(grant, negative, terms) for grant in valid):
-            return _NEGATIVES[negative.state]
-    reason = Reason.NO_MATCHING_GRANT
-    for grant in reversed(grants):
-        if negatives and grant.order <= negatives[-1].order:
-            break
-        ended = _not_in_force(grant, ends, now)
-        if ended is None:
-            return grant
-        if reason is Reason.NO_MATCHING_GRANT:
-            reason = ended
-    return reason
+    instants: list[int | None] = [instant for one in terms for instant in (one.valid_from, one.valid_until)]
+    for event in consents.events:
+        instants += (event.effective_time - CLOCK_TOLERANCE_MS, event.valid_from, event.valid_until)
+    if born is not None:
+        instants += (birthday(born, years) for years in law.age_bounds)
+    return min((Millis(i) for i in (*instants, *law.dates) if i is not None and i > now), default=None)
 
 
-def _is_given(event: ConsentEvent, now: Millis) -> bool:
-    return event.state in _GRANTS and event.effective_time <= now + CLOCK_TOLERANCE_MS
+def _stopped(terms: Terms, customer: Customer, now: Millis) -> Reason | None:
+    if now < terms.valid_from or (terms.valid_until is not None and now >= terms.valid_until):
+        return Reason.CONTRACT_NOT_IN_FORCE
+    if isinstance(customer.facts, Facts) and customer.facts.deceased:
+        return Reason.DECEASED
+    if isinstance(customer.facts, Facts) and customer.facts.restricted:
+        return Reason.PROCESSING_RESTRICTED
+    if any(place not in customer.acknowledged for place in customer.consents.unreadable):
+        return Reason.CONSENT_UNREADABLE
+    return None
 
 
-def _forbids(event: ConsentEvent, terms: Terms, category: str) -> bool:
-    return (
-        event.state in _NEGATIVES
-        and _negative_names_purpose(event, terms)
-        and _negative_names_recipient(event, terms)
-        and _scope_holds(event, category)
-        and event.channel in (None, "any", terms.channel or event.channel)
-    )
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """A rule that is put to a contract, before what the customer's age makes of it."""
+
+    regime: Regime
+    rule: Rule
+    test: Test
+    of_age: tuple[Rule, ...]
+    """The law's rules on children, which also say who could consent at what age."""
 
 
-def _negative_names_purpose(event: ConsentEvent, terms: Terms) -> bool:
-    if within(terms.purpose, event.purpose):
-        return True
-    if event.state is State.OBJECTED:  # GDPR 21(2)-(3): an objection to direct marketing covers all of it
-        return within(event.purpose, _MARKETING) and within(terms.purpose, _MARKETING)
-    return _is_opt_out_of_sharing(event) and terms.kind in _SHARED_BY_WHAT_IS_DONE
+@lru_cache(1 << 14)
+def _put(terms: Terms, regimes: tuple[Regime, ...], classes: frozenset[str], since: Millis) -> tuple[_Put, ...]:
+    """The rules then in force on such data. One that several laws share on the same terms is put once."""
+    found: dict[object, _Put] = {}
+    for regime in regimes:
+        pack = regime.pack
+        rules = [r for r in pack.rules if r.in_force(since) and r.concerns(terms.kind, terms.purpose, classes)]
+        of_age = tuple(rule for rule in rules if rule.ages is not None)
+        for rule in (*rules, *(() if any(rule.is_general for rule in rules) else (DEFAULT_RULE,))):
+            if rule.outside and not goes_outside(terms, pack):
+                continue
+            alike = (rule.id, of_age, pack.opt_outs, regime.child_age, pack.limit_permits, pack.instruments)
+            found.setdefault(alike, _Put(regime, rule, test_of(rule, terms, classes), of_age))
+    return tuple(found.values())
 
 
-def _is_opt_out_of_sharing(event: ConsentEvent) -> bool:
-    """Such an opt-out binds by what is done, not by the purpose or the kind of recipient given (A4.7)."""
-    return event.state is State.OPTED_OUT and any(within(event.purpose, purpose) for purpose in _SHARING_PURPOSES)
+class _Inquiry:
+    """One customer before the laws: which protect them, how old they are, and what they said to each question."""
 
-
-def _negative_names_recipient(event: ConsentEvent, terms: Terms) -> bool:
-    if event.state is State.OBJECTED and within(event.purpose, _MARKETING):
-        return True
-    scope = event.recipient_scope
-    if scope is None or (scope.category is None and not scope.partner_ids):
-        return True
-    if scope.partner_ids:
-        return terms.partner in scope.partner_ids
-    if _is_opt_out_of_sharing(event) and scope.category in _SHARED_BY_WHAT_IS_DONE:
-        return terms.kind in _SHARED_BY_WHAT_IS_DONE
-    return scope.category is terms.kind
-
-
-def _takes_back(grant: ConsentEvent, negative: ConsentEvent, terms: Terms) -> bool:
-    """Only the customer, explicitly, later, and naming purpose and recipient, takes a no back."""
-    return (
-        grant.actor is Actor.SUBJECT
-        and grant.expression is Expression.EXPLICIT
-        and grant.order > negative.order
-        and _names_partner(grant, terms)
-    )
-
-
-def _reaches(event: ConsentEvent, terms: Terms, category: str) -> bool:
-    """Whether this is a grant for exactly this purpose, this recipient and this category; grants do not inherit."""
-    notice = event.notice
-    return (
-        event.expression in _OPT_IN
-        and event.actor in _MAY_CONSENT
-        and event.purpose == terms.purpose
-        and event.channel in (None, "any", terms.channel)
-        and event.brand_id in (None, terms.brand)
-        and _scope_holds(event, category)
-        and (_names_partner(event, terms) or _names_kind(event, terms))
-        and (notice is None or not notice.names_recipients or terms.partner in notice.names_recipients)
-        and (notice is None or not notice.covers_purposes or terms.purpose in notice.covers_purposes)
-        and (
-            notice is None or not notice.covers_categories or any(within(category, c) for c in notice.covers_categories)
+    def __init__(self, terms: Terms, law: Law, customer: Customer, now: Millis) -> None:
+        facts = customer.facts
+        self._terms, self._law, self._facts, self._now = terms, law, facts, now
+        self._events = customer.consents.events
+        self._orders = {id(e): (e.effective_time, law.rank(e.source_system), e.sequence or 0) for e in self._events}
+        self._scopes = _scopes(self._events)
+        self._known_minor = any(map(_shows_a_minor, self._events))
+        self._age = self._age_at(now)
+        # between two of these days the same rules are in force
+        self._since = max((day for day in law.dates if day <= now), default=_BEFORE_ALL_LAWS)
+        self._verdicts: dict[object, tuple[Verdict, ...]] = {}
+        self.regimes = (
+            law.regimes(facts.residence, facts.collected_in, terms.controller)
+            if isinstance(facts, Facts)
+            else law.rules_named(facts.ids)
         )
-    )
+
+    def verdicts(self, category: str) -> tuple[Verdict, ...]:
+        """What every applicable rule says; the same for categories that neither laws nor answers tell apart."""
+        classes = self._law.classes_of(category)
+        told_apart = tuple((within(category, scope), within(scope, category)) for scope in self._scopes)
+        if (classes, told_apart) not in self._verdicts:
+            self._verdicts[classes, told_apart] = tuple(self._judged(category, classes))
+        return self._verdicts[classes, told_apart]
+
+    def _judged(self, category: str, classes: frozenset[str]) -> Iterator[Verdict]:
+        put = [one for one in _put(self._terms, self.regimes, classes, self._since) if self._applies(one)]
+        by_name = any(NOTICE_NAMES_RECIPIENT in one.test.requires for one in put)
+        known: dict[object, tuple[Question, Answers]] = {}
+        for one in put:
+            heard = one.regime.pack.opt_outs, self._void(one)
+            if heard not in known:
+                question = Question(self._terms, category, bool(classes), by_name, heard[1], self._now)
+                known[heard] = question, answers.find(question, self._events, heard[0], self._order)
+            yield judge_rule(one.rule, one.test, Hearing(*known[heard], one.regime, self._age))
+
+    def _applies(self, put: _Put) -> bool:
+        rule = put.rule
+        if isinstance(self._facts, RulesNamed):
+            return rule.id in self._facts.ids
+        return rule.ages is None or (self._age is not None and rule.ages.holds(self._age, put.regime.child_age))
+
+    def _void(self, put: _Put) -> frozenset[ConsentEvent]:
+        """Grants by somebody who could not give them at the age the customer had then (A4.8)."""
+        given = (event for event in self._events if put.of_age and event.state in GRANTS)
+        aged = ((event, self._age_at(event.effective_time)) for event in given)
+        return frozenset(
+            event
+            for event, years in aged
+            if years is not None and not may_have_consented(event, put.of_age, years, put.regime.child_age)
+        )
+
+    def _age_at(self, instant: Millis) -> int | None:
+        """Unknown, and nothing shows a minor: taken for an adult; something does: for the youngest."""
+        if isinstance(self._facts, Facts) and self._facts.born is not None:
+            return age(self._facts.born, instant)
+        return 0 if self._known_minor else None
+
+    def _order(self, event: ConsentEvent) -> tuple[int, int, int]:
+        return self._orders[id(event)]
 
 
-def _names_partner(event: ConsentEvent, terms: Terms) -> bool:
-    scope = event.recipient_scope
-    if scope is not None and scope.category not in (None, terms.kind):
+def _scopes(events: Iterable[ConsentEvent]) -> tuple[str, ...]:
+    """Every data category that answers speak of; `*` tells nothing apart."""
+    spoken: set[str] = set()
+    for event in events:
+        spoken.update(event.data_scope)
+        if event.notice is not None:
+            spoken.update(event.notice.covers_categories)
+    return tuple(sorted(spoken - {"*"}))
+
+
+def _shows_a_minor(event: ConsentEvent) -> bool:
+    """A guardian spoke, or a signal says that the data is a child's. No grant does: removing one must not widen."""
+    if event.state in GRANTS:
         return False
-    if scope is not None and scope.partner_ids is not None:
-        return terms.partner in scope.partner_ids
-    return event.notice is not None and terms.partner in event.notice.names_recipients
-
-
-def _names_kind(event: ConsentEvent, terms: Terms) -> bool:
-    """A recipient kind is enough only for partners whose contract is not newer than the answer (A4.4)."""
-    scope = event.recipient_scope
-    if terms.valid_from > event.effective_time or (scope is not None and scope.partner_ids is not None):
-        return False
-    if scope is not None and scope.category is not None:
-        return scope.category is terms.kind
-    return event.notice is not None and terms.kind in event.notice.names_recipient_kinds
-
-
-def _scope_holds(event: ConsentEvent, category: str) -> bool:
-    """A grant has to say what it is for. A no holds for everything if it says nothing, and for what it may mean."""
-    if any(within(category, scope) for scope in event.data_scope):
+    if event.actor is Actor.GUARDIAN or event.guardian_ref is not None:
         return True
-    if event.state in _GRANTS:
-        return False
-    return not event.data_scope or any(within(scope, category) for scope in event.data_scope)
-
-
-def _not_in_force(grant: ConsentEvent, ends: Iterable[ConsentEvent], now: Millis) -> Reason | None:
-    # a start that is not after the answer itself is no date in the future, whatever our clock and the source's say
-    if grant.valid_from is not None and now < grant.valid_from and grant.effective_time < grant.valid_from:
-        return Reason.GRANT_NOT_YET_VALID
-    if grant.valid_until is not None and now >= grant.valid_until:
-        return Reason.GRANT_EXPIRED
-    return next((_ENDS_A_GRANT[event.state] for event in ends if event.order >= grant.order), None)
-
-
-def _ends_grants(event: ConsentEvent, terms: Terms, category: str) -> bool:
-    return (
-        event.state in _ENDS_A_GRANT
-        and within(terms.purpose, event.purpose)
-        and _negative_names_recipient(event, terms)
-        and _scope_holds(event, category)
-    )
-
-
-def _ended_by(grant: ConsentEvent, ends: Iterable[ConsentEvent], state: State) -> bool:
-    return any(event.state is state and event.order >= grant.order for event in ends)
+    return event.signal is not None and _CHILDRENS_DATA in event.data_scope

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -32,7 +32,7 @@ class DocumentError(SluiceError):
 class Strict(BaseModel):
     """A part of a document: unknown keys are refused, values are not coerced, nothing changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 T = TypeVar("T", bound=Strict)
@@ -82,7 +82,7 @@ def load(path: Path, model: type[T]) -> tuple[T, Source]:
     if not isinstance(data, dict):
         raise DocumentError(f"{path}:1:1: this document has to be a mapping of keys to values.")
     try:
-        return model.model_validate(data), source
+        return model.model_validate(data, context={"folder": path.parent}), source
     except ValidationError as error:
         problems = [source.problem(tuple(detail["loc"]), _sentence(detail, model)) for detail in error.errors()]
         raise DocumentError("\n".join(dict.fromkeys(problems))) from None
@@ -135,9 +135,15 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _keys_at(model: type[BaseModel], loc: Loc) -> list[str]:
+    models = [model]
     for key in loc:
-        field = model.model_fields.get(str(key))
-        inner = field.annotation if field else None
-        candidates = [inner, *getattr(inner, "__args__", ())]
-        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model)
-    return [field.alias or name for name, field in model.model_fields.items()]
+        found = [f for m in models for name, f in m.model_fields.items() if key in (name, f.alias)]
+        models = [inner for field in found for inner in _models(field.annotation)] or models
+    return [field.alias or name for m in models for name, field in m.model_fields.items()]
+
+
+def _models(annotation: object) -> list[type[BaseModel]]:
+    """The models in an annotation, however deep in unions, lists and mappings."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]

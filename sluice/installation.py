@@ -70,7 +70,7 @@ def _provision(
     for schema in input_schemas():
         registry.register(schema.subject, schema.text, schema.compatibility)
     _, source = registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
-    wanted = desired(check(loaded, leaves(source)), settings.sharing.group)
+    wanted = desired(check(loaded, leaves(source), settings.load_law()), settings.sharing.group)
     administrator = settings.client("admin")
     client = admin_client(administrator)
     created = broker_side.create_topics(client, wanted.topics, settings.partitions, replication=1)

@@ -11,12 +11,13 @@ import hmac
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sluice.errors import SluiceError
-from sluice.model import PartnerId, Pseudonym
+from sluice.model import CustomerId, PartnerId, Pseudonym
 
 MASTER_KEY_BYTES = 32
 RECORD_KEY = "customer_id"
@@ -29,8 +30,7 @@ class MasterKey:
 
     def derive(self, *info: str) -> bytes:
         """32 bytes for one use; `info` names the use, the partner, the field and the epoch."""
-        joined = b"".join(len(part).to_bytes(4, "big") + part for part in (text.encode() for text in info))
-        return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=joined).derive(self.secret)
+        return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=joined(*info)).derive(self.secret)
 
     @property
     def fingerprint(self) -> str:
@@ -57,9 +57,58 @@ class PartnerKeys:
             digest=master.derive("digest", partner, str(epoch)),
         )  # fmt: skip
 
-    def field(self, path: str) -> bytes:
-        """Key of the pseudonyms of one field."""
-        return self.master.derive("pseudonym", self.partner, path, str(self.epoch))
+    def field(self, path: str) -> FieldKeys:
+        return FieldKeys(self, path)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldKeys:
+    """The keys of one field at one partner in one epoch, one for each use, derived when first asked for."""
+
+    partner_keys: PartnerKeys
+    path: str
+    _derived: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def partner(self) -> PartnerId:
+        return self.partner_keys.partner
+
+    def of(self, use: str) -> bytes:
+        """This field's own key of 32 bytes for one use."""
+        if use not in self._derived:
+            keys = self.partner_keys
+            self._derived[use] = keys.master.derive(use, keys.partner, self.path, str(keys.epoch))
+        return self._derived[use]
+
+    def of_table(self, table: str) -> bytes:
+        """The key of a token table: the same for every field that uses it, and for who issues its tokens."""
+        label = f"table {table}"
+        if label not in self._derived:
+            self._derived[label] = table_key(self.partner_keys.master, table)
+        return self._derived[label]
+
+
+class CustomerKeys(Protocol):
+    """Customers' own keys: random and stored, so that destroying one ends what was ever sealed with it."""
+
+    def key_of(self, customer: CustomerId) -> bytes | None:
+        """32 bytes, the same whenever asked, made at the first time and durable by then; None: destroyed, for ever."""
+
+
+def joined(*parts: str) -> bytes:
+    """Texts as one byte string, each after its length: no two sequences give the same."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in (text.encode() for text in parts))
+
+
+def table_key(master: MasterKey, table: str) -> bytes:
+    """Key of the digests under which a token table files values."""
+    return master.derive("tokens", table)
+
+
+def combined(field_key: bytes, customer_key: bytes, use: str, length: int) -> bytes:
+    """A key that takes both to make: HKDF-SHA256 of the customer's key, with the field's as salt (RFC 5869, 3.1)."""
+    hkdf = HKDF(algorithm=hashes.SHA256(), length=length, salt=field_key, info=use.encode())
+    return hkdf.derive(customer_key)
 
 
 def pseudonym(key: bytes, value: str) -> Pseudonym:

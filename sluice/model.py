@@ -22,27 +22,40 @@ Millis = NewType("Millis", int)
 
 
 class Reason(StrEnum):
-    """Why a partner may not hold a customer. A closed set: these are metric labels and appear in disclosures."""
+    """Why a partner may not hold a customer. A closed set: these are metric labels and appear in disclosures.
+
+    By gravity: where several rules refuse, the first of these is told.
+    """
 
     CONTRACT_NOT_IN_FORCE = "contract_not_in_force"
+    DECEASED = "deceased"
+    PROCESSING_RESTRICTED = "processing_restricted"
     CONSENT_UNREADABLE = "consent_unreadable"
-    NO_CONSENT_RECORD = "no_consent_record"
-    NO_MATCHING_GRANT = "no_matching_grant"
+    FORBIDDEN_BY_LAW = "forbidden_by_law"
+    OBJECTED = "objected"
+    WITHDRAWN = "withdrawn"
+    REFUSED = "refused"
+    OPTED_OUT = "opted_out"
+    LIMITED = "limited"
+    TRANSFER_NOT_COVERED = "transfer_not_covered"
+    GUARDIAN_CONSENT_MISSING = "guardian_consent_missing"
+    NOT_ENTITLED_TO_CONSENT = "not_entitled_to_consent"
+    EVIDENCE_MISSING = "evidence_missing"
+    GRANT_NOT_EXPRESS = "grant_not_express"
     GRANT_NOT_YET_VALID = "grant_not_yet_valid"
     GRANT_EXPIRED = "grant_expired"
     GRANT_INVALIDATED = "grant_invalidated"
     UNANSWERED = "unanswered"
-    REFUSED = "refused"
-    WITHDRAWN = "withdrawn"
-    OBJECTED = "objected"
-    OPTED_OUT = "opted_out"
-    LIMITED = "limited"
+    NO_MATCHING_GRANT = "no_matching_grant"
+    NO_CONSENT_RECORD = "no_consent_record"
+    NOTICE_MISSING = "notice_missing"
     NO_PROFILE = "no_profile"
     DELETED_AT_SOURCE = "deleted_at_source"
     PROFILE_UNREADABLE = "profile_unreadable"
     PROFILE_NOT_READ_YET = "profile_not_read_yet"
     WAITING_FOR_UPDATES = "waiting_for_updates"
     OUTSIDE_ROW_FILTER = "outside_row_filter"
+    RETENTION_ENDED = "retention_ended"
     REQUIRED_FIELD_MISSING = "required_field_missing"
 
 
@@ -87,6 +100,8 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
     """Keyed BLAKE2b-128 of the framed record."""
     consents: tuple[str, ...]
     """Ids of the consent records relied on, sorted."""
+    rules: tuple[str, ...]
+    """Ids of the law packs' rules that were passed, sorted."""
     expires_at: Millis | None
     """When the basis ends, if nothing happens before."""
 

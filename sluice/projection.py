@@ -10,15 +10,17 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sluice import redaction
+from sluice import field_path, redaction
 from sluice.avro import Unencodable, Writer
 from sluice.contract import CheckedContract, partner_field, partner_schema
-from sluice.keys import PartnerKeys
-from sluice.model import Cause
-from sluice.redaction import Redacted
+from sluice.errors import SluiceError
+from sluice.field_path import ABSENT
+from sluice.keys import CustomerKeys, PartnerKeys
+from sluice.model import Cause, CustomerId, Millis
+from sluice.redaction import Customer, Redacted, Target
 from sluice.registry import RegistryUnavailable
+from sluice.row_filter import RowFilter
 
-_ABSENT = object()
 RECORD_OVERHEAD_BYTES = 200
 """More than what a record batch adds to key and value of its only record (Kafka's message format 2)."""
 
@@ -30,21 +32,22 @@ class Snapshot:
     _record: Mapping[str, Any]
 
     def value(self, path: str) -> object:
-        """The value at a dotted path; None if it is null or a record on the way is."""
-        found = self._find(path)
-        return None if found is _ABSENT else found
+        """The value at a field path; None if it, or something on the way, is null."""
+        if path in self._record:  # a name of the outermost record, as most paths are
+            return self._record[path]
+        found = field_path.parse(path).find(self._record)
+        return None if found is ABSENT else found
 
     def knows(self, path: str) -> bool:
         """Whether the writer's schema has the field at all."""
-        return self._find(path) is not _ABSENT
+        return field_path.parse(path).find(self._record) is not ABSENT
 
-    def _find(self, path: str) -> object:
-        value: Any = self._record
-        for name in path.split("."):
-            if value is None:
-                return None
-            value = value.get(name, _ABSENT) if isinstance(value, dict) else _ABSENT
-        return value
+    def passes(self, row_filter: RowFilter, now: Millis) -> bool:
+        return row_filter.admits(self._record, now)
+
+    def next_change(self, row_filter: RowFilter, now: Millis) -> Millis | None:
+        """The next instant at which `passes` may answer otherwise."""
+        return row_filter.next_change(self._record, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +72,39 @@ class SourceReader:
 class Projector:
     """Makes one partner's records."""
 
-    def __init__(self, checked: CheckedContract, keys: PartnerKeys, schema_id: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        checked: CheckedContract,
+        keys: PartnerKeys,
+        schema_id: int,
+        max_bytes: int,
+        customer_keys: CustomerKeys | None = None,
+    ) -> None:
+        """Raises SluiceError when the contract encrypts with customers' keys and there are none."""
         self._rules = checked.contract.shared_fields
         self._required = checked.contract.required_fields
-        self._where = {
-            path: allowed if isinstance(allowed, list) else [allowed]
-            for path, allowed in checked.contract.where.items()
-        }
-        self._keys = {path: keys.field(path) for path in self._rules}
+        self._row_filter = checked.row_filter
+        self._targets = {path: Target(keys.field(path), checked.leaves[path].category) for path in self._rules}
+        self._customer_keys = _usable(checked, customer_keys)
         self._writer = Writer(partner_schema(checked), schema_id)
         self._max_bytes = max_bytes
 
-    def admits(self, snapshot: Snapshot) -> bool:
-        """The contract's row filter."""
-        return all(snapshot.value(path) in allowed for path, allowed in self._where.items())
+    def admits(self, snapshot: Snapshot, now: Millis) -> bool:
+        """The contract's row filter, at this time."""
+        return snapshot.passes(self._row_filter, now)
 
-    def project(self, snapshot: Snapshot, fields: Collection[str], key: str) -> bytes | Cause | None:
-        """The framed record with these fields, all others null; or why there cannot be one.
+    def next_change(self, snapshot: Snapshot, now: Millis) -> Millis | None:
+        """The next instant at which `admits` may answer otherwise although the customer is the same; None: never."""
+        return snapshot.next_change(self._row_filter, now)
+
+    def project(
+        self, snapshot: Snapshot, fields: Collection[str], key: str, customer_id: CustomerId
+    ) -> bytes | Cause | None:
+        """The framed record with these fields, all others null; or why there cannot be one. `key` is the record's.
 
         None: a field that the contract requires has no value, or may not be shared.
         """
-        redacted: dict[str, Redacted] = {}
-        for path, rule in self._rules.items():
-            if path in fields:
-                redacted[path] = redaction.redact(rule, snapshot.value(path), self._keys[path])
+        redacted = self.redacted(snapshot, fields, key, customer_id)
         for path in self._required:
             if not snapshot.knows(path):
                 return Cause.REQUIRED_FIELD_NOT_IN_SCHEMA
@@ -105,6 +117,34 @@ class Projector:
         if len(key) + len(record) + RECORD_OVERHEAD_BYTES > self._max_bytes:
             return Cause.RECORD_TOO_LARGE
         return record
+
+    def redacted(
+        self, snapshot: Snapshot, fields: Collection[str], key: str, customer_id: CustomerId
+    ) -> dict[str, Redacted]:
+        """What becomes of each of these fields, by path, in the contract's order."""
+        customer = Customer(customer_id, key, self._customer_keys)
+        return {
+            path: redaction.redact(rule, snapshot.value(path), self._targets[path], customer)
+            for path, rule in self._rules.items()
+            if path in fields
+        }
+
+
+class _NoCustomerKeys:
+    """Where no transform asks for one."""
+
+    def key_of(self, customer: CustomerId) -> None:  # noqa: ARG002
+        return None
+
+
+def _usable(checked: CheckedContract, keys: CustomerKeys | None) -> CustomerKeys:
+    needing = [path for path, rule in checked.contract.shared_fields.items() if rule.needs_customer_key]
+    if needing and keys is None:
+        raise SluiceError(
+            f"The contract of {checked.partner} encrypts `{needing[0]}` with customers' own keys, and there is no "
+            "place for them: set `customer_keys` in the settings."
+        )
+    return keys or _NoCustomerKeys()
 
 
 def _encode(writer: Writer, redacted: Mapping[str, Redacted]) -> bytes:

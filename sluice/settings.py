@@ -10,7 +10,10 @@ from pydantic import BeforeValidator, Field
 
 from sluice.document import Strict, load
 from sluice.errors import SluiceError
+from sluice.facts import AS_IN_OUR_PROFILE, FactPaths
 from sluice.kafka.clients import read_properties
+from sluice.law.loading import load_law, shipped_law
+from sluice.law.pack import Law
 
 ENVIRONMENT = "SLUICE_SETTINGS"
 DEFAULT = Path("sluice.yaml")
@@ -49,14 +52,45 @@ class Sharing(Strict):
     """Consent events that an operator has looked into, as `topic/partition@offset` (LOOP 25)."""
 
 
+class LawSettings(Strict):
+    """How laws are applied here."""
+
+    packs: FilePath | None = None
+    """Folder of law packs; those that come with Sluice unless somebody keeps others."""
+    source_priority: list[str] = Field(default_factory=list)
+    """Source systems, the most trusted first: of answers of the same time theirs win (DOMAIN A4.14)."""
+
+
+class FactSettings(Strict):
+    """Where customers' profiles state what laws ask: paths in the source schema."""
+
+    residence: str = AS_IN_OUR_PROFILE.residence
+    collected_in: str = AS_IN_OUR_PROFILE.collected_in
+    birth_date: str = AS_IN_OUR_PROFILE.birth_date
+    restricted: str = AS_IN_OUR_PROFILE.restricted
+    deceased: str = AS_IN_OUR_PROFILE.deceased
+    updated_at: str = AS_IN_OUR_PROFILE.updated_at
+
+
 class Settings(Strict):
     clients: FilePath
     """Folder of connection files: `<user>.properties` as librdkafka reads them, and `registry.properties`."""
     contracts: FilePath
     master_key: FilePath
+    customer_keys: FilePath | None = None
+    """File of customers' own keys, for contracts that encrypt with them (`aes_gcm`)."""
     partitions: Annotated[int, Field(ge=1, le=1_000)] = 4
     """Of every topic, for ever: a keyed topic never gets more."""
+    law: LawSettings = LawSettings()
+    facts: FactSettings = FactSettings()
     sharing: Sharing
+
+    def load_law(self) -> Law:
+        """Raises DocumentError with every problem of every pack."""
+        paths = FactPaths(**self.facts.model_dump())
+        if self.law.packs is None:
+            return shipped_law(self.law.source_priority, paths)
+        return load_law(self.law.packs, self.law.source_priority, paths)
 
     def client(self, user: str) -> dict[str, str]:
         return read_properties(self.clients / f"{user}.properties")
@@ -84,6 +118,8 @@ def load_settings(path: Path | None) -> Settings:
             "clients": folder / settings.clients,
             "contracts": folder / settings.contracts,
             "master_key": folder / settings.master_key,
+            "customer_keys": settings.customer_keys and folder / settings.customer_keys,
+            "law": settings.law.model_copy(update={"packs": settings.law.packs and folder / settings.law.packs}),
             "sharing": settings.sharing.model_copy(update={"state": folder / settings.sharing.state}),
         }
     )

@@ -18,8 +18,9 @@ from rocksdict import AccessType, Options, Rdict, WriteBatch
 from sluice.consent import ConsentRecord
 from sluice.errors import SluiceError
 from sluice.model import CustomerId, Held, PartnerId
+from sluice.ruling import Ruling
 
-FORMAT = 1
+FORMAT = 2
 _META = b"meta"
 _ROWS = "rows"
 _WAITING = "waiting"
@@ -36,6 +37,8 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     widen_at: int | None = None
     """Offset that the partition's updates must have been read to before anything is added anywhere (LOOP 12)."""
     held: dict[PartnerId, Held] = {}
+    ruling: Ruling | None = None
+    """The newest decision, for as long as it holds: made of what stands above, the profile's facts and the time."""
 
     @property
     def is_empty(self) -> bool:

@@ -13,12 +13,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Column, Table
 
-from sluice import keys, topics
+from sluice import field_path, keys, topics
 from sluice.avro import Writer
 from sluice.contract import Contract, load_contracts, partner_field
 from sluice.demo import people, processes
 from sluice.demo.processes import Samples, total
 from sluice.errors import SluiceError
+from sluice.field_path import ABSENT
 from sluice.installation import provision
 from sluice.kafka.clients import idempotent_producer
 from sluice.kafka.tailing import Tail
@@ -243,10 +244,10 @@ def _outcomes(before: Samples, after: Samples, partner: str) -> list[tuple[dict[
 
 
 def _source_value(record: Mapping[str, Any], leaf: Leaf) -> object:
-    value: Any = record
-    for name in leaf.path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    return date(1970, 1, 1) + timedelta(days=value) if leaf.is_date and value is not None else value
+    value = field_path.parse(leaf.path).find(record)
+    if value is ABSENT:
+        return None
+    return date(1970, 1, 1) + timedelta(days=value) if leaf.is_date and isinstance(value, int) else value
 
 
 def _cell(record: Mapping[str, Any], contract: Contract, path: str) -> str:

@@ -24,17 +24,34 @@ from sluice.kafka.clients import (
 class Tail:
     """Committed records of some topics, partition by partition in order. A context manager."""
 
-    def __init__(self, client: ClientConfig, topics: Collection[str], group: str, *, from_beginning: bool) -> None:
-        """Raises KafkaTrouble when a topic is not there or not for this user."""
+    def __init__(
+        self,
+        client: ClientConfig,
+        topics: Collection[str],
+        group: str,
+        *,
+        from_beginning: bool,
+        partition: int | None = None,
+    ) -> None:
+        """`partition`: only this number of each topic. Raises KafkaTrouble when a topic is not there or not for us."""
         broker = admin_client(client)
         found = admin.topic_identities(broker, topics)
-        places = [(topic.name, partition) for topic in found for partition in range(topic.partitions)]
+        places = [
+            (topic.name, number)
+            for topic in found
+            for number in (range(topic.partitions) if partition is None else (partition,))
+        ]
         self._ends = admin.stable_ends(broker, places)
         starts = admin.beginnings(broker, places) if from_beginning else self._ends
         self._reached = dict(starts)
         self._consumer = reader(client, group)
         with translated("read the topics"):
             self._consumer.assign([TopicPartition(topic, p, starts[topic, p]) for topic, p in places])
+
+    @property
+    def span(self) -> int:
+        """Offsets from what was reached up to the ends when the tail was opened; not each of them is a record."""
+        return sum(max(0, end - self._reached[place]) for place, end in self._ends.items())
 
     def to_the_end(self) -> Iterator[Record]:
         """What is there now, up to the ends when the tail was opened."""

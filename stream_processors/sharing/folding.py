@@ -9,7 +9,7 @@ import msgspec
 
 from sluice.avro import Record as AvroRecord
 from sluice.avro import Undecodable
-from sluice.consent import Contradiction, UnreadEvent, parse_event
+from sluice.consent import ConsentRecord, Contradiction, UnreadEvent, parse_event
 from sluice.errors import SluiceError
 from sluice.kafka.clients import Record
 from sluice.model import Cause, CustomerId, Held, Millis, PartnerId, Pointer, Pseudonym
@@ -72,12 +72,17 @@ def with_consent(row: Row, customer: CustomerId, event: UnreadEvent, decode: Dec
     try:
         read = parse_event(decode(event.value), customer, event.logged_at)
     except (Undecodable, Contradiction) as error:
-        return msgspec.structs.replace(row, consents=row.consents.with_unreadable(event.place)), error.cause
-    return msgspec.structs.replace(row, consents=row.consents.with_event(read)), None
+        return with_consents(row, row.consents.with_unreadable(event.place)), error.cause
+    return with_consents(row, row.consents.with_event(read)), None
 
 
 def with_unread_consent(row: Row, event: UnreadEvent) -> Row:
-    return msgspec.structs.replace(row, consents=row.consents.with_unread(event))
+    return with_consents(row, row.consents.with_unread(event))
+
+
+def with_consents(row: Row, consents: ConsentRecord) -> Row:
+    """Other answers take the ruling away that was made on the ones before."""
+    return row if consents == row.consents else msgspec.structs.replace(row, consents=consents, ruling=None)
 
 
 def consent_in(record: Record) -> UnreadEvent:
@@ -104,5 +109,6 @@ def _held(entry: dict[str, Any]) -> Held:
         fields=tuple(entry["fields"]),
         digest=entry["digest"],
         consents=tuple(entry["consents"]),
+        rules=tuple(entry["rules"]),
         expires_at=None if entry["expires_at"] is None else Millis(entry["expires_at"]),
     )

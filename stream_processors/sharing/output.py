@@ -189,7 +189,7 @@ def _disclosed(partner: Partnership, action: str, held: Held, decision: str) -> 
         "fields": list(held.fields),
         "digest": held.digest,
         "consents": list(held.consents),
-        "rules": [],
+        "rules": list(held.rules),
         "expires_at": held.expires_at,
         "decision_id": decision,
     }
@@ -197,7 +197,7 @@ def _disclosed(partner: Partnership, action: str, held: Held, decision: str) -> 
 
 def _recalled(partner: Partnership, held: Held, reason: str, decision: str) -> AvroRecord:
     """Names what is taken back by its pseudonym; a recall discloses no field."""
-    nothing: AvroRecord = {"fields": [], "digest": None, "consents": [], "expires_at": None}
+    nothing: AvroRecord = {"fields": [], "digest": None, "consents": [], "rules": [], "expires_at": None}
     return _disclosed(partner, "RECALLED", held, decision) | nothing | {"reason": reason}
 
 

@@ -15,11 +15,21 @@ from sluice.kafka.transactions import Ends
 from sluice.model import Cause, CustomerId, Millis, Outcome, Pointer, Recalled, Rejected
 from sluice.projection import SourceReader, Unread
 from sluice.registry import RegistryUnavailable
+from sluice.ruling import Policy
 from sluice.store import Meta, Row, Store, Unusable, discard
 from stream_processors.sharing import folding, output
 from stream_processors.sharing.folding import Decode
 from stream_processors.sharing.output import Decided, Output, Writers
-from stream_processors.sharing.pipeline import DELETED, NO_PROFILE, UNREADABLE, Case, Partnership, Profile, reconcile
+from stream_processors.sharing.pipeline import (
+    DELETED,
+    NO_PROFILE,
+    UNREADABLE,
+    Case,
+    Partnership,
+    Profile,
+    reconcile,
+    ruling_on,
+)
 
 _OPEN_TRANSACTION_MS = 1_000
 _RETRY_UNREAD_MS = 1_000
@@ -33,6 +43,7 @@ class View:
     writers: Writers
     decode: Decode
     source: SourceReader
+    policy: Policy
     acknowledged: frozenset[str]
     partitions: int
     chunk: int
@@ -211,7 +222,7 @@ class Partition:
         if not waiting:
             return
         consents = msgspec.structs.replace(touched.after.consents, unread=())
-        touched.after = msgspec.structs.replace(touched.after, consents=consents)
+        touched.after = folding.with_consents(touched.after, consents)
         for event in waiting:
             try:
                 touched.after, _ = folding.with_consent(touched.after, customer, event, self._view.decode)
@@ -254,7 +265,8 @@ class Partition:
         self._read_consents(customer, touched, batch)
         profile = self._profile(customer, touched, situation, batch)
         may_widen, widen_at = self._widening(touched, profile, situation, batch)
-        case = Case(customer, touched.after, profile, may_widen, now, self._view.acknowledged)
+        ruling = ruling_on(touched.after, profile, self._view.policy, now)
+        case = Case(customer, touched.after, profile, ruling, may_widen, now, self._view.policy)
         outcomes = tuple((partner, reconcile(case, partner)) for partner in self._view.partnerships)
         decided = Decided(customer, outcomes, tuple(touched.covers), now)
         batch.outputs += output.outputs(decided, self._view.writers)
@@ -263,7 +275,9 @@ class Partition:
         if touched.asked:
             recalls = sum(isinstance(outcome, Recalled) for _, outcome in outcomes)
             batch.recall_timestamps += [touched.consent_timestamp] * recalls
-        after = msgspec.structs.replace(output.held_after(touched.after, decided), widen_at=widen_at)
+        after = msgspec.structs.replace(
+            output.held_after(touched.after, decided), widen_at=widen_at, ruling=ruling or touched.after.ruling
+        )
         if after.is_empty:
             after = Row()
         if after != touched.before:

@@ -1,16 +1,18 @@
 """The way of one customer: for each partner exactly one outcome. Pure; everything else serves this page.
 
-consents, contract, time ─▶ decide ─▶ row filter ─▶ project ─▶ compare with what is held ─▶ outcome
+consents, facts, contract, law, time ─▶ decide ─▶ row filter ─▶ project ─▶ compare with what is held ─▶ outcome
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec.structs import replace
+
 from sluice import keys
-from sluice.decision import Denied, Permitted, Terms, decide
+from sluice.decision import Denied, Permitted
+from sluice.facts import read_facts
 from sluice.keys import PartnerKeys
 from sluice.model import (  # fmt: skip
     Cause,
@@ -19,6 +21,7 @@ from sluice.model import (  # fmt: skip
     Millis,
     Outcome,
     PartnerId,
+    Pseudonym,
     Reason,
     Recalled,
     Rejected,
@@ -27,7 +30,9 @@ from sluice.model import (  # fmt: skip
     Withheld,
 )
 from sluice.projection import Projector, Snapshot, Unread
+from sluice.ruling import Policy, Ruling
 from sluice.store import Row
+from sluice.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,22 @@ class Case:
     customer: CustomerId
     row: Row
     profile: Profile
+    ruling: Ruling | None
+    """On the facts of the profile; None while there is no profile, or it cannot be read."""
     may_widen: bool
     """False: no partner and no field may be added now; narrowing is never delayed (LOOP 12)."""
     now: Millis
-    acknowledged: Collection[str]
+    policy: Policy
+
+
+def ruling_on(row: Row, profile: Profile, policy: Policy, now: Millis) -> Ruling | None:
+    """The row's ruling if it still holds, else a new one: decided again only when what it depends on has changed."""
+    if not isinstance(profile, Snapshot):
+        return None
+    facts = read_facts(profile.value, policy.law.paths)
+    if row.ruling is not None and row.ruling.holds(facts, now):
+        return row.ruling
+    return policy.rule(facts, row.consents, now)
 
 
 def reconcile(case: Case, partner: Partnership) -> Outcome:
@@ -71,43 +88,69 @@ def reconcile(case: Case, partner: Partnership) -> Outcome:
     held = case.row.held.get(partner.partner)
     if isinstance(case.profile, Gone):
         return _stop(held, case.profile.reason)
-    verdict = _decide(case, partner, held)
+    verdict = _ruling(case, partner, held)
     if isinstance(verdict, Denied):
         return _stop(held, verdict.reason)
     if isinstance(case.profile, Unread):
         return _without_profile(held, verdict)
-    if not partner.projector.admits(case.profile):
+    retained = _retained_until(case, case.profile, partner.terms)
+    if retained is not None and retained <= case.now:
+        return _stop(held, Reason.RETENTION_ENDED)
+    if not partner.projector.admits(case.profile, case.now):
         return _stop(held, Reason.OUTSIDE_ROW_FILTER)
     pseudonym = held.pseudonym if held else keys.pseudonym(partner.keys.record, case.customer)
-    match partner.projector.project(case.profile, verdict.fields, pseudonym):
+    match partner.projector.project(case.profile, verdict.fields, pseudonym, case.customer):
         case None:
             return _stop(held, Reason.REQUIRED_FIELD_MISSING)
         case Cause() as cause:
             return Rejected(cause, recalls=held)
         case bytes() as record:
-            digest = keys.keyed_digest(partner.keys.digest, record)
-            new = Held(
-                pseudonym, partner.keys.epoch, partner.contract, verdict.fields, digest, verdict.consents, verdict.until
-            )
-            return _compare(held, new, record)
+            filtered = partner.projector.next_change(case.profile, case.now)
+            until = min((end for end in (verdict.until, retained, filtered) if end is not None), default=None)
+            return _compare(held, _held(partner, pseudonym, record, replace(verdict, until=until)), record)
 
 
-def _decide(case: Case, partner: Partnership, held: Held | None) -> Permitted | Denied:
+def _ruling(case: Case, partner: Partnership, held: Held | None) -> Permitted | Denied:
     """The decision; while nothing may be added, the one for what is held already."""
-    verdict = decide(partner.terms, case.row.consents, case.now, case.acknowledged)
-    if case.may_widen or isinstance(verdict, Denied) or isinstance(case.profile, Unread):
+    if case.ruling is None:
+        if held is None:
+            return Denied(Reason.PROFILE_NOT_READ_YET)
+        # LOOP 22: the rules that the disclosure rests on need no profile
+        return case.policy.rule_on(partner.terms, held.rules, case.row.consents, case.now)
+    verdict = case.ruling.answers[partner.partner]
+    if case.may_widen or isinstance(verdict, Denied):
         return verdict
     if held is None:
         return Denied(Reason.WAITING_FOR_UPDATES)
-    return decide(partner.terms.only(held.fields), case.row.consents, case.now, case.acknowledged)
+    narrow = partner.terms.only(held.fields)
+    return case.policy.rule_on(narrow, case.ruling.facts, case.row.consents, case.now)
 
 
 def _without_profile(held: Held | None, verdict: Permitted) -> Recalled | Unchanged | Withheld:
     """Left as it is, unless a field has to go: a record without it cannot be made now (LOOP 22)."""
-    if held is None:
-        return Withheld(Reason.PROFILE_NOT_READ_YET)
-    narrowed = not set(held.fields) <= set(verdict.fields)
-    return Recalled(held, Reason.PROFILE_NOT_READ_YET) if narrowed else Unchanged()
+    keeps_all = held is not None and set(held.fields) <= set(verdict.fields)
+    return Unchanged() if keeps_all else _stop(held, Reason.PROFILE_NOT_READ_YET)
+
+
+def _retained_until(case: Case, profile: Snapshot, terms: Terms) -> Millis | None:
+    """When the contract's retention ends, counted from the source's last change; what says none of it is over."""
+    if terms.retain_ms is None:
+        return None
+    changed = profile.value(case.policy.law.paths.updated_at)
+    return Millis(changed + terms.retain_ms) if isinstance(changed, int) else Millis(0)
+
+
+def _held(partner: Partnership, pseudonym: Pseudonym, record: bytes, verdict: Permitted) -> Held:
+    return Held(
+        pseudonym=pseudonym,
+        key_epoch=partner.keys.epoch,
+        contract=partner.contract,
+        fields=verdict.fields,
+        digest=keys.keyed_digest(partner.keys.digest, record),
+        consents=verdict.consents,
+        rules=verdict.rules,
+        expires_at=verdict.until,
+    )
 
 
 def _compare(held: Held | None, new: Held, record: bytes) -> Shared | Unchanged:

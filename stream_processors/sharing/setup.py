@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from schemas import catalogue
 from sluice import topics
 from sluice.avro import Writer
 from sluice.contract import CheckedContract, ContractSet, check, load_contracts, partner_schema
+from sluice.customer_keys import SqliteCustomerKeys
 from sluice.errors import SluiceError
 from sluice.kafka import admin
 from sluice.kafka.clients import admin_client
 from sluice.kafka.transactions import LogSettings, TransactionalLog
-from sluice.keys import MasterKey, PartnerKeys, load_master_key
+from sluice.keys import CustomerKeys, MasterKey, PartnerKeys, load_master_key
 from sluice.projection import Projector, SourceReader
 from sluice.registry import Registry, SchemaNotFound
+from sluice.ruling import Policy
 from sluice.settings import Settings
 from sluice.source_schema import leaves
 from stream_processors.sharing.checkpoint import Identity, topics_hash
@@ -33,22 +37,26 @@ def processor(settings: Settings, metrics: Metrics) -> Processor:
     registry = Registry(settings.registry_url())
     master = load_master_key(settings.master_key)
     _, source_schema = registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
-    contracts = check(load_contracts(settings.contracts), leaves(source_schema))
+    law = settings.load_law()
+    contracts = check(load_contracts(settings.contracts), leaves(source_schema), law)
     broker = admin_client(client)
     names = _topics(contracts)
     identities = admin.topic_identities(broker, names)
     _check_partition_counts(identities, settings.partitions)
     limits = admin.topic_settings(broker, names)
+    customer_keys = None if settings.customer_keys is None else SqliteCustomerKeys(settings.customer_keys, master)
+    serving = _Serving(master, registry, customer_keys)
     view = View(
         partnerships=tuple(
-            _partnership(
-                contract, master, registry, int(limits[topics.customers(contract.partner)]["max.message.bytes"])
-            )
+            _partnership(contract, serving, int(limits[topics.customers(contract.partner)]["max.message.bytes"]))
             for contract in contracts.contracts
         ),
         writers=_writers(contracts, master, registry),
         decode=registry.decode,
         source=SourceReader(registry.decode),
+        policy=Policy(
+            {contract.partner: contract.terms() for contract in contracts.contracts}, law, settings.sharing.acknowledged
+        ),
         acknowledged=frozenset(settings.sharing.acknowledged),
         partitions=settings.partitions,
         chunk=min(settings.sharing.batch, _SCAN_CHUNK),
@@ -97,15 +105,25 @@ def _check_partition_counts(identities: list[admin.TopicIdentity], partitions: i
             )
 
 
-def _partnership(contract: CheckedContract, master: MasterKey, registry: Registry, max_bytes: int) -> Partnership:
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """What every partner's records are made with."""
+
+    master: MasterKey
+    registry: Registry
+    customer_keys: CustomerKeys | None
+
+
+def _partnership(contract: CheckedContract, serving: _Serving, max_bytes: int) -> Partnership:
+    master = serving.master
     keys = PartnerKeys.of(master, contract.partner, contract.contract.pseudonym_epoch)
-    schema_id = _registered(registry, topics.customers(contract.partner), partner_schema(contract))
+    schema_id = _registered(serving.registry, topics.customers(contract.partner), partner_schema(contract))
     return Partnership(
         partner=contract.partner,
         terms=contract.terms(),
         contract=contract.digest(master),
         keys=keys,
-        projector=Projector(contract, keys, schema_id, max_bytes),
+        projector=Projector(contract, keys, schema_id, max_bytes, serving.customer_keys),
         acknowledge_within_ms=int(contract.contract.limits.acknowledge_within.total_seconds() * 1000),
     )
 

@@ -73,6 +73,8 @@ FULLEST: dict[str, Record] = {
         "lifetime_value": Decimal("1250.75"),
         "note": "Prefers the afternoon.",
         "created_at": NOON,
+        "restricted": False,
+        "deceased": False,
         "updated_at": NOON,
     },
     "consent_event": {

@@ -26,6 +26,7 @@ from sluice.kafka.admin import high_watermarks
 from sluice.kafka.clients import Record, admin_client, idempotent_producer
 from sluice.kafka.tailing import Tail
 from sluice.keys import PartnerKeys, load_master_key
+from sluice.law.loading import shipped_law
 from sluice.local.stack import Endpoints
 from sluice.model import CustomerId, Held, PartnerId
 from sluice.partitioning import partition_of
@@ -76,7 +77,7 @@ class Installation:
         self.crm = idempotent_producer({**self.settings.client("crm"), "linger.ms": "0"})
         self.admin: AdminClient = admin_client(self.settings.client("admin"))
         _, schema = self.registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
-        contracts = check(load_contracts(self.contracts_folder), leaves(schema)).contracts
+        contracts = check(load_contracts(self.contracts_folder), leaves(schema), shipped_law()).contracts
         self._checked = {contract.partner: contract for contract in contracts}
         self.update_writer = self._writer(topics.CUSTOMER_UPDATES)
         self.consent_writer = self._writer(topics.CONSENT_EVENTS)
@@ -117,6 +118,7 @@ class Installation:
                 "family_name": "Mori",
                 "birth_date": 4000,
                 "updated_at": 1_790_000_000_000,
+                "residence": "AU",
                 "address": address,
                 **fields,
             }

@@ -10,7 +10,9 @@ from typing import Any
 
 from sluice import topics
 from sluice.consent import ConsentRecord, parse_event
-from sluice.decision import Denied, decide
+from sluice.decision import Customer, Permitted, decide
+from sluice.facts import Facts
+from sluice.law.loading import shipped_law
 from sluice.model import CustomerId, Millis, PartnerId
 from tests.integration.installation import ADRESSO, HOSHI, LISTMART, PARTNERS, Installation, now_ms
 
@@ -32,15 +34,21 @@ def recompute(installation: Installation) -> View:
         event = parse_event(installation.registry.decode(record.value), customer, Millis(record.timestamp))
         consents[customer] = consents.get(customer, ConsentRecord()).with_event(event)
     view: View = {}
+    law = shipped_law()
     for partner in PARTNERS:
         terms = installation.checked(partner).terms()
-        allowed = {
-            customer: _RECORDS[partner](installation.pseudonym(partner, customer), profile)
-            for customer, profile in profiles.items()
-            if not isinstance(decide(terms, consents.get(customer, ConsentRecord()), Millis(now_ms())), Denied)
-        }
+        allowed = {}
+        for customer, profile in profiles.items():
+            known = Customer(_facts(profile), consents.get(customer, ConsentRecord()))
+            if isinstance(decide(terms, law, known, Millis(now_ms())), Permitted):
+                allowed[customer] = _RECORDS[partner](installation.pseudonym(partner, customer), profile)
         view[partner] = {installation.pseudonym(partner, c): record for c, record in allowed.items() if record}
     return view
+
+
+def _facts(profile: dict[str, Any]) -> Facts:
+    names = ("residence", "collected_in", "birth_date", "restricted", "deceased")
+    return Facts(*(profile[name] for name in names))
 
 
 def _adresso(pseudonym: str, profile: dict[str, Any]) -> dict[str, Any] | None:

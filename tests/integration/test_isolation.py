@@ -61,8 +61,8 @@ def test_canary_values_reach_no_place_that_no_contract_lists(installation: Insta
         "phone": "canary-phone",
         "mobile": "canary-mobile",
         "preferred_language": "canary-preferred_language",
-        "residence": "canary-residence",
-        "collected_in": "canary-collected_in",
+        "residence": "AU",  # any other word means every law there is, and nothing would be shared
+        "collected_in": "AU",
         "address": {
             "street": "canary-street",
             "street2": "canary-street2",

@@ -123,5 +123,6 @@ def _with_another_field(installation: Installation):  # type: ignore[no-untyped-
     schema["fields"].append({"name": "new", "type": ["null", "string"], "default": None})
     schema_id = installation.registry.register("extended-value", json.dumps(schema), "NONE")
     writer = Writer(json.dumps(schema), schema_id)
-    fields = {"family_name": "Mori", "given_name": "Extended", "updated_at": 1, "address": {"country": "AU"}}
+    names = {"family_name": "Mori", "given_name": "Extended"}
+    fields = {**names, "updated_at": 1, "residence": "AU", "address": {"country": "AU"}}
     return lambda customer: writer.write({"customer_id": customer, **fields, "new": "unlisted"})

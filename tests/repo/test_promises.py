@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
+from sluice.redaction import TRANSFORMS
 from sluice.settings import Settings
 from stream_processors.sharing.metrics import Metrics
 
@@ -67,6 +68,12 @@ def test_every_metric_is_in_the_catalogue_and_nothing_else_is() -> None:
     assert documented == {family.name for family in registry.collect()}
 
 
+def test_every_transform_is_in_the_table_and_nothing_else_is() -> None:
+    table = (ROOT / "docs/transforms.md").read_text(encoding="utf-8").split("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    assert {re.findall(r"\w+", row)[0] for row in rows} == set(TRANSFORMS)
+
+
 def test_redacted_values_are_made_by_the_redaction_module_alone() -> None:
     makers: set[str] = set()
     for folder in ("sluice", "producers", "stream_processors"):
@@ -77,7 +84,7 @@ def test_redacted_values_are_made_by_the_redaction_module_alone() -> None:
                 )
                 if "Redacted" in named:
                     makers.add(path.relative_to(ROOT).as_posix())
-    assert makers == {"sluice/redaction.py"}
+    assert makers == {"sluice/redaction/redacted.py"}
 
 
 def test_the_wheel_holds_our_four_packages_and_their_data(tmp_path: Path) -> None:
@@ -92,7 +99,12 @@ def test_the_wheel_holds_our_four_packages_and_their_data(tmp_path: Path) -> Non
         "stream_processors",
         "schemas",
     }
-    for needed in ("schemas/customer_profile/v1.avsc", "schemas/purposes.txt", "sluice/local/artefacts.lock"):
+    for needed in (
+        "schemas/customer_profile/v1.avsc",
+        "schemas/purposes.txt",
+        "sluice/local/artefacts.lock",
+        "sluice/redaction/sparse_zip3.txt",
+    ):
         assert needed in names
 
 

@@ -19,9 +19,12 @@ from sluice.contract import CheckedContract, Contract, ContractSet, partner_sche
 from sluice.kafka.clients import Record as LogRecord
 from sluice.kafka.transactions import Bounds, Committed, Ends, Positions
 from sluice.keys import MasterKey, PartnerKeys, keyed_digest
+from sluice.law.loading import shipped_law
+from sluice.law.pack import Law
 from sluice.model import Cause, CustomerId, Held, Millis, Outcome, PartnerId
 from sluice.projection import Projector, SourceReader
 from sluice.registry import RegistryUnavailable
+from sluice.ruling import Policy
 from sluice.source_schema import Leaf, leaves
 from sluice.store import Meta, Row, Store
 from stream_processors.sharing import folding, recovery
@@ -44,7 +47,7 @@ HOSHI: Mapping[str, Any] = {
 ADRESSO: Mapping[str, Any] = {
     "partner": "adresso",
     "name": "Adresso",
-    "recipient": "service_provider",
+    "recipient": "corporate_partner",
     "purpose": "operations.address_hygiene",
     "country": "AU",
     "valid": {"from": date(2026, 1, 1)},
@@ -66,9 +69,18 @@ def source_leaves() -> Mapping[str, Leaf]:
     return leaves(catalogue.text("customer_profile"))
 
 
+@cache
+def law() -> Law:
+    return shipped_law()
+
+
 def checked(written: Mapping[str, Any]) -> CheckedContract:
     contract = Contract.model_validate(written)
-    return CheckedContract(contract, {path: source_leaves()[path] for path in contract.shared_fields})
+    return CheckedContract(
+        contract,
+        {path: source_leaves()[path] for path in contract.shared_fields},
+        evidence=frozenset(contract.evidence),
+    )
 
 
 class Installation:
@@ -120,16 +132,21 @@ class Installation:
             writers=self.writers,
             decode=self.decode,
             source=SourceReader(self.decode),
+            policy=self.policy(acknowledged),
             acknowledged=frozenset(acknowledged),
             partitions=partitions,
             chunk=chunk,
         )
 
+    def policy(self, acknowledged: Collection[str] = ()) -> Policy:
+        return Policy({one.partner: one.terms for one in self.partnerships}, law(), acknowledged)
+
     def profile(self, **changes: Any) -> bytes:  # noqa: ANN401 - any field of the profile
-        """A customer's update: in Japan, with name, e-mail address and street."""
+        """A customer's update: with name, e-mail address and street, living where no law of its own is loaded."""
         address = {"street": "Chiyoda 1-1", "postal_code": "100-0001", "country": "JP"}
         base = {"customer_id": "c", "given_name": "Hanako", "family_name": "Sato", "email": "hanako@example.com"}
-        return self.registered[PROFILE].write(base | {"address": address, "updated_at": 0} | changes)
+        where = {"residence": "AU", "address": address, "updated_at": 0}
+        return self.registered[PROFILE].write(base | where | changes)
 
     def answer(self, customer: str, partner: str, at: int, state: str = "GIVEN", **changes: Any) -> bytes:  # noqa: ANN401
         """A consent event: explicitly, by the customer, to this partner, for everything."""
@@ -137,7 +154,7 @@ class Installation:
             "record_id": f"{customer} {partner} {state} {at}",
             "subject_id": customer,
             "purpose": PURPOSES[partner],
-            "recipient_scope": {"category": _kind(partner), "partner_ids": [partner]},
+            "recipient_scope": {"category": "partner", "partner_ids": [partner]},
             "data_scope": ["*"],
             "state": state,
             "expression": "explicit",
@@ -149,10 +166,6 @@ class Installation:
 
     def partner(self, name: str) -> Partnership:
         return next(partnership for partnership in self.partnerships if partnership.partner == name)
-
-
-def _kind(partner: str) -> str:
-    return {"hoshi-card": "partner", "adresso": "processor"}[partner]
 
 
 @dataclass
@@ -327,6 +340,11 @@ def new_installation() -> type[Installation]:
 @pytest.fixture(scope="session")
 def new_lane() -> type[Lane]:
     return Lane
+
+
+@pytest.fixture(scope="session", name="law")
+def shipped() -> Law:
+    return law()
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from sluice.consent import (
     Expression,
     RecipientKind,
     State,
+    UnreadEvent,
     parse_event,
     within,
 )
@@ -81,6 +82,10 @@ def test_an_event_is_read_from_its_avro_record() -> None:
         {"event_time": "yesterday"},
         {"event_time": 1.5},
         {"recipient_scope": {"category": "friends"}},
+        {"notice": {"names_recipient_kinds": ["friends"]}},
+        {"signal": {"type": "smoke"}},
+        {"signal": {}},
+        {"confirmed": "yes"},
         {"data_scope": None},
     ],
     ids=str,
@@ -109,12 +114,13 @@ def test_a_source_clock_that_runs_ahead_is_believed_for_five_minutes_and_no_long
     assert said(1, 10**15).effective_time == 1, "a late record is of the time when it was said"
 
 
-def test_events_are_ordered_by_time_then_sequence_then_record() -> None:
+def test_events_stand_in_one_order_whatever_their_order_of_arrival() -> None:
+    """By when they were said, then by id: equal sets are equal records. Which answer wins, the decision says."""
     in_order = [
         said(1, 90, sequence=9),
-        said(2, 50),
-        said(2, 60),
-        said(2, 40, sequence=1),
+        said(2, 50, record_id="a"),
+        said(2, 40, record_id="b", sequence=1),
+        said(3 + 2 * CLOCK_TOLERANCE_MS, 2, record_id="c"),
         said(3, 3),
     ]
     for arrival in permutations(in_order):
@@ -133,6 +139,37 @@ def test_the_record_is_a_set(events: list[ConsentEvent]) -> None:
         twice = twice.with_event(event)
     assert once == twice
     assert len(once.events) == len(set(events))
+
+
+def test_a_signal_a_notice_and_a_guardian_are_read_from_the_record() -> None:
+    told = {
+        "signal": {"type": "gpc", "raw": "1"},
+        "guardian_ref": "g",
+        "confirmed": True,
+        "gpc_conflict_ack": True,
+        "source_system": "crm",
+        "lawful_basis": "consent",
+        "notice": {"id": "n", "version": "3"},
+    }
+    event = parse_event(RECORD | told, CUSTOMER, Millis(10**15))
+    assert event.is_gpc
+    assert (event.guardian_ref, event.confirmed, event.gpc_conflict_ack) == ("g", True, True)
+    assert (event.source_system, event.lawful_basis) == ("crm", "consent")
+    assert event.notice is not None
+    assert (event.notice.id, event.notice.version, event.notice.names_recipients) == ("n", "3", ())
+
+
+@pytest.mark.parametrize("signal", [None, {"type": "gpp"}, {"type": "tcf"}])
+def test_only_global_privacy_control_is_such_a_signal(signal: object) -> None:
+    event = parse_event(RECORD | {"signal": signal}, CUSTOMER, Millis(10**15))
+    assert not event.is_gpc
+    assert not event.confirmed, "what is not said is not so"
+    assert not event.gpc_conflict_ack
+
+
+def test_events_that_cannot_be_read_yet_are_kept_once() -> None:
+    later = UnreadEvent("t/0@7", b"x", Millis(1))
+    assert ConsentRecord().with_unread(later).with_unread(later).unread == (later,)
 
 
 def test_unreadable_events_are_a_set_of_places() -> None:

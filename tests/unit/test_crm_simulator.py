@@ -9,15 +9,17 @@ from itertools import islice
 from confluent_kafka import KafkaError, Message
 
 from producers.crm_simulator import EVENTS_A_MILLISECOND, Answered, Deleted, Event, Recipient, Updated, events
-from producers.encoding import CONSENTS, CUSTOMERS, Encoder, nothing_filled
+from producers.encoding import CONSENTS, CUSTOMERS, Encoded, Encoder, nothing_filled
 from producers.publication import Tally
-from producers.rows import Encoded
 from producers.simulation import Output, Run, paced, simulate
 from schemas import catalogue
 from sluice.avro import Reader, unframe
 from sluice.consent import ConsentRecord, RecipientKind, State, parse_event
-from sluice.decision import Permitted, Terms, decide
+from sluice.decision import Customer, Permitted, decide
+from sluice.facts import Facts
+from sluice.law.pack import Law
 from sluice.model import CustomerId, Millis, PartnerId, Reason
+from sluice.terms import Terms
 
 START = 1_780_000_000_000
 HOSHI = Recipient("hoshi", RecipientKind.PARTNER, "marketing.communications.email", "star")
@@ -92,11 +94,11 @@ def test_time_never_goes_back_nor_ahead_of_the_fastest_pace() -> None:
     assert times[-1] <= START + len(happened) // EVENTS_A_MILLISECOND
 
 
-def test_the_last_answer_decides_what_the_partner_may_hold() -> None:
+def test_the_last_answer_decides_what_the_partner_may_hold(law: Law) -> None:
     schema = catalogue.text("consent_event")
     encoder = Encoder(CONSENTS, 1, schema, nothing_filled)
     terms = Terms(
-        PartnerId("hoshi"), HOSHI.kind, HOSHI.purpose, "star", Millis(0), None, {"email": "user.contact.email"}
+        PartnerId("hoshi"), HOSHI.kind, HOSHI.purpose, "star", Millis(0), None, {"email": "user.contact.email"}, "JP"
     )
     told: dict[str, ConsentRecord] = {}
     last: dict[str, State] = {}
@@ -109,7 +111,8 @@ def test_the_last_answer_decides_what_the_partner_may_hold() -> None:
             )
             told[event.customer] = told.get(event.customer, ConsentRecord()).with_event(parsed)
             last[event.customer] = parsed.state
-    answers = {customer: decide(terms, record, Millis(START + 1_000)) for customer, record in told.items()}
+    japan, now = Facts(residence="JP"), Millis(START + 1_000)
+    answers = {customer: decide(terms, law, Customer(japan, record), now) for customer, record in told.items()}
     assert {isinstance(answer, Permitted) for answer in answers.values()} == {True, False}
     for customer, answer in answers.items():
         assert isinstance(answer, Permitted) == (last[customer] in (State.GIVEN, State.RENEWED))

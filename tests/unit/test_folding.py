@@ -90,6 +90,7 @@ def entry(partner: str, action: str, **more: Any) -> dict[str, Any]:  # noqa: AN
         "fields": ["email"],
         "digest": b"d",
         "consents": ["r1"],
+        "rules": ["ZZ-R0"],
         "expires_at": None,
     }
     return base | more
@@ -99,10 +100,10 @@ def test_what_is_held_is_the_fold_of_disclosures() -> None:
     hoshi, adresso = PartnerId("hoshi-card"), PartnerId("adresso")
     row = Row(b"x", widen_at=3)
     one = folding.with_disclosure(row, {"entries": [entry(hoshi, "SHARED"), entry(adresso, "SHARED", expires_at=9)]})
-    held = Held(Pseudonym("p"), 2, "c0", ("email",), b"d", ("r1",), None)
+    held = Held(Pseudonym("p"), 2, "c0", ("email",), b"d", ("r1",), ("ZZ-R0",), None)
     assert one.held == {
         hoshi: held,
-        adresso: Held(Pseudonym("p"), 2, "c0", ("email",), b"d", ("r1",), Millis(9)),
+        adresso: Held(Pseudonym("p"), 2, "c0", ("email",), b"d", ("r1",), ("ZZ-R0",), Millis(9)),
     }
     assert (one.profile, one.widen_at, row.held) == (b"x", 3, {}), "nothing else changes, and nothing in place"
     two = folding.with_disclosure(one, {"entries": [entry(hoshi, "REAFFIRMED", consents=["r2"])]})

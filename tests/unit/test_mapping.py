@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from producers.conversion import Unfit
-from producers.encoding import CONSENTS, CUSTOMERS, Encoder, encoded_csv, nothing_filled
-from producers.mapping import ColumnMapping
-from producers.rows import CsvFile, Encoded, Lines
-from producers.scalars import Json
-from producers.shape import Parts, read_shape
-from producers.table import plan, plan_by_header
+from producers.encoding import CONSENTS, CUSTOMERS, Encoded, Encoder, encoded_csv, nothing_filled
 from schemas import catalogue
 from sluice.avro import Reader, unframe
 from sluice.document import DocumentError, load
 from sluice.errors import SluiceError
+from sluice.files.conversion import Unfit
+from sluice.files.mapping import ColumnMapping
+from sluice.files.rows import CsvFile, Lines
+from sluice.files.scalars import Json
+from sluice.files.shape import Parts, read_shape
+from sluice.files.table import plan, plan_by_header
 
 REPOSITORY = Path(__file__).parents[2]
 PROFILE = read_shape(catalogue.text("customer_profile"))

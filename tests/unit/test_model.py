@@ -23,7 +23,7 @@ from sluice.model import (
     label,
 )
 
-HELD = Held(Pseudonym("p" * 22), 1, "c0", ("email",), bytes(16), ("r1",), Millis(5))
+HELD = Held(Pseudonym("p" * 22), 1, "c0", ("email",), bytes(16), ("r1",), ("ZZ-R0",), Millis(5))
 LABELS: list[tuple[Outcome, tuple[str, str]]] = [
     (Shared(HELD, b""), ("shared", "")),
     (Recalled(HELD, Reason.OBJECTED), ("recalled", "objected")),

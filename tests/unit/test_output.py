@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 CUSTOMER = CustomerId("dell-crm:1")
 NOW = Millis(1_780_000_000_000)
 DAY_MS = 86_400_000
-OLD = Held(Pseudonym("old-pseudonym-22-chars"), 1, "contract", ("email",), bytes(16), ("r1",), Millis(5))
-NEW = Held(Pseudonym("new-pseudonym-22-chars"), 1, "contract", ("email",), bytes(15) + b"x", ("r1", "r2"), None)
+OLD = Held(Pseudonym("old-pseudonym-22-chars"), 1, "contract", ("email",), bytes(16), ("r1",), ("ZZ-R0",), Millis(5))
+NEW = Held(
+    Pseudonym("new-pseudonym-22-chars"), 1, "contract", ("email",), bytes(15) + b"x", ("r1", "r2"), ("ZZ-R0",), None
+)
 COVERS = (Pointer(topics.CUSTOMER_UPDATES, 0, 5), Pointer(topics.CONSENT_EVENTS, 0, 6))
 
 CASES: list[tuple[Outcome, list[str], str | None, str | None]] = [

@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluice import topics
-from sluice.decision import Permitted, decide
+from sluice.decision import Customer, Permitted, decide
 from sluice.errors import SluiceError
+from sluice.facts import Facts
 from sluice.kafka.transactions import Ends
+from sluice.law.pack import Law
 from sluice.model import Cause, CustomerId, Millis, Outcome, Reason, Recalled, Rejected, Shared, Unchanged, Withheld
 from sluice.partitioning import partition_of
 from stream_processors.sharing.folding import Misplaced
@@ -733,12 +735,13 @@ def _append(lane: Lane, kind: str, customer: str, what: Any) -> None:  # noqa: A
     lane.consents.append(customer.encode(), value)
 
 
-def _overshared(lane: Lane) -> Iterator[str]:
+def _overshared(lane: Lane, law: Law) -> Iterator[str]:
     """Who is held without a positive reason, by the decision alone, from the consents that have been read."""
     for customer, row in lane.partition.store:
         for partnership in lane.installation.partnerships:
             held = row.held.get(partnership.partner)
-            verdict = decide(partnership.terms, row.consents, Millis(lane.now))
+            known = Customer(Facts(residence="AU"), row.consents)
+            verdict = decide(partnership.terms, law, known, Millis(lane.now))
             allowed = verdict.fields if isinstance(verdict, Permitted) else ()
             if held is not None and not set(held.fields) <= set(allowed):
                 yield f"{customer} at {partnership.partner}"
@@ -749,6 +752,7 @@ def _overshared(lane: Lane) -> Iterator[str]:
 def test_however_inputs_are_cut_into_batches_the_view_is_the_same(
     new_installation: type[Installation],
     new_lane: type[Lane],
+    law: Law,
     inputs: list[tuple[str, str, Any]],
     cuts: list[tuple[int, int]],
 ) -> None:
@@ -764,11 +768,11 @@ def test_however_inputs_are_cut_into_batches_the_view_is_the_same(
                 min(updates, pieces.updates.high - pieces.positions.driving),
                 min(consents, pieces.consents.high - pieces.positions.joined),
             )
-            assert list(_overshared(pieces)) == []
+            assert list(_overshared(pieces, law)) == []
         pieces.step()
         pieces.step()  # those who waited for the last batch's updates
         assert pieces.everything_held() == whole.everything_held()
-        assert list(_overshared(whole)) == []
+        assert list(_overshared(whole, law)) == []
         assert pieces.peek()[0].outputs == [], "and it is at rest"
         whole.close()
         pieces.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,8 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas import catalogue
 from sluice import keys
 from sluice.consent import ConsentRecord, parse_event
+from sluice.contract import CheckedContract, Contract
+from sluice.law.loading import shipped_law
 from sluice.model import (
     Cause,
     CustomerId,
@@ -30,8 +34,19 @@ from sluice.model import (
     label,
 )
 from sluice.projection import Snapshot, Unread
+from sluice.ruling import Policy
+from sluice.source_schema import leaves
 from sluice.store import Row
-from stream_processors.sharing.pipeline import DELETED, NO_PROFILE, UNREADABLE, Case, Gone, Partnership, reconcile
+from stream_processors.sharing.pipeline import (
+    DELETED,
+    NO_PROFILE,
+    UNREADABLE,
+    Case,
+    Gone,
+    Partnership,
+    reconcile,
+    ruling_on,
+)
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Installation
@@ -46,11 +61,12 @@ CONTRACT = {
     "country": "JP",
     "valid": {"from": date(2026, 1, 1)},
     "fields": {"given_name": "keep", "family_name": {"keep": {"required": True}}, "email": "keep"},
-    "where": {"residence": "JP"},
+    "where": {"preferred_language": "ja"},
 }
 RECORD = {"given_name": "Hanako", "family_name": "Sato", "email": "h@example.com", "residence": "JP"}
+RECORD |= {"preferred_language": "ja"}
 GOOD = Snapshot(RECORD)
-ABROAD = Snapshot(RECORD | {"residence": "US"})
+ABROAD = Snapshot(RECORD | {"preferred_language": "en"})
 NAMELESS = Snapshot(RECORD | {"family_name": None})
 OLD_SCHEMA = Snapshot({key: value for key, value in RECORD.items() if key != "family_name"})
 STRANGE = Snapshot(RECORD | {"email": {"address": "h@example.com"}})
@@ -78,7 +94,15 @@ def consents(installation: Installation, *said: tuple[str, list[str]]) -> Consen
 
 def case(profile: Any, known: ConsentRecord, held: Held | None = None, *, may_widen: bool = True) -> Case:  # noqa: ANN401
     row = Row(consents=known, held={} if held is None else {PartnerId("hoshi-card"): held})
-    return Case(CUSTOMER, row, profile, may_widen, NOW, ())
+    return Case(CUSTOMER, row, profile, ruling_on(row, profile, policy(), NOW), may_widen, NOW, policy())
+
+
+@cache
+def policy() -> Policy:
+    contract = Contract.model_validate(CONTRACT)
+    schema = leaves(catalogue.text("customer_profile"))
+    checked = CheckedContract(contract, {path: schema[path] for path in contract.shared_fields})
+    return Policy({checked.partner: checked.terms()}, shipped_law())
 
 
 def held_of(outcome: Outcome) -> Held:
@@ -113,6 +137,7 @@ def test_what_is_shared_says_on_what_it_rests(
         fields=("given_name", "family_name", "email"),
         digest=keys.keyed_digest(hoshi.keys.digest, outcome.record),
         consents=(f"{CUSTOMER} hoshi-card GIVEN 0",),
+        rules=("JP-R3",),
         expires_at=None,
     )
 
@@ -156,7 +181,8 @@ def test_a_no_recalls_whatever_the_profile(
     withdrawn = consents(installation, ("GIVEN", ["*"]), ("WITHDRAWN", ["*"]))
     reason = profile.reason if isinstance(profile, Gone) else Reason.WITHDRAWN
     assert reconcile(case(profile, withdrawn, held, may_widen=may_widen), hoshi) == Recalled(held, reason)
-    assert reconcile(case(profile, withdrawn, may_widen=may_widen), hoshi) == Withheld(reason)
+    unknown = Reason.PROFILE_NOT_READ_YET if isinstance(profile, Unread) else reason
+    assert reconcile(case(profile, withdrawn, may_widen=may_widen), hoshi) == Withheld(unknown)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +267,9 @@ def test_a_recall_uses_the_pseudonym_that_was_disclosed(hoshi: Partnership, ever
 def test_an_unreadable_answer_counts_until_it_is_acknowledged(hoshi: Partnership, everything: ConsentRecord) -> None:
     one = case(GOOD, everything.with_unreadable("t/0@1"))
     assert reconcile(one, hoshi) == Withheld(Reason.CONSENT_UNREADABLE)
-    assert isinstance(reconcile(replace(one, acknowledged={"t/0@1"}), hoshi), Shared)
+    looked_into = replace(policy(), acknowledged={"t/0@1"})
+    ruling = ruling_on(one.row, GOOD, looked_into, NOW)
+    assert isinstance(reconcile(replace(one, policy=looked_into, ruling=ruling), hoshi), Shared)
 
 
 ANSWERS = st.lists(

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.conversion import Unfit, convert
-from producers.scalars import UNFIT, Json, scalar
-from producers.shape import leaf, paths, read_shape
 from schemas import catalogue
 from sluice.avro import FRAME_BYTES, Writer
 from sluice.errors import SluiceError
+from sluice.files.conversion import Unfit, convert
+from sluice.files.scalars import UNFIT, Json, scalar
+from sluice.files.shape import leaf, paths, read_shape
 
 LEAKED = "hanako"
 

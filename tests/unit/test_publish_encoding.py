@@ -9,12 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.encoding import CONSENTS, CUSTOMERS, Encoder, encoded_json, nothing_filled, record_filling, uuid7
-from producers.rows import Encoded, Read, Refused
-from producers.scalars import Json
+from producers.encoding import (
+    CONSENTS,
+    CUSTOMERS,
+    Encoded,
+    Encoder,
+    encoded_json,
+    nothing_filled,
+    record_filling,
+    uuid7,
+)
 from schemas import catalogue
 from sluice.avro import Reader, unframe
 from sluice.consent import parse_event
+from sluice.files.rows import Read, Refused
+from sluice.files.scalars import Json
 from sluice.model import CustomerId, Millis
 
 PROFILE = catalogue.text("customer_profile")

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Message
 
+from producers.encoding import Encoded, Row
 from producers.publication import Nowhere, Problem, Summary, Tally, publish
 from producers.publisher import Publisher
-from producers.rows import Encoded, Refused, Row
+from sluice.files.rows import Refused
 
 Answer = Callable[[KafkaError | None, Message], None]
 

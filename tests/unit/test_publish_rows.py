@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from producers import rows
-from producers.rows import Cells, CsvFile, Lines, Read, Refused, json_rows
 from sluice.errors import SluiceError
+from sluice.files import rows
+from sluice.files.rows import Cells, CsvFile, Lines, Read, Refused, json_rows
 
 
 def from_json(data: bytes) -> list[Read | Refused]:

@@ -67,8 +67,10 @@ def recover(lane: Lane, committed: Committed | None = None, **view: Any) -> tupl
 
 
 def rows(lane: Lane) -> dict[CustomerId, Row]:
-    """What is known; that a customer is deleted is only known while something else is."""
-    return {customer: msgspec.structs.replace(row, deleted=False) for customer, row in lane.partition.store}
+    """What is known; that a customer is deleted is only known while something else is, and a ruling is made anew."""
+    return {
+        customer: msgspec.structs.replace(row, deleted=False, ruling=None) for customer, row in lane.partition.store
+    }
 
 
 def lose_store(lane: Lane) -> None:

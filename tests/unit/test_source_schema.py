@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
 
 from schemas import catalogue
 from sluice.errors import SluiceError
-from sluice.source_schema import UNCATEGORISED, leaves
+from sluice.source_schema import UNCATEGORISED, NoSuchLeaf, leaves
 
 
 def field(name: str, type_: Any, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - Avro is JSON
@@ -59,6 +60,111 @@ def test_paths_lead_into_records_and_not_into_containers() -> None:
         field("flat", ["null", "string", "long"]),
         field("nothing", "null"),
     ) == ["plain", "inside.x", "maybe.x", "texts", "nested", "flat", "nothing"]
+
+
+@pytest.mark.parametrize(
+    ("path", "type_", "category"),
+    [
+        ("ids[scheme=a].value", "string", "user.unique_id"),
+        ("ids[scheme=a].note", "string", "user.account"),
+        ("ids[kind=LOW].value", "string", "user.unique_id"),
+        ("ids[rank=3].place.city", "string", "user.account"),
+        ("ids[rank=3].tags[x]", "long", "user.account"),
+        ("plans[gold]", "int", "user.payment"),
+        ("homes[summer].city", "string", "user"),
+    ],
+)
+def test_selectors_lead_into_arrays_of_records_and_maps(path: str, type_: str, category: str) -> None:
+    item = record(
+        "Item",
+        field("scheme", "string"),
+        field("kind", ENUM),
+        field("rank", ["null", "int"]),
+        field("value", "string", data_category="user.unique_id"),
+        field("note", ["null", "string"]),
+        field("place", ["null", record("Place", field("city", "string"))]),
+        field("tags", {"type": "map", "values": "long"}),
+    )
+    schema = record(
+        "R",
+        field("ids", ["null", {"type": "array", "items": ["null", item]}], data_category="user.account"),
+        field("plans", {"type": "map", "values": ["null", "int"]}, data_category="user.payment"),
+        field("homes", {"type": "map", "values": "Place"}),
+    )
+    leaf = leaves(json.dumps(schema))[path]
+    assert (leaf.path, leaf.branches, leaf.category) == (path, (type_,), category)
+
+
+def test_leaves_that_need_a_selector_are_told_by_example_and_not_iterated_over() -> None:
+    found = leaves(catalogue.text("customer_profile"))
+    assert [leaf.path for leaf in found.selectable()] == [
+        "identifiers[scheme=…].scheme",
+        "identifiers[scheme=…].value",
+        "attributes[…]",
+        "preferences[…]",
+    ]
+    assert "identifiers[scheme=pos].value" in found
+    assert "identifiers[scheme=pos].value" not in list(found)
+    assert len(found) == len(list(found))
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("ids", "`ids` is an array of records; pick an item by one of its fields, such as `ids[key=…].key`"),
+        ("ids.key", "`ids` is an array of records; pick an item by one of its fields, such as `ids[key=…].key`"),
+        ("ids[a]", "`ids` is an array of records; pick an item by one of its fields, such as `ids[key=…].key`"),
+        ("ids[kye=a].key", "items of `ids` have no field `kye` to be picked by; did you mean `key`?"),
+        ("ids[key=a]", "`ids[key=a]` has fields of its own; list the ones to share, such as `ids[key=a].key`"),
+        ("ids[key=a].kye", "the source schema has no field `ids[key=a].kye` that can be shared; did you mean"),
+        ("ids[rank=first].key", "`rank` of an item of `ids` can never be `first`"),
+        ("ids[tier=HIHG].key", "`tier` of an item of `ids` can never be `HIHG`; did you mean `HIGH`?"),
+        ("texts[a=b]", "`texts` is an array of plain values; list it as a whole"),
+        ("texts[a]", "`texts` is no map, so no entry of it can be picked"),
+        ("map[a=b]", "`map` is a map; pick an entry by its key, such as `map[…]`"),
+        ("map.a", "`map` is a map; pick an entry by its key, such as `map[…]`"),
+        ("map[a].b", "the source schema has no field `map[a].b` that can be shared"),
+        ("plain[a=b]", "`plain` is no array, so no item of it can be picked"),
+        ("plain[a]", "`plain` is no map, so no entry of it can be picked"),
+        ("either.x", "the source schema has no field `either.x` that can be shared"),
+        ("either", "`either` holds nothing that can be shared by itself"),
+        ("loop[key=a].key", "`loop` holds nothing that can be shared by itself"),
+        ("a..b", "`a..b` is no path; write"),
+    ],
+)
+def test_why_a_path_leads_nowhere(path: str, reason: str) -> None:
+    item = record("Item", field("key", "string"), field("rank", "int"), field("tier", ENUM))
+    schema = record(
+        "R",
+        field("ids", {"type": "array", "items": item}),
+        field("texts", {"type": "array", "items": "string"}),
+        field("map", {"type": "map", "values": "string"}),
+        field("plain", "string"),
+        field("either", ["Item", "string"]),
+        field("loop", {"type": "array", "items": "R"}),
+    )
+    with pytest.raises(NoSuchLeaf) as raised:
+        leaves(json.dumps(schema)).leaf(path)
+    assert str(raised.value).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("type_", "possible", "impossible"),
+    [
+        ("string", ["a", ""], [1, True, date(2026, 1, 1)]),
+        (ENUM, ["LOW"], ["low", 1]),
+        ("boolean", [True], [1, "true"]),
+        (["null", "long"], [5], [True, 0.5, "5", date(2026, 1, 1)]),
+        ("double", [5, 0.5], [True, "5"]),
+        ({"type": "int", "logicalType": "date"}, [date(2026, 1, 1)], [5, "2026-01-01"]),
+        (["string", "int"], ["a", 5], [True]),
+        ({"type": "array", "items": "string"}, [], ["a"]),
+    ],
+)
+def test_what_a_leaf_can_be(type_: Any, possible: list[Any], impossible: list[Any]) -> None:  # noqa: ANN401
+    leaf = leaves(json.dumps(record("R", field("x", type_))))["x"]
+    assert [value for value in possible if not leaf.can_be(value)] == []
+    assert [value for value in impossible if leaf.can_be(value)] == []
 
 
 def test_a_record_within_itself_has_no_end_and_no_path() -> None:

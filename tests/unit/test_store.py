@@ -19,7 +19,7 @@ from sluice.store import FORMAT, Meta, Row, Store, Unusable, discard
 
 META = Meta("here", 1, 2, 3, 4)
 EMPTY = Row()
-HELD = Held(Pseudonym("p" * 22), 1, "c0", ("email",), bytes(16), ("r1",), Millis(9))
+HELD = Held(Pseudonym("p" * 22), 1, "c0", ("email",), bytes(16), ("r1",), ("ZZ-R0",), Millis(9))
 EVENT = ConsentEvent("r1", "c", "sales", State.GIVEN, Expression.EXPLICIT, Actor.SUBJECT, Millis(1), Millis(2))
 FULL = Row(b"profile", True, ConsentRecord((EVENT,), ("t/0@1",)), 7, {PartnerId("hoshi-card"): HELD})
 

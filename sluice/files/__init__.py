@@ -1,0 +1,1 @@
+"""Rows of CSV and JSON Lines files as records of a schema."""

@@ -1,0 +1,18 @@
+"""Transforms: what becomes of a field's value on its way to one partner. docs/transforms.md lists them."""
+
+from sluice.redaction.redacted import Redacted, redact
+from sluice.redaction.rule import Customer, Rule, Target, Untransformable
+from sluice.redaction.transforms import TRANSFORMS, VERSION, FieldRule, parse_rule
+
+__all__ = [
+    "TRANSFORMS",
+    "VERSION",
+    "Customer",
+    "FieldRule",
+    "Redacted",
+    "Rule",
+    "Target",
+    "Untransformable",
+    "parse_rule",
+    "redact",
+]

@@ -1,0 +1,121 @@
+"""What every transform is: a rule of a contract that turns one value into what the partner gets.
+
+A function of value, keys and customer alone: no clock, no other field, no other customer, so that the view can be
+recomputed.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sluice.avro import Json
+from sluice.document import Strict
+from sluice.keys import CustomerKeys, FieldKeys
+from sluice.model import CustomerId
+from sluice.source_schema import Leaf
+
+UNICODE = f"unicode {unicodedata.unidata_version}"
+"""What text in NFC and lower case depends on."""
+
+
+class Untransformable(Exception):
+    """The transform has no answer for this value; the field becomes null. Holds no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One field on its way to one partner, as its contract and the source schema describe it."""
+
+    keys: FieldKeys
+    category: str
+    """The source field's data category."""
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Whose value it is."""
+
+    id: CustomerId
+    record_key: str
+    """What the partner knows the customer by: the key of its records."""
+    keys: CustomerKeys
+
+    def key(self) -> bytes:
+        """The customer's own key. Raises Untransformable when it was destroyed."""
+        key = self.keys.key_of(self.id)
+        if key is None:
+            raise Untransformable("the customer's key was destroyed")
+        return key
+
+
+class Rule(Strict):
+    """What a contract says about one field. `required`: a partner without this field gets no record at all.
+
+    A transform that needs neither key nor customer defines `of`, another one defines `apply`.
+    """
+
+    required: bool = False
+
+    shorthand: ClassVar[str | None] = None
+    """The option that a bare value sets: `truncate: 10`."""
+    shared: ClassVar[bool] = True
+    needs_customer_key: ClassVar[bool] = False
+
+    @property
+    def data_version(self) -> str:
+        """Names the version of what the answer depends on beside the options. Part of the contract's digest."""
+        return ""
+
+    def refusal(self, leaf: Leaf) -> str | None:  # noqa: ARG002
+        """Why this transform does not apply to such a field, or None: completes "this transform of `x` ..."."""
+        return None
+
+    def output(self, leaf: Leaf) -> tuple[Json, ...]:
+        """The Avro types, but null, that `apply` can give."""
+        return leaf.branches
+
+    def apply(self, value: object, target: Target, customer: Customer) -> object:  # noqa: ARG002
+        """The value that the partner gets, from one that is not None. Raises Untransformable.
+
+        Both are Avro's own, without logical types: a date is its days since 1970-01-01.
+        """
+        return self.of(value)
+
+    def of(self, value: object) -> object:
+        """`apply`, for what depends on the value alone."""
+        raise NotImplementedError
+
+
+class TextRule(Rule):
+    """Takes text, gives text."""
+
+    @property
+    def data_version(self) -> str:
+        return UNICODE
+
+    def refusal(self, leaf: Leaf) -> str | None:
+        return None if leaf.is_text else "applies to strings only"
+
+    def output(self, leaf: Leaf) -> tuple[Json, ...]:  # noqa: ARG002
+        return ("string",)
+
+
+class IdentifierRule(TextRule):
+    """Takes text and whole numbers, gives text."""
+
+    def refusal(self, leaf: Leaf) -> str | None:
+        return None if leaf.is_text or leaf.is_integer else "applies to strings and integers only"
+
+
+def text_of(value: object) -> str:
+    """The value as text in NFC, so that equal characters count the same however they are composed."""
+    if not isinstance(value, str):
+        raise Untransformable("not text")
+    return unicodedata.normalize("NFC", value)
+
+
+def identifier_of(value: object) -> str:
+    """A whole number is its decimal digits."""
+    return text_of(value) if isinstance(value, str) else str(value)

@@ -1,0 +1,7 @@
+"""The source schema as contracts see it: leaves, addressed by field path. Any Avro record that the registry knows."""
+
+from sluice.source_schema.leaf import Leaf
+from sluice.source_schema.place import UNCATEGORISED
+from sluice.source_schema.schema import NoSuchLeaf, SourceSchema, leaves
+
+__all__ = ["UNCATEGORISED", "Leaf", "NoSuchLeaf", "SourceSchema", "leaves"]

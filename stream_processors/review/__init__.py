@@ -1,0 +1,1 @@
+"""What the privacy officer asks: the same decisions, shown instead of carried out."""

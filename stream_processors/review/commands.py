@@ -1,0 +1,159 @@
+"""`sluice simulate`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+import click
+
+from schemas import catalogue
+from sluice.files.opening import checked_source
+from sluice.keys import load_master_key
+from sluice.model import Millis
+from sluice.settings import load_settings
+from stream_processors.review import options, progress, report
+from stream_processors.review.instant import millis
+from stream_processors.review.recorded_files import Files, deal_files, total_bytes
+from stream_processors.review.recorded_topics import deal_topics
+from stream_processors.review.rulebook import Rulebook
+from stream_processors.review.simulation import Result, Simulation, checked, cores, scratch
+from stream_processors.review.simulation import simulate as simulated
+
+_A_PATH = click.Path(path_type=Path)
+
+
+class Asked(TypedDict):
+    """The options of `simulate`, as click hands them over."""
+
+    customers: Path | None
+    consents: Path | None
+    contracts: Path | None
+    against: Path | None
+    law: Path | None
+    schema: Path | None
+    mapping: Path | None
+    source: str | None
+    master_key: Path | None
+    settings: Path | None
+    at: str | None
+    workers: int | None
+    list_errors: int
+    as_json: bool
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(
+        (
+            click.option("--customers", type=_A_PATH, help="File of customers (.csv, .jsonl), as `publish` takes it."),
+            click.option("--consents", type=_A_PATH, help="File of consent events (.csv, .jsonl)."),
+            click.option("--contracts", type=_A_PATH, help="Folder of the contracts that hold now."),
+            click.option("--against", type=_A_PATH, help="Folder of other contracts: what would they change?"),
+            click.option("--law", type=_A_PATH, help="Folder of law packs [those shipped]."),
+            click.option("--schema", type=_A_PATH, help="Avro schema of customers [our newest customer_profile]."),
+            click.option("--mapping", type=_A_PATH, help="Which CSV columns become which fields of customers."),
+            click.option("--source", metavar="NAME", help="The CRM's name: `NAME:` is put before each customer id."),
+            click.option("--master-key", type=_A_PATH, help="Master key; needed for tokens only [a random one]."),
+            click.option(
+                "--settings", type=_A_PATH, help="Settings: of the topics, and how laws are applied [./sluice.yaml]."
+            ),
+            click.option("--at", metavar="TIME", help="Judge as of this time, such as 2027-01-01 (UTC) [now]."),
+            click.option("--workers", type=click.IntRange(1), help="Processes [one a core]."),
+            click.option(
+                "--list-errors", type=click.IntRange(0), default=20, show_default=True, help="Errors to list."
+            ),
+            click.option("--json", "as_json", is_flag=True, help="One JSON object a line: each customer and partner."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_options
+def simulate(**asked: Unpack[Asked]) -> None:
+    """Show what each partner would get of whom, and why not, without doing anything.
+
+    From files when --customers, --consents and --contracts are given: no broker, registry or settings are needed.
+    Otherwise from the topics as they stand, with the contracts of the settings. Exits 1 when there are rows that cannot
+    be read and name nobody, because what they say is then missing in the answer.
+
+    \b
+    Examples:
+      sluice simulate --customers customers.csv --consents consents.jsonl --contracts contracts
+      sluice simulate --customers c.jsonl --consents e.jsonl --contracts contracts --at 2027-01-01 --json
+      sluice simulate --customers c.jsonl --consents e.jsonl --contracts contracts --against draft
+      sluice simulate --settings sluice.yaml --against draft
+    """
+    at = millis(asked["at"]) if asked["at"] is not None else Millis(time.time_ns() // 1_000_000)
+    paths = _paths(asked)
+    result = _from_topics(asked, at) if paths is None else _from_files(asked, *paths, at)
+    for problem in result.problems.listed():
+        click.echo(str(problem), err=True)
+    if not asked["as_json"]:
+        report.show(result.figures, at, compared=asked["against"] is not None)
+    if result.problems.count:
+        click.echo(report.problems_sentence(result.problems), err=True)
+    if result.problems.nameless:
+        raise click.exceptions.Exit(1)
+
+
+def _paths(asked: Asked) -> tuple[Path, Path, Path] | None:
+    """Customers, consents and contracts; None: the topics are meant."""
+    if asked["customers"] is None and asked["consents"] is None:
+        return None
+    customers, consents, contracts = asked["customers"], asked["consents"], asked["contracts"]
+    if customers is None or consents is None or contracts is None:
+        raise click.UsageError("Files need all three: --customers, --consents and --contracts.")
+    return customers, consents, contracts
+
+
+def _from_files(asked: Asked, customers: Path, consents: Path, contracts: Path, at: Millis) -> Result:
+    schema = options.schema_in(asked["schema"]) or catalogue.text("customer_profile")
+    master = options.master_key_in(asked["master_key"])
+    law = options.law_of(None if asked["settings"] is None else load_settings(asked["settings"]), asked["law"])
+    simulation = _simulation(asked, Rulebook(contracts, law, schema, master, at))
+    files = Files(customers, consents, schema, at, asked["mapping"], checked_source(asked["source"]))
+    with scratch() as folder, progress.stages() as bars:
+        bars.begin("reading", total_bytes(files))
+        dealt = deal_files(files, folder, bars.reach)
+        bars.begin("judging", dealt.shards)
+        return simulated(simulation, dealt, folder, bars.reach)
+
+
+def _from_topics(asked: Asked, at: Millis) -> Result:
+    _refuse_file_options(asked)
+    settings = load_settings(asked["settings"])
+    schema = options.schema_in(asked["schema"]) or options.registered_schema(settings)
+    master = load_master_key(asked["master_key"] or settings.master_key)
+    acknowledged = frozenset(settings.sharing.acknowledged)
+    law = options.law_of(settings, asked["law"])
+    book = Rulebook(asked["contracts"] or settings.contracts, law, schema, master, at, acknowledged)
+    simulation = _simulation(asked, book)
+    with scratch() as folder, progress.stages() as bars:
+        bars.begin("reading", None)
+        dealt = deal_topics(settings, folder, bars.reach_of)
+        bars.begin("judging", dealt.shards)
+        return simulated(simulation, dealt, folder, bars.reach)
+
+
+def _simulation(asked: Asked, book: Rulebook) -> Simulation:
+    """Raises DocumentError for contracts and laws that do not load, before any customer is read."""
+    simulation = Simulation(
+        rulebook=book,
+        against=None if asked["against"] is None else book.with_contracts(asked["against"]),
+        workers=asked["workers"] or cores(),
+        list_problems=asked["list_errors"],
+        lines=sys.stdout.buffer if asked["as_json"] else None,
+    )
+    checked(simulation)
+    return simulation
+
+
+def _refuse_file_options(asked: Asked) -> None:
+    for name, value in (("--mapping", asked["mapping"]), ("--source", asked["source"])):
+        if value is not None:
+            raise click.UsageError(f"{name} is for files: give --customers and --consents.")

@@ -1,0 +1,64 @@
+"""Shards judged side by side. Ctrl-C ends all processes at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+
+from sluice.errors import SluiceError
+from stream_processors.review.judging import Judge, ShardResult, Task
+
+_judges: list[Judge] = []
+"""This process's own, once it has begun."""
+
+
+def judged(task: Task, shards: int, workers: int) -> Iterator[ShardResult]:
+    """The results, as they come. Raises SluiceError when contracts do not load or a process dies."""
+    if shards == 1 or workers == 1:
+        yield from map(Judge(task).judge, range(shards))
+        return
+    # spawned, not forked: the progress bar's thread must not be copied in the middle of its work
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, shards), context, _begin, (task,)) as pool, _ended_by_interrupt(pool):
+        try:
+            with _interrupts_held():
+                asked = [pool.submit(_judge, shard) for shard in range(shards)]
+            for done in as_completed(asked):
+                yield done.result()
+        except BrokenProcessPool:
+            raise SluiceError(
+                "A process of the simulation was ended from outside, perhaps for want of memory; try fewer --workers."
+            ) from None
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """What is started meanwhile never hears of Ctrl-C, not even while it starts; this process does, at the end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _ended_by_interrupt(pool: ProcessPoolExecutor) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+
+
+def _begin(task: Task) -> None:
+    _judges.append(Judge(task))
+
+
+def _judge(shard: int) -> ShardResult:
+    return _judges[0].judge(shard)
