@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit integration format lock clean
+.PHONY: help setup demo test check unit integration bench-decision format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ unit: setup ## The tests that need no broker
 
 integration: setup ## The tests on a real broker, which they start
 	REQUIRE_BROKER=1 $(BIN)/pytest -q tests/integration
+
+bench-decision: setup ## What a decision costs on the running path, made anew and kept
+	PYTHONPATH=. $(BIN)/python tests/bench/decision_cost.py
 
 format: setup ## Format the code
 	$(BIN)/ruff format .

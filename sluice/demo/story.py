@@ -66,6 +66,7 @@ class Story:
             held = self._show_partners(before, processes.samples(url))
             customers = self._show_one_customer(held)
             self._show_recalls(customers)
+            self._show_why(customers[0])
 
     def _set_up(self) -> None:
         self._step("A real Kafka and schema registry, on this machine, with access control on")
@@ -162,6 +163,10 @@ class Story:
             f"{_WITHDRAWALS} more: median {statistics.median(milliseconds[1:]):.0f} ms, "
             f"slowest {max(milliseconds[1:]):.0f} ms"
         )
+
+    def _show_why(self, customer: str) -> None:
+        self._step(f"Why: sluice explain {customer} --partner {_PARTNER}")
+        processes.sluice("explain", customer, "--partner", _PARTNER, settings=self._settings_path)
 
     def _await_recall(self, partner: Tail, pseudonym: str) -> float:
         """When the partner had read both the tombstone and the control message."""

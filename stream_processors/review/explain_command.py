@@ -18,7 +18,8 @@ from sluice.keys import load_master_key
 from sluice.model import CustomerId, Millis, PartnerId
 from sluice.settings import load_settings
 from stream_processors.review import one_customer, options, progress
-from stream_processors.review.explanation import Asked, Explanation, explain
+from stream_processors.review.explaining import Asked, explain
+from stream_processors.review.explanation import Explanation
 from stream_processors.review.instant import millis
 from stream_processors.review.one_customer import Found
 from stream_processors.review.recorded_files import Files, total_bytes

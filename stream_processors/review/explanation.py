@@ -1,33 +1,18 @@
-"""Why one partner may hold one customer or may not: the decision as a chain that a lawyer can follow.
+"""Why one partner may hold one customer or may not: the decision as a chain that a lawyer can follow, as data.
 
-Made of the judgement that the processor decides by. `replayed` gives the decision again from what was told.
+It holds the judgement that the processor decides by; `replayed` gives the decision again from what was told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from sluice import keys
 from sluice.consent import ConsentEvent
-from sluice.contract import CheckedContract
-from sluice.contract.sentence import condition
-from sluice.decision import CategoryJudgement, Customer, Denied, Judgement, Permitted, conclude, judge
-from sluice.facts import Facts, age
-from sluice.judgement import Verdict
-from sluice.law.pack import DEFAULT_RULE, Law
-from sluice.law.rule import Rule
-from sluice.model import CustomerId, Held, Millis, PartnerId, Pseudonym, label
-from sluice.projection import Snapshot
-from sluice.redaction import TRANSFORMS
-from sluice.row_filter import RowFilter
-from sluice.ruling import Policy
-from stream_processors.review.instant import written
-from stream_processors.review.subject import Subject
-from stream_processors.sharing.pipeline import Case, Partnership, reconcile, ruling_on
+from sluice.decision import Denied, Judgement, Permitted, conclude
+from sluice.model import CustomerId, PartnerId, Pseudonym
 
 
 class FactsTold(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -143,167 +128,6 @@ class Explanation(msgspec.Struct, frozen=True):
     judgement: Judgement | None
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One partner, as contract and as the processor serves it."""
-
-    checked: CheckedContract
-    partnership: Partnership
-    policy: Policy
-    at: Millis
-    with_values: bool = False
-    """Tell the customer's values too, before and after the transforms."""
-
-
-def explain(subject: Subject, asked: Asked) -> Explanation:
-    """What would become of the customer at a partner that holds nothing yet, and why."""
-    contract, terms, profile = asked.checked.contract, asked.partnership.terms, subject.profile
-    row = msgspec.structs.replace(subject.row, held={}, ruling=None)
-    ruling = ruling_on(row, profile, asked.policy, asked.at)
-    case = Case(subject.customer, row, profile, ruling, True, asked.at, asked.policy)
-    outcome = reconcile(case, asked.partnership)
-    facts = None if ruling is None else ruling.facts
-    judgement = None
-    if facts is not None:
-        judgement = judge(terms, asked.policy.law, Customer(facts, row.consents, asked.policy.acknowledged), asked.at)
-    name, reason = label(outcome)
-    return Explanation(
-        customer=subject.customer,
-        partner=asked.checked.partner,
-        name=contract.name,
-        recipient=contract.recipient,
-        purpose=contract.purpose,
-        country=contract.country,
-        at=written(asked.at),
-        outcome=name,
-        reason=reason or None,
-        in_force=(written(terms.valid_from), None if terms.valid_until is None else written(terms.valid_until)),
-        evidence=tuple(sorted(terms.evidence)),
-        alt_basis=tuple(sorted(terms.alt_basis)),
-        obligations=tuple(contract.obligations),
-        facts=None if facts is None else _facts(facts, asked),
-        laws=() if facts is None else tuple(_laws(facts, terms.controller, asked.policy.law)),
-        categories=() if judgement is None else tuple(_category(one, asked.policy.law) for one in judgement.categories),
-        consents=tuple(_consents(row.consents.events, judgement)),
-        unreadable=row.consents.unreadable,
-        row_filter=tuple(_conditions(asked.checked, profile, asked.at)) if isinstance(profile, Snapshot) else (),
-        fields=tuple(_fields(subject, asked, judgement)) if isinstance(profile, Snapshot) and judgement else (),
-        holds=_holds(subject.row.held.get(asked.checked.partner)),
-        judgement=judgement,
-    )
-
-
 def replayed(told: Mapping[str, Any]) -> Permitted | Denied | None:
     """The decision again, from an explanation as JSON has it; None where it did not come to one."""
     return None if told["judgement"] is None else conclude(msgspec.convert(told["judgement"], Judgement))
-
-
-def _holds(held: Held | None) -> HoldsTold | None:
-    if held is None:
-        return None
-    ends = None if held.expires_at is None else written(held.expires_at)
-    return HoldsTold(held.pseudonym, held.fields, held.contract, held.consents, held.rules, ends)
-
-
-def _facts(facts: Facts, asked: Asked) -> FactsTold:
-    return FactsTold(
-        residence=facts.residence,
-        collected_in=facts.collected_in,
-        age=None if facts.born is None else age(facts.born, asked.at),
-        restricted=facts.restricted,
-        deceased=facts.deceased,
-        born=facts.born if asked.with_values else None,
-    )
-
-
-def _laws(facts: Facts, controller: str | None, law: Law) -> Iterator[LawTold]:
-    """The laws that protect the customer, each with what brings it in."""
-    brought: dict[str, list[str]] = {}
-    sources = [("lives in", facts.residence, law.protecting(facts.residence))]
-    sources += [
-        (what, place, law.protecting(place))
-        for what, place in (("collected in", facts.collected_in), ("controller of", controller))
-        if place is not None
-    ]
-    for what, place, jurisdictions in sources:
-        for jurisdiction, _ in jurisdictions:
-            brought.setdefault(jurisdiction, []).append(f"{what} {place}" if place else "residence not known")
-    for jurisdiction, because in sorted(brought.items()):
-        pack = law.packs[jurisdiction]
-        yield LawTold(jurisdiction, pack.name, pack.law, tuple(because))
-
-
-def _category(judged: CategoryJudgement, law: Law) -> CategoryTold:
-    return CategoryTold(
-        judged.category,
-        judged.fields,
-        judged.denied is None,
-        None if judged.denied is None else judged.denied.value,
-        tuple(_rule(verdict, law) for verdict in judged.verdicts),
-    )
-
-
-def _rule(verdict: Verdict, law: Law) -> RuleTold:
-    rule = _find(verdict, law)
-    return RuleTold(
-        rule=verdict.rule,
-        jurisdiction=verdict.jurisdiction,
-        test=verdict.mode.value,
-        cite=rule.cite,
-        confidence=rule.confidence.value,
-        as_of=rule.as_of.isoformat(),
-        passed=verdict.denied is None,
-        reason=None if verdict.denied is None else verdict.denied.value,
-        consents=verdict.grants or verdict.negatives,
-        missing=verdict.missing,
-        alternative=verdict.alternative,
-        lifted_by=verdict.lifted_by,
-        note=rule.note,
-    )
-
-
-def _find(verdict: Verdict, law: Law) -> Rule:
-    return next((rule for rule in law.packs[verdict.jurisdiction].rules if rule.id == verdict.rule), DEFAULT_RULE)
-
-
-def _consents(events: Iterable[ConsentEvent], judgement: Judgement | None) -> Iterator[ConsentTold]:
-    verdicts = [v for category in (judgement.categories if judgement else ()) for v in category.verdicts]
-    permitting = {record for verdict in verdicts for record in verdict.grants}
-    refusing = {record for verdict in verdicts for record in verdict.negatives}
-    for event in events:
-        bearing = "refuses" if event.record_id in refusing else "decides nothing here"
-        if event.record_id in permitting:
-            bearing = "permits"
-        yield ConsentTold(bearing, written(event.effective_time), event)
-
-
-def _conditions(checked: CheckedContract, profile: Snapshot, at: Millis) -> Iterator[ConditionTold]:
-    for path, wanted in checked.contract.where.items():
-        yield ConditionTold(condition(path, wanted), profile.passes(RowFilter.of({path: wanted}), at))
-
-
-def _fields(subject: Subject, asked: Asked, judgement: Judgement) -> Iterator[FieldTold]:
-    """Field by field what happens; the values only when asked for."""
-    profile, partnership = subject.profile, asked.partnership
-    assert isinstance(profile, Snapshot)
-    denied = {path: one.denied for one in judgement.categories for path in one.fields}
-    pseudonym = keys.pseudonym(partnership.keys.record, subject.customer)
-    paths = list(asked.checked.contract.shared_fields)
-    redacted = partnership.projector.redacted(profile, paths, pseudonym, subject.customer)
-    for path, rule in asked.checked.contract.shared_fields.items():
-        source, given = profile.value(path), redacted[path].value
-        refusal = judgement.stopped or denied.get(path)
-        outcome = "withheld" if refusal is not None else "empty" if given is None else "shared"
-        reason = refusal.value if refusal is not None else None
-        if outcome == "empty":
-            reason = "the source has no value" if source is None else "the transform has no answer for the value"
-        told = FieldTold(path, asked.checked.leaves[path].category, _named(rule), outcome, reason)
-        if asked.with_values:
-            told = msgspec.structs.replace(
-                told, source_value=source, given_value=given if outcome == "shared" else None
-            )
-        yield told
-
-
-def _named(rule: object) -> str:
-    return next((name for name, transform in TRANSFORMS.items() if type(rule) is transform), type(rule).__name__)

@@ -23,6 +23,8 @@ from sluice.law.rule import NOTICE, NOTICE_NAMES_RECIPIENT, Alternative, Mode
 from sluice.model import Millis
 from tests.unit.deciding import answer, customer, fields, no, record, rule, terms, under
 from tests.unit.strategies import (
+    ALTERNATIVES,
+    CLAUSES,
     COUNTRIES,
     DAY,
     EVIDENCE,
@@ -363,12 +365,21 @@ def test_a_notice_that_names_the_recipient_is_also_one_that_names_its_kind() -> 
 
 # --- that the properties are about something
 
+
+def _as_it_is(case: Case) -> Case:
+    return case
+
+
+def _ungranted(case: Case) -> Case:
+    return replace(case, events=tuple(one for one in case.events if one.state not in GRANTED))
+
+
 SEED = 20261121
 NARROWING: dict[str, Callable[[Case, Random], Case]] = {
     "a negative": lambda case, dice: case.with_events(
         no(NOON - dice.randrange(2) * DAY, dice.choice([State.WITHDRAWN, State.REFUSED]), purpose=case.terms.purpose)
     ),
-    "no grant": lambda case, _: replace(case, events=tuple(e for e in case.events if e.state not in GRANTED)),
+    "no grant": lambda case, _: _ungranted(case),
     "no evidence": lambda case, _: case.with_terms(evidence=frozenset()),
     "no alternative": lambda case, _: case.with_terms(alt_basis=frozenset()),
     "another law": lambda case, dice: case.with_facts(collected_in=dice.choice(PLACES)),
@@ -377,6 +388,13 @@ NARROWING: dict[str, Callable[[Case, Random], Case]] = {
     "a child": lambda case, _: case.with_facts(born=TODAY_NUMBER - 8 * 366),
     "a year later": lambda case, _: replace(case, now=Millis(case.now + 366 * DAY)),
 }
+
+
+STARTING_FROM: dict[str, Callable[[Case], Case]] = {
+    "no alternative": lambda case: _ungranted(case).with_terms(alt_basis=ALTERNATIVES),
+    "no destination": lambda case: case.with_terms(evidence=case.terms.evidence - {CLAUSES}),
+}
+"""Cases to which the change is more likely to matter."""
 
 
 @pytest.fixture(scope="module")
@@ -402,7 +420,8 @@ def _count(counted: Counter[str], number: int) -> None:
         counted["without a grant"] += isinstance(verdict, Permitted) and not verdict.consents
         counted["in part"] += bool(allowed) and allowed != set(case.terms.categories)
         for name, change in NARROWING.items():
-            counted[name] += change(case, dice).fields() < allowed
+            start = STARTING_FROM.get(name, _as_it_is)(case)
+            counted[name] += change(start, dice).fields() < start.fields()
 
     count()
 

@@ -18,7 +18,8 @@ from sluice.facts import Facts
 from sluice.model import CustomerId, Millis
 from sluice.projection import Snapshot
 from sluice.store import Row
-from stream_processors.review.explanation import Asked, Explanation, explain, replayed
+from stream_processors.review.explaining import Asked, explain
+from stream_processors.review.explanation import Explanation, replayed
 from stream_processors.review.subject import Subject
 from stream_processors.review.telling import told
 from stream_processors.sharing.pipeline import DELETED
