@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from hashlib import blake2b
@@ -71,14 +71,10 @@ def load_law(folder: Path, source_priority: Sequence[str] = (), paths: FactPaths
     if not folder.is_dir():
         raise DocumentError(f"{folder}: there is no folder of law packs here; leave the setting out for those shipped.")
     classes = _classes(folder / DATA_CLASSES)
-    found = _documents(path for path in sorted(folder.glob("*.yaml")) if path.name != DATA_CLASSES)
+    found = _documents(path for path in _files(folder) if path.name != DATA_CLASSES)
     shelf = _shelf(found)
     problems = [problem for file in found for problem in _misfits(file, shelf, classes)]
-    jurisdictions = [file.document.jurisdiction for file in found if file.document.jurisdiction]
-    if REST_OF_WORLD not in jurisdictions:
-        problems.append(f"{folder}: no pack has the jurisdiction {REST_OF_WORLD}, which holds where no other does")
-    claimed = Counter((*jurisdictions, *(code for file in found for code in file.document.covers)))
-    problems += [f"{folder}: more than one pack is about {code}" for code, times in claimed.items() if times > 1]
+    problems += [f"{folder}: {problem}" for problem in _gaps_and_overlaps(found)]
     if problems:
         raise DocumentError("\n".join(problems))
     covered = {code: file.document.jurisdiction or "" for file in found for code in file.document.covers}
@@ -99,10 +95,22 @@ def load_law(folder: Path, source_priority: Sequence[str] = (), paths: FactPaths
     )
 
 
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
+
+
+def _gaps_and_overlaps(found: Sequence[_File]) -> Iterator[str]:
+    jurisdictions = [file.document.jurisdiction for file in found if file.document.jurisdiction]
+    if REST_OF_WORLD not in jurisdictions:
+        yield f"no pack has the jurisdiction {REST_OF_WORLD}, which holds where no other does"
+    claimed = Counter((*jurisdictions, *(code for file in found for code in file.document.covers)))
+    yield from (f"more than one pack is about {code}" for code, times in claimed.items() if times > 1)
+
+
 def _digest(folder: Path, source_priority: Sequence[str], paths: FactPaths) -> str:
     """Over the files as they are: a comment changes it too, which costs a comparison and never a wrong decision."""
     total = blake2b("\n".join((*source_priority, str(paths))).encode(), digest_size=16)
-    for path in sorted(folder.glob("*.yaml")):
+    for path in _files(folder):
         total.update(path.name.encode() + b"\0" + blake2b(path.read_bytes()).digest())
     return total.hexdigest()
 
@@ -157,6 +165,10 @@ def _shelf(found: Iterable[_File]) -> _Shelf:
 def _misfits(file: _File, shelf: _Shelf, classes: Classes) -> Iterator[str]:
     """What only shows when the packs are seen together."""
     document, problem = file.document, file.source.problem
+    for key, codes in _places(document).items():
+        for code in codes:
+            if code.partition("-")[0] not in vocabulary.countries():
+                yield problem((key,), f"`{code}` is no country of ISO 3166-1 and no subdivision of one")
     for at, name in enumerate(document.adopts):
         if name not in shelf:
             yield problem(("adopts", at), f"no pack has a rule `{name}`{nearest(name, sorted(shelf))}")
@@ -165,6 +177,11 @@ def _misfits(file: _File, shelf: _Shelf, classes: Classes) -> Iterator[str]:
             other = shelf.rules[rule.id][1].source.path
             yield problem(("rules", at, "id"), f"`{rule.id}` is also the id of a rule in {other}")
         yield from _misfits_of_rule(rule, ("rules", at), file, classes)
+
+
+def _places(document: PackDocument) -> Mapping[str, Collection[str]]:
+    """Codes that have to be countries or their subdivisions, by key."""
+    return {"covers": document.covers, "subdivisions": document.subdivisions, "child_age_in": document.child_age_in}
 
 
 def _misfits_of_rule(rule: RuleDocument, at: Loc, file: _File, classes: Classes) -> Iterator[str]:

@@ -212,6 +212,7 @@ def test_the_statutes_own_terms_for_a_notice_mean_notice(word: str, means: str) 
             WORLD + "adopts: [ZZ-R2]\n", "ZZ.yaml:7:10: no pack has a rule `ZZ-R2`; did you mean `ZZ-R1`?", id="adopted"
         ),
         pytest.param(WORLD + RULE, "ZZ.yaml:6:6: `ZZ-R1` is also the id of a rule in", id="an id twice in a file"),
+        pytest.param(WORLD + "child_age_in: {XA: 12}\n", "ZZ.yaml:7:1: `XA` is no country of ISO 3166-1", id="country"),
         pytest.param("a: [", "ZZ.yaml:", id="no YAML"),
         pytest.param("- a", "ZZ.yaml:1:1: this document has to be a mapping", id="a list"),
     ],
@@ -220,6 +221,14 @@ def test_a_pack_that_is_wrong_is_refused_with_its_place(tmp_path: Path, text: st
     with pytest.raises(DocumentError) as raised:
         loaded(tmp_path, ZZ=text)
     assert problem in str(raised.value)
+
+
+def test_a_pack_may_end_in_yml(tmp_path: Path) -> None:
+    before = loaded(tmp_path).digest
+    (tmp_path / "JP.yml").write_text(pack_of("JP"), encoding="utf-8")
+    after = load_law(tmp_path)
+    assert "JP" in after.packs
+    assert after.digest != before
 
 
 @pytest.mark.parametrize(
