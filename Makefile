@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit integration bench-decision format lock clean
+.PHONY: help setup demo test check unit integration mutation bench-decision format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,15 @@ integration: setup ## The tests on a real broker, which they start
 
 bench-decision: setup ## What a decision costs on the running path, made anew and kept
 	PYTHONPATH=. $(BIN)/python tests/bench/decision_cost.py
+
+mutation: setup build/mutation/venv/installed ## Faults put into what decides: does a test notice? (docs/mutation.md)
+	$(BIN)/python tests/mutation/campaign.py $(MODULES)
+
+# Cosmic Ray brings a web server and a database with it: it has a folder of its own.
+build/mutation/venv/installed:
+	$(PYTHON) -m venv build/mutation/venv
+	build/mutation/venv/bin/pip install --quiet cosmic-ray==8.7.0
+	@touch $@
 
 format: setup ## Format the code
 	$(BIN)/ruff format .

@@ -132,7 +132,8 @@ def _publish(feed: Feed, rows_of: RowsOf | None = None, **written: Unpack[Writte
         started = time.monotonic()
         publish_rows(rows, sink, tally, written["max_errors"])
         summary = tally.summary(time.monotonic() - started, dry_run=dry_run)
-    _print(summary, as_json=written["as_json"])
+    # one row of signals gives several events, and those are counted
+    _print(summary, "rows" if rows_of is None else "events", as_json=written["as_json"])
     if not summary.is_complete:
         raise click.exceptions.Exit(1)
 
@@ -177,8 +178,8 @@ def _tell(console: Console, name: str, problem: Problem) -> None:
     console.print(f"{name}:{problem.line}: {problem.problem}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _print(summary: Summary, *, as_json: bool) -> None:
-    click.echo(json.dumps(summary.as_json(), ensure_ascii=False) if as_json else summary.sentence())
+def _print(summary: Summary, rows: str, *, as_json: bool) -> None:
+    click.echo(json.dumps(summary.as_json(), ensure_ascii=False) if as_json else summary.sentence(rows))
 
 
 class Wanted(TypedDict):

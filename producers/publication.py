@@ -52,10 +52,10 @@ class Summary:
     def as_json(self) -> dict[str, object]:
         return asdict(self)
 
-    def sentence(self) -> str:
-        """The figures for people; what is zero and no news is left out."""
+    def sentence(self, rows: str = "rows") -> str:
+        """The figures for people, of `rows`; what is zero and no news is left out."""
         done = f"{self.valid:,} valid, nothing written" if self.dry_run else f"{self.published:,} published"
-        parts = [f"{self.read:,} rows read", done, f"{self.refused:,} refused"]
+        parts = [f"{self.read:,} {rows} read", done, f"{self.refused:,} refused"]
         rest = {
             "failed": self.failed,
             "not sent": self.unsent,

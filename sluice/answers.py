@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sluice.consent import CLOCK_TOLERANCE_MS, Actor, ConsentEvent, Expression, RecipientKind, State, within
+from sluice.consent import CLOCK_TOLERANCE_MS, Actor, ConsentEvent, Expression, Notice, RecipientKind, State, within
 from sluice.law.pack import OptOuts
 from sluice.model import Millis, Reason
 from sluice.terms import Terms
@@ -27,11 +27,27 @@ _MAY_CONSENT = frozenset({Actor.SUBJECT, Actor.GUARDIAN, Actor.AGENT})
 _MARKETING = "marketing"
 _ADVERTISING = "marketing.advertising"
 _SHARING = ("sales", "third_party_sharing")
-_OPT_OUTS = frozenset({State.OPTED_OUT, State.OBJECTED, State.UNKNOWN})
+_BINDS_BY_WHAT_IS_DONE = frozenset({*NEGATIVES, State.UNKNOWN}) - {State.LIMITED}
 _EVERY_CHANNEL = (None, "any")
 
-Order = Callable[[ConsentEvent], tuple[int, int, int]]
-"""Sorts answers: when they were said, the source's priority, its sequence. Equal: the more restrictive wins (A4.14)."""
+
+@dataclass(frozen=True, slots=True)
+class Chronology:
+    """When answers were said, then the source's priority, then the number that one source gives its own (A3, 5b)."""
+
+    rank: Callable[[str | None], int]
+    """A source system's priority; the higher number wins."""
+
+    def key(self, event: ConsentEvent) -> tuple[int, int, int]:
+        return event.effective_time, self.rank(event.source_system), event.sequence or 0
+
+    def is_later(self, one: ConsentEvent, other: ConsentEvent) -> bool:
+        """For certain. Where neither of two answers is, the more restrictive wins (A4.14)."""
+        (time, rank, sequence), (other_time, other_rank, other_sequence) = self.key(one), self.key(other)
+        if (time, rank) != (other_time, other_rank):
+            return (time, rank) > (other_time, other_rank)
+        numbered = one.sequence is not None and other.sequence is not None
+        return numbered and one.source_system == other.source_system and sequence > other_sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +81,7 @@ class Answers:
     """Why there is no grant, if there is none."""
 
 
-def find(question: Question, events: Sequence[ConsentEvent], opt_outs: OptOuts, order: Order) -> Answers:
+def find(question: Question, events: Sequence[ConsentEvent], opt_outs: OptOuts, when: Chronology) -> Answers:
     """The customer's answers to a question.
 
     a. A no stands until the customer takes it back: explicitly, later, naming purpose and recipient, by a grant in
@@ -73,28 +89,28 @@ def find(question: Question, events: Sequence[ConsentEvent], opt_outs: OptOuts, 
     b. What was granted before a no stays ended, also when the no was taken back.
     c. A grant that is over takes nothing from the others: removing a grant never widens.
     """
-    negatives = _newest_first((event for event in events if _forbids(event, question, opt_outs)), order)
+    negatives = _newest_first((event for event in events if _forbids(event, question, opt_outs)), when)
     asked = [event for event in events if event.state is State.UNKNOWN and _is_about(event, question, opt_outs)]
     ends = [event for event in events if event.state in _ENDS and _is_about(event, question, opt_outs)]
-    reaching = _newest_first((event for event in events if _reaches(event, question)), order)
-    lapses = [(grant, _lapse(grant, (*ends, *asked), question, order)) for grant in reaching]
+    reaching = _newest_first((event for event in events if _reaches(event, question)), when)
+    lapses = [(grant, _lapse(grant, (*ends, *asked), question, when)) for grant in reaching]
     in_force = [grant for grant, lapse in lapses if lapse is None]
     nothing = Reason.NO_MATCHING_GRANT if events else Reason.NO_CONSENT_RECORD
-    unanswered = tuple(u for u in asked if not _is_answered(u, events, reaching, question.now, order))
+    unanswered = tuple(u for u in asked if not _is_answered(u, events, question, when))
     standing = tuple(
-        no for no in negatives if not any(_takes_back(grant, no, question, opt_outs, order) for grant in in_force)
+        no for no in negatives if not any(_takes_back(grant, no, question, opt_outs, when) for grant in in_force)
     )
     return Answers(
         negatives=standing,
         direct=tuple(no for no in standing if _is_direct(no, question.terms, opt_outs)),
         unanswered=unanswered,
-        grants=tuple(g for g in in_force if not negatives or order(g) > order(negatives[0])),
+        grants=tuple(g for g in in_force if all(when.is_later(g, no) for no in negatives)),
         why_none=next((why for _, why in lapses if why is not None), Reason.UNANSWERED if unanswered else nothing),
     )
 
 
-def _newest_first(events: Iterable[ConsentEvent], order: Order) -> list[ConsentEvent]:
-    return sorted(events, key=order, reverse=True)
+def _newest_first(events: Iterable[ConsentEvent], when: Chronology) -> list[ConsentEvent]:
+    return sorted(events, key=when.key, reverse=True)
 
 
 # --- negatives
@@ -143,8 +159,8 @@ def _is_marketing_objection(event: ConsentEvent, terms: Terms) -> bool:
 
 
 def _is_about_sharing(event: ConsentEvent) -> bool:
-    """An opt-out of sale or sharing binds by what is done, not by the purpose given (A4.7); so does an open one."""
-    return event.state in _OPT_OUTS and any(_speaks_of(event, own) for own in _SHARING)
+    """A no to sale or sharing binds by what is done, not by the purpose given (A4.7); so does an open question."""
+    return event.state in _BINDS_BY_WHAT_IS_DONE and any(_speaks_of(event, own) for own in _SHARING)
 
 
 def _speaks_of(event: ConsentEvent, purpose: str) -> bool:
@@ -179,7 +195,7 @@ def _is_direct(event: ConsentEvent, terms: Terms, opt_outs: OptOuts) -> bool:
         or (_is_about_sharing(event) and terms.kind in opt_outs.sale_reaches)
         or (
             opt_outs.advertising
-            and event.state is State.OPTED_OUT
+            and event.state is not State.LIMITED
             and within(terms.purpose, _ADVERTISING)
             and within(terms.purpose, event.purpose)
         )
@@ -193,12 +209,12 @@ def _is_unsubscribe(event: ConsentEvent, terms: Terms) -> bool:
     return terms.channel is not None and (by_name or by_purpose)
 
 
-def _takes_back(grant: ConsentEvent, no: ConsentEvent, question: Question, opt_outs: OptOuts, order: Order) -> bool:
+def _takes_back(grant: ConsentEvent, no: ConsentEvent, question: Question, opt_outs: OptOuts, when: Chronology) -> bool:
     """Only the customer, explicitly, later, in the no's own scope or a narrower one, by name (A4.3)."""
     return (
         grant.actor is Actor.SUBJECT
         and grant.expression is Expression.EXPLICIT
-        and order(grant) > order(no)
+        and when.is_later(grant, no)
         and _names_partner(grant, question)
         and _is_narrower(grant.data_scope, no.data_scope, question.category)
         and (grant.confirmed or not opt_outs.two_step_opt_in)
@@ -246,7 +262,14 @@ def _names_partner(event: ConsentEvent, question: Question) -> bool:
         return False
     if scope.partner_ids is None:
         return in_notice
-    return terms.partner in scope.partner_ids and (in_notice or not question.by_name)
+    of_kind = event.notice is not None and terms.kind in event.notice.names_recipient_kinds
+    enough = in_notice or (not question.by_name and (of_kind or _leaves_open(event.notice)))
+    return terms.partner in scope.partner_ids and enough
+
+
+def _leaves_open(notice: Notice | None) -> bool:
+    """Whether the notice, if there was one, did not say who receives: what it says, a grant cannot exceed (A3, 5f)."""
+    return notice is None or not (notice.names_recipients or notice.names_recipient_kinds)
 
 
 def _names_kind(event: ConsentEvent, question: Question) -> bool:
@@ -258,10 +281,10 @@ def _names_kind(event: ConsentEvent, question: Question) -> bool:
         return False
     if notice is not None and terms.kind in notice.names_recipient_kinds:
         return True
-    return scope is not None and scope.category is terms.kind and (notice is None or not notice.names_recipients)
+    return scope is not None and scope.category is terms.kind and _leaves_open(notice)
 
 
-def _lapse(grant: ConsentEvent, ends: Iterable[ConsentEvent], question: Question, order: Order) -> Reason | None:
+def _lapse(grant: ConsentEvent, ends: Iterable[ConsentEvent], question: Question, when: Chronology) -> Reason | None:
     """Why a grant is not in force, if it is not."""
     now = question.now
     if grant in question.void:
@@ -273,20 +296,27 @@ def _lapse(grant: ConsentEvent, ends: Iterable[ConsentEvent], question: Question
         return Reason.GRANT_NOT_YET_VALID
     if grant.valid_until is not None and now >= grant.valid_until:
         return Reason.GRANT_EXPIRED
-    return next((_ENDS.get(end.state, Reason.UNANSWERED) for end in ends if order(end) >= order(grant)), None)
+    return next((_ENDS.get(end.state, Reason.UNANSWERED) for end in ends if not when.is_later(grant, end)), None)
 
 
-def _is_answered(
-    asked: ConsentEvent, events: Iterable[ConsentEvent], reaching: Sequence[ConsentEvent], now: Millis, order: Order
-) -> bool:
-    """A later yes to the same question, however it was expressed, or one that reaches this very recipient."""
+def _is_answered(asked: ConsentEvent, events: Iterable[ConsentEvent], question: Question, when: Chronology) -> bool:
+    """By a later yes, however it was expressed: to this very question, or by a grant that reaches this recipient."""
     return any(
-        order(event) > order(asked)
-        and event.effective_time <= now + CLOCK_TOLERANCE_MS
-        and (
-            any(event is grant for grant in reaching)
-            or (event.purpose == asked.purpose and event.recipient_scope == asked.recipient_scope)
-        )
+        event.state in GRANTS
+        and event not in question.void
+        and when.is_later(event, asked)
+        and event.effective_time <= question.now + CLOCK_TOLERANCE_MS
+        and (_reaches(event, question) or _answers(event, asked, question.category))
         for event in events
-        if event.state in GRANTS
+    )
+
+
+def _answers(event: ConsentEvent, asked: ConsentEvent, category: str) -> bool:
+    """Whether a yes is to the question that was asked: to the same purpose, recipients and channel, about this data."""
+    return (
+        event.actor in (*_MAY_CONSENT, Actor.SIGNAL)
+        and event.purpose == asked.purpose
+        and event.recipient_scope == asked.recipient_scope
+        and event.channel == asked.channel
+        and any(within(category, own) for own in event.data_scope)
     )

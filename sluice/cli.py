@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib.metadata import EntryPoint, entry_points, version
 
@@ -10,6 +11,7 @@ import click
 from sluice.errors import SluiceError
 
 GROUP = "sluice.commands"
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Commands(click.Group):
@@ -41,6 +43,8 @@ def cli() -> None:
       sluice demo                      everything once, on a broker of its own
       sluice local up                  a real Kafka and schema registry on this machine
       sluice publish customers FILE    what a CRM team does
+      sluice simulate                  what a privacy officer asks before anything is shared
+      sluice explain CUSTOMER          and after: why, with the law
       sluice run sharing               what an operator runs
       sluice tail PARTNER              what a partner sees
     """
@@ -52,6 +56,11 @@ def main() -> None:
         status = cli(standalone_mode=False)
     except SluiceError as error:
         click.echo(str(error), err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        click.echo("There is no room left on the disk: make some where the output or TMPDIR lies.", err=True)
         sys.exit(1)
     except click.exceptions.Abort:
         click.echo("Interrupted.", err=True)

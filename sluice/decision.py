@@ -13,7 +13,7 @@ from functools import lru_cache
 import msgspec
 
 from sluice import answers
-from sluice.answers import GRANTS, Answers, Question
+from sluice.answers import GRANTS, Answers, Chronology, Question
 from sluice.consent import CLOCK_TOLERANCE_MS, Actor, ConsentEvent, ConsentRecord, within
 from sluice.facts import Facts, age, birthday
 from sluice.judgement import Hearing, Test, Verdict, goes_outside, may_have_consented, test_of
@@ -24,6 +24,9 @@ from sluice.model import Millis, Reason
 from sluice.terms import Terms
 
 _BEFORE_ALL_LAWS = Millis(-(1 << 62))
+VERSION = "1"
+"""Part of the contract set's digest: raise it when the same inputs get another answer. What was decided by an earlier
+version is then decided again."""
 _CHILDRENS_DATA = "user.childrens"
 _GRAVITY = {reason: at for at, reason in enumerate(Reason)}
 
@@ -112,7 +115,7 @@ def judge(terms: Terms, law: Law, customer: Customer, now: Millis) -> Judgement:
 
 
 def conclude(judgement: Judgement) -> Permitted | Denied:
-    """Fields of the categories that no rule refuses; otherwise the first category's gravest reason stands for all."""
+    """Fields of the categories that no rule refuses; if there is none, the gravest reason stands for all."""
     if judgement.stopped is not None:
         return Denied(judgement.stopped)
     passed = [one for one in judgement.categories if one.verdicts and one.denied is None]
@@ -129,11 +132,12 @@ def conclude(judgement: Judgement) -> Permitted | Denied:
 
 
 def _denied(categories: Sequence[CategoryJudgement]) -> Denied:
-    if not categories or categories[0].denied is None:
+    reasons = {one.denied for one in categories if one.denied is not None}
+    if not reasons:
         return Denied(Reason.NO_MATCHING_GRANT)
-    first = categories[0]
-    refusing = {verdict.rule for verdict in first.verdicts if verdict.denied is not None}
-    return Denied(first.denied or Reason.NO_MATCHING_GRANT, tuple(sorted(refusing)))
+    gravest = min(reasons, key=_GRAVITY.__getitem__)
+    refusing = {v.rule for one in categories if one.denied is gravest for v in one.verdicts if v.denied is not None}
+    return Denied(gravest, tuple(sorted(refusing)))
 
 
 def next_change(
@@ -197,7 +201,7 @@ class _Inquiry:
         facts = customer.facts
         self._terms, self._law, self._facts, self._now = terms, law, facts, now
         self._events = customer.consents.events
-        self._orders = {id(e): (e.effective_time, law.rank(e.source_system), e.sequence or 0) for e in self._events}
+        self._when = Chronology(law.rank)
         self._scopes = _scopes(self._events)
         self._known_minor = any(map(_shows_a_minor, self._events))
         self._age = self._age_at(now)
@@ -227,7 +231,7 @@ class _Inquiry:
             heard = one.regime.pack.opt_outs, self._void(one)
             if heard not in known:
                 question = Question(self._terms, category, bool(classes), by_name, heard[1], self._now)
-                known[heard] = question, answers.find(question, self._events, heard[0], self._order)
+                known[heard] = question, answers.find(question, self._events, heard[0], self._when)
             yield judge_rule(one.rule, one.test, Hearing(*known[heard], one.regime, self._age))
 
     def _applies(self, put: _Put) -> bool:
@@ -257,9 +261,6 @@ class _Inquiry:
         first = min((event.effective_time for event in self._events), default=self._now)
         years = self._age_at(first)
         return years is None or years >= self._law.age_bounds[-1]
-
-    def _order(self, event: ConsentEvent) -> tuple[int, int, int]:
-        return self._orders[id(event)]
 
 
 def _scopes(events: Iterable[ConsentEvent]) -> tuple[str, ...]:

@@ -107,7 +107,13 @@ def _plain(node: yaml.Node, loc: Loc, places: dict[Loc, Place], path: Path) -> V
         return _scalar(node)
     except ValueError:
         line, column = node.start_mark.line + 1, node.start_mark.column + 1
-        raise DocumentError(f"{path}:{line}:{column}: `{node.value}` is not what it looks like; quote it?") from None
+        raise DocumentError(f"{path}:{line}:{column}: {_unreadable(node)}") from None
+
+
+def _unreadable(node: yaml.Node) -> str:
+    if node.tag.endswith(":timestamp"):
+        return f"there is no such day or time as `{node.value}`"
+    return f"`{node.value}` is not what it looks like; quote it?"
 
 
 def _scalar(node: yaml.Node) -> str | int | float | bool | date | datetime | None:

@@ -7,11 +7,17 @@ from pathlib import Path
 
 import click
 
-from sluice.customer_keys import SqliteCustomerKeys
+from sluice.customer_keys import SqliteCustomerKeys, issued_key
 from sluice.errors import SluiceError
-from sluice.keys import load_master_key
+from sluice.keys import NoKey, load_master_key
 from sluice.model import CustomerId
 from sluice.settings import load_settings
+
+_BACKUPS = "Backups of the file still hold the key until they end."
+_ENDED = {
+    NoKey.NOT_ISSUED: "This customer had no key, and will never have one. If that surprises you, check the id.",
+    NoKey.DESTROYED: "It was destroyed before. " + _BACKUPS,
+}
 
 
 @click.command("destroy-key")
@@ -34,6 +40,7 @@ def destroy_key(customer: str, settings_path: Path | None, yes: bool) -> None:  
     master = load_master_key(settings.master_key)
     if not yes:
         click.confirm("This cannot be undone. Destroy the key?", abort=True)
+    before = issued_key(settings.customer_keys, master, CustomerId(customer))
     with closing(SqliteCustomerKeys(settings.customer_keys, master)) as keys:
         keys.destroy(CustomerId(customer))
-    click.echo("Destroyed. Backups of the file still hold the key until they end.")
+    click.echo(_ENDED[before] if isinstance(before, NoKey) else "Destroyed. " + _BACKUPS)

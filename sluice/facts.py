@@ -13,8 +13,11 @@ from sluice.model import Millis
 _EPOCH = date(1970, 1, 1)
 _DAY_MS = 24 * 60 * 60 * 1000
 _FIRST_DAY, _LAST_DAY = (date.min - _EPOCH).days, (date.max - _EPOCH).days
-_FIRST_DAY, _LAST_DAY = (date.min - _EPOCH).days, (date.max - _EPOCH).days
 _LONGEST_CODE = 6
+
+
+UNREADABLE_BIRTH = _LAST_DAY
+"""Stands for a birth date that cannot be read: somebody who is never of age."""
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True):
@@ -25,7 +28,7 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     collected_in: str | None = None
     """Where the data was collected, likewise."""
     born: int | None = None
-    """Days since 1970-01-01."""
+    """Days since 1970-01-01; UNREADABLE_BIRTH for something that is no date."""
     restricted: bool = False
     """Processing is restricted (GDPR 18)."""
     deceased: bool = False
@@ -51,7 +54,8 @@ AS_IN_OUR_PROFILE = FactPaths()
 def read_facts(value: Callable[[str], object], paths: FactPaths) -> Facts:
     """The facts in a profile; `value` gives what stands at a path, None if there is nothing.
 
-    A place that is no code is kept, for it means that the place is not known; a birth date that is none is no date.
+    What stands there and cannot be read is not taken for nothing: a place that is no code means that it is not known,
+    and a birth date that is none means the youngest of all.
     """
     return Facts(
         _place(value(paths.residence)),
@@ -77,7 +81,7 @@ def birthday(born: int, years: int) -> Millis | None:
     try:
         day = birth.replace(year=birth.year + years)
     except ValueError:
-        if (birth.month, birth.day) != (2, 29) or birth.year + years > date.max.year:
+        if birth.year + years > date.max.year:
             return None
         day = date(birth.year + years, 3, 1)
     return Millis((day - _EPOCH).days * _DAY_MS)
@@ -90,12 +94,13 @@ def _place(value: object) -> str | None:
 
 
 def _day(value: object) -> int | None:
-    if isinstance(value, int):
-        return value if _FIRST_DAY <= value <= _LAST_DAY else None
-    try:
-        return (date.fromisoformat(value[:10]) - _EPOCH).days if isinstance(value, str) else None
-    except (ValueError, OverflowError):
+    if value is None or value == "":
         return None
+    try:
+        day = value if isinstance(value, int) else (date.fromisoformat(str(value)[:10]) - _EPOCH).days
+    except ValueError:
+        return UNREADABLE_BIRTH
+    return day if _FIRST_DAY <= day <= _LAST_DAY else UNREADABLE_BIRTH
 
 
 def _is_set(value: object) -> bool:

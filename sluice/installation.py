@@ -41,8 +41,9 @@ def provision(settings: Settings, say: Callable[[str], None]) -> Provisioned:
 
     Each user's connection file is written beside the administrator's, readable by its owner alone. Raises SluiceError.
     """
-    loaded = load_contracts(settings.contracts)
+    # before the contracts: those that name a token table need one, and a table is made with the key
     create_master_key(settings.master_key)
+    loaded = load_contracts(settings.contracts)
     with closing(Registry(settings.registry_url())) as registry:
         return _provision(settings, loaded, registry, say)
 

@@ -16,6 +16,8 @@ from sluice.model import Millis, Reason
 from sluice.terms import Terms
 
 _OPT_IN = frozenset({Expression.EXPLICIT, Expression.OPT_IN})
+_CONSENT = (None, "consent")
+"""Lawful bases of a record that is a consent: one on another basis was not asked for, whatever it says."""
 _NOTICES = frozenset({NOTICE, NOTICE_NAMES_RECIPIENT})
 
 
@@ -167,7 +169,7 @@ class _Case:
 
     def _granted(self, expressions: Collection[Expression]) -> Verdict:
         actor = self._entitled()
-        spoken = [grant for grant in self.hearing.answers.grants if grant.expression in expressions]
+        spoken = [g for g in self.hearing.answers.grants if g.expression in expressions and g.lawful_basis in _CONSENT]
         for grant in spoken:
             if actor is None or grant.actor is actor:
                 return self._resting_on(grant)

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
@@ -88,11 +89,22 @@ class FieldKeys:
         return self._derived[label]
 
 
+class NoKey(Enum):
+    """Why there is no key of a customer's own, as a sentence goes on."""
+
+    DESTROYED = "the customer's key was destroyed"
+    NOT_ISSUED = "no key was issued to the customer"
+
+
+CustomerKey = bytes | NoKey
+"""A customer's own key, 32 bytes, or why there is none."""
+
+
 class CustomerKeys(Protocol):
     """Customers' own keys: random and stored, so that destroying one ends what was ever sealed with it."""
 
-    def key_of(self, customer: CustomerId) -> bytes | None:
-        """32 bytes, the same whenever asked, made at the first time and durable by then; None: destroyed, for ever."""
+    def key_of(self, customer: CustomerId) -> CustomerKey:
+        """The same whenever asked, made at the first time and durable by then; DESTROYED is for ever."""
 
 
 def joined(*parts: str) -> bytes:

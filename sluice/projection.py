@@ -13,10 +13,9 @@ from typing import Any
 from sluice import field_path, redaction
 from sluice.avro import Unencodable, Writer
 from sluice.contract import CheckedContract, partner_field, partner_schema
-from sluice.errors import SluiceError
 from sluice.field_path import ABSENT
-from sluice.keys import CustomerKeys, PartnerKeys
-from sluice.model import Cause, CustomerId, Millis
+from sluice.keys import PartnerKeys
+from sluice.model import Cause, Millis
 from sluice.redaction import Customer, Redacted, Target
 from sluice.registry import RegistryUnavailable
 from sluice.row_filter import RowFilter
@@ -72,20 +71,13 @@ class SourceReader:
 class Projector:
     """Makes one partner's records."""
 
-    def __init__(
-        self,
-        checked: CheckedContract,
-        keys: PartnerKeys,
-        schema_id: int,
-        max_bytes: int,
-        customer_keys: CustomerKeys | None = None,
-    ) -> None:
-        """Raises SluiceError when the contract encrypts with customers' keys and there are none."""
+    def __init__(self, checked: CheckedContract, keys: PartnerKeys, schema_id: int, max_bytes: int) -> None:
         self._rules = checked.contract.shared_fields
+        self.sealed = tuple(path for path, rule in self._rules.items() if rule.needs_customer_key)
+        """The fields that are encrypted with the customer's own key."""
         self._required = checked.contract.required_fields
         self._row_filter = checked.row_filter
         self._targets = {path: Target(keys.field(path), checked.leaves[path].category) for path in self._rules}
-        self._customer_keys = _usable(checked, customer_keys)
         self._writer = Writer(partner_schema(checked), schema_id)
         self._max_bytes = max_bytes
 
@@ -97,14 +89,12 @@ class Projector:
         """The next instant at which `admits` may answer otherwise although the customer is the same; None: never."""
         return snapshot.next_change(self._row_filter, now)
 
-    def project(
-        self, snapshot: Snapshot, fields: Collection[str], key: str, customer_id: CustomerId
-    ) -> bytes | Cause | None:
-        """The framed record with these fields, all others null; or why there cannot be one. `key` is the record's.
+    def project(self, snapshot: Snapshot, fields: Collection[str], customer: Customer) -> bytes | Cause | None:
+        """The framed record with these fields, all others null; or why there cannot be one.
 
         None: a field that the contract requires has no value, or may not be shared.
         """
-        redacted = self.redacted(snapshot, fields, key, customer_id)
+        redacted = self.redacted(snapshot, fields, customer)
         for path in self._required:
             if not snapshot.knows(path):
                 return Cause.REQUIRED_FIELD_NOT_IN_SCHEMA
@@ -114,37 +104,17 @@ class Projector:
             record = _encode(self._writer, redacted)
         except Unencodable:
             return Cause.UNENCODABLE
-        if len(key) + len(record) + RECORD_OVERHEAD_BYTES > self._max_bytes:
+        if len(customer.record_key) + len(record) + RECORD_OVERHEAD_BYTES > self._max_bytes:
             return Cause.RECORD_TOO_LARGE
         return record
 
-    def redacted(
-        self, snapshot: Snapshot, fields: Collection[str], key: str, customer_id: CustomerId
-    ) -> dict[str, Redacted]:
+    def redacted(self, snapshot: Snapshot, fields: Collection[str], customer: Customer) -> dict[str, Redacted]:
         """What becomes of each of these fields, by path, in the contract's order."""
-        customer = Customer(customer_id, key, self._customer_keys)
         return {
             path: redaction.redact(rule, snapshot.value(path), self._targets[path], customer)
             for path, rule in self._rules.items()
             if path in fields
         }
-
-
-class _NoCustomerKeys:
-    """Where no transform asks for one."""
-
-    def key_of(self, customer: CustomerId) -> None:  # noqa: ARG002
-        return None
-
-
-def _usable(checked: CheckedContract, keys: CustomerKeys | None) -> CustomerKeys:
-    needing = [path for path, rule in checked.contract.shared_fields.items() if rule.needs_customer_key]
-    if needing and keys is None:
-        raise SluiceError(
-            f"The contract of {checked.partner} encrypts `{needing[0]}` with customers' own keys, and there is no "
-            "place for them: set `customer_keys` in the settings."
-        )
-    return keys or _NoCustomerKeys()
 
 
 def _encode(writer: Writer, redacted: Mapping[str, Redacted]) -> bytes:

@@ -83,7 +83,11 @@ def issue(path: Path, key: bytes, values: Iterable[str]) -> int:
 
 
 def revoke(path: Path, key: bytes, values: Iterable[str]) -> int:
-    """Forget these values' tokens; one that is issued again gets another. How many there were. Raises SluiceError."""
+    """Forget these values' tokens; one that is issued again gets another. How many there were.
+
+    Raises SluiceError, also when there is no such table: a slip in its name must not look like an erasure.
+    """
+    load_table(path)
     with _rewriting(path) as tokens:
         return sum(tokens.pop(digest_of(key, value), None) is not None for value in values)
 

@@ -78,10 +78,8 @@ def _not_opted_out(said: Statement, value: int, notice: int) -> Statement:
 
 
 def _sensitive(read: UsSection) -> Iterator[Statement]:
-    """One statement for each answer, with all the data that it is about. An array of zeros does not apply."""
+    """One statement for each answer, with all the data that it is about. Zero is no permission (A4.2)."""
     values = read.values.get(Field.SENSITIVE, ())
-    if not any(values):
-        return
     answers = list(zip(read.layout.slots, values, strict=True))
     for value in sorted(set(values)):
         data = categories(slot for slot, other in answers if other == value)

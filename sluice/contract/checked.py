@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from hashlib import blake2b
 
-from sluice import redaction
+from sluice import decision, redaction
 from sluice.contract.document import Contract
 from sluice.keys import MasterKey
 from sluice.model import PartnerId
@@ -81,7 +81,7 @@ class ContractSet:
     """Digest of the law packs that they are decided under."""
 
     def digest(self, master: MasterKey) -> str:
-        return _digest([self.law, *(contract.digest(master) for contract in self.contracts)])
+        return _digest([self.law, decision.VERSION, *(contract.digest(master) for contract in self.contracts)])
 
 
 def _types(leaves: Mapping[str, Leaf]) -> Mapping[str, object]:

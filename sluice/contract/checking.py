@@ -12,6 +12,7 @@ from sluice.contract.checked import CheckedContract, ContractSet
 from sluice.contract.document import Contract
 from sluice.contract.loading import LoadedContracts, read_contracts
 from sluice.contract.partner_record import partner_field
+from sluice.contract.stated_facts import misplaced_facts, tells_last_change
 from sluice.document import DocumentError, Loc, nearest
 from sluice.law.minimisation import shipped_minimisation
 from sluice.law.pack import Law
@@ -26,7 +27,7 @@ Problem = tuple[Loc, str]
 
 def check(loaded: LoadedContracts, schema: SourceSchema, law: Law) -> ContractSet:
     """The contracts as they may be shared under. Raises DocumentError with every problem of every contract."""
-    problems = _misfits(loaded, schema, law)
+    problems = [*misplaced_facts(law.paths, schema), *_misfits(loaded, schema, law)]
     if problems:
         raise DocumentError("\n".join(problems))
     checked = tuple(_checked(contract, schema, law) for _, (contract, _) in sorted(loaded.items()))
@@ -36,7 +37,7 @@ def check(loaded: LoadedContracts, schema: SourceSchema, law: Law) -> ContractSe
 def examine(folder: Path, schema: SourceSchema, law: Law) -> ContractSet:
     """The folder's contracts, read and checked. Raises DocumentError with all problems of both."""
     loaded, unreadable = read_contracts(folder)
-    problems = [*unreadable, *_misfits(loaded, schema, law)]
+    problems = [*unreadable, *misplaced_facts(law.paths, schema), *_misfits(loaded, schema, law)]
     if problems:
         raise DocumentError("\n".join(problems))
     return check(loaded, schema, law)
@@ -66,8 +67,12 @@ def _problems(contract: Contract, schema: SourceSchema, law: Law) -> Iterator[Pr
     yield from _filters(contract, schema)
     yield from _names(shared)
     yield from _words(contract, law)
-    yield from _special(contract, shared, law.data_classes[_SPECIAL])
+    filtered = {path: schema[path] for path in contract.where if path in schema}
+    yield from _special(contract, {"fields": shared, "where": filtered}, law.data_classes[_SPECIAL])
     yield from _minimal(contract, shared)
+    if contract.limits.retain is not None and not tells_last_change(law.paths, schema):
+        text = f"retention counts from `{law.paths.updated_at}`, and the source has no time in milliseconds there"
+        yield ("limits", "retain"), f"{text} (setting `facts.updated_at`)"
 
 
 def _fields(contract: Contract, schema: SourceSchema) -> Iterator[Problem]:
@@ -122,12 +127,14 @@ def _words(contract: Contract, law: Law) -> Iterator[Problem]:
             yield ("alt_basis", index), f"no law has the alternative `{word}`{near}"
 
 
-def _special(contract: Contract, shared: Mapping[str, Leaf], special: frozenset[str]) -> Iterator[Problem]:
-    touched = {path: leaf.category for path, leaf in shared.items() if _touches(leaf.category, special)}
-    for path, category in touched.items():
+def _special(contract: Contract, used: Mapping[str, Mapping[str, Leaf]], special: frozenset[str]) -> Iterator[Problem]:
+    """A row filter tells the partner what its field holds, of everybody who passes."""
+    leaves: dict[Loc, Leaf] = {(key, path): leaf for key, found in used.items() for path, leaf in found.items()}
+    touched = {loc: leaf.category for loc, leaf in leaves.items() if _touches(leaf.category, special)}
+    for loc, category in touched.items():
         if not any(_names_category(key, category, special) for key in contract.special_categories):
             hint = f"to share it on purpose, list `{category}` under `special_categories`"
-            yield ("fields", path), f"`{path}` is, or may be, of a special category (GDPR 9(1): `{category}`); {hint}"
+            yield loc, f"`{loc[-1]}` is, or may be, of a special category (GDPR 9(1): `{category}`); {hint}"
     for index, key in enumerate(contract.special_categories):
         if not any(_names_category(key, category, special) for category in touched.values()):
             yield ("special_categories", index), _unused(key, special)

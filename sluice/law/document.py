@@ -40,6 +40,12 @@ class AgesDocument(Strict):
     start: Years = Field(0, alias="from")
     below: Years | Literal["child_age"]
 
+    @model_validator(mode="after")
+    def _holds_somebody(self) -> AgesDocument:
+        if self.below_years is not None and self.below_years <= self.start:
+            raise ValueError("`below` is not above `from`: nobody is that old")
+        return self
+
     @property
     def below_years(self) -> int | None:
         return None if self.below == _CHILD_AGE else int(self.below)
@@ -84,6 +90,10 @@ class RuleDocument(Cited):
     def _sayable(self) -> RuleDocument:
         if self.otherwise is not None and not self.requires:
             raise ValueError("`otherwise` says what holds without what is required: it needs `requires`")
+        if self.toggle is not None and self.start is not None:
+            raise ValueError("a rule counts `from` a day or from its toggle's, not both")
+        if self.start is not None and self.until is not None and self.until <= self.start:
+            raise ValueError("`until` is not after `from`")
         return self
 
 
@@ -154,6 +164,20 @@ class PackDocument(Strict):
     rules: list[RuleDocument] = Field(default_factory=list)
     signals: list[SignalDocument] = Field(default_factory=list)
     duties: list[DutyDocument] = Field(default_factory=list)
+
+
+class EvidenceDocument(Strict):
+    """`evidence.yaml`: what rules may require and contracts may prove, with what each word means."""
+
+    words: dict[Word, str]
+    aliases: dict[Word, Word] = Field(default_factory=dict)
+    """Other words for the same."""
+
+    @model_validator(mode="after")
+    def _closed(self) -> EvidenceDocument:
+        if unknown := sorted(set(self.aliases.values()) - self.words.keys()):
+            raise ValueError(f"`aliases` name a word that is not there: `{unknown[0]}`")
+        return self
 
 
 class ClassesDocument(Strict):

@@ -121,7 +121,7 @@ class Law:
         """Jurisdictions whose law a place is under, each with its age of a child there."""
         code = (code or "").strip().upper()
         country, _, subdivision = code.partition("-")
-        if country not in vocabulary.countries() | self.packs.keys():
+        if country not in vocabulary.countries() | self.packs.keys() or country == REST_OF_WORLD:
             return self._of(self.packs)
         within = [jurisdiction for jurisdiction in self.packs if jurisdiction.startswith(f"{country}-")]
         if code in self.packs and (subdivision or not within):

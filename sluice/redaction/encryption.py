@@ -65,7 +65,7 @@ class AesSiv(_Sealed):
         return seal_siv(target.keys.of("aes_siv"), customer.key(), place, identifier_of(value), self.pad_to)
 
     def open(self, sealed: str, target: Target, customer: Customer) -> str:
-        """Raises NotOpened, and Untransformable when the customer's key was destroyed."""
+        """Raises NotOpened, and Untransformable when the customer has no key, or none any more."""
         return open_siv(target.keys.of("aes_siv"), customer.key(), place_of(target, customer), sealed, self.pad_to)
 
 
@@ -77,7 +77,7 @@ class AesGcm(_Sealed):
         return seal_gcm(target.keys.of("aes_gcm"), customer.key(), place, identifier_of(value), self.pad_to)
 
     def open(self, sealed: str, target: Target, customer: Customer) -> str:
-        """Raises NotOpened, and Untransformable when the customer's key was destroyed."""
+        """Raises NotOpened, and Untransformable when the customer has no key, or none any more."""
         return open_gcm(target.keys.of("aes_gcm"), customer.key(), place_of(target, customer), sealed, self.pad_to)
 
 

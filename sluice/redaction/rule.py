@@ -7,17 +7,20 @@ recomputed.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from sluice.avro import Json
 from sluice.document import Strict
-from sluice.keys import CustomerKeys, FieldKeys
+from sluice.keys import CustomerKey, FieldKeys, NoKey
 from sluice.model import CustomerId
 from sluice.source_schema import Leaf
 
 UNICODE = f"unicode {unicodedata.unidata_version}"
 """What text in NFC and lower case depends on."""
+
+_LONGS = range(-(1 << 63), 1 << 63)
+"""64 bits and a sign among them (Avro specification 1.11, primitive types)."""
 
 
 class Untransformable(Exception):
@@ -40,14 +43,13 @@ class Customer:
     id: CustomerId
     record_key: str
     """What the partner knows the customer by: the key of its records."""
-    keys: CustomerKeys
+    own_key: CustomerKey = field(repr=False)
 
     def key(self) -> bytes:
-        """The customer's own key. Raises Untransformable when it was destroyed."""
-        key = self.keys.key_of(self.id)
-        if key is None:
-            raise Untransformable("the customer's key was destroyed")
-        return key
+        """The customer's own key. Raises Untransformable when there is none, and says why."""
+        if isinstance(self.own_key, NoKey):
+            raise Untransformable(self.own_key.value)
+        return self.own_key
 
 
 class Rule(Strict):
@@ -110,12 +112,24 @@ class IdentifierRule(TextRule):
 
 
 def text_of(value: object) -> str:
-    """The value as text in NFC, so that equal characters count the same however they are composed."""
+    """The value as text in NFC, so that equal characters count the same however they are composed.
+
+    Raises Untransformable for what is no text, or holds half a surrogate pair, which no encoding has bytes for (Unicode
+    Standard, D76).
+    """
     if not isinstance(value, str):
         raise Untransformable("not text")
+    if value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Untransformable("not text that can be written") from None
     return unicodedata.normalize("NFC", value)
 
 
 def identifier_of(value: object) -> str:
-    """A whole number is its decimal digits."""
-    return text_of(value) if isinstance(value, str) else str(value)
+    """A whole number is its decimal digits. Raises Untransformable for any other value that is no text."""
+    if isinstance(value, int) and value in _LONGS:
+        return str(value)
+    return text_of(value)

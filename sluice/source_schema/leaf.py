@@ -30,6 +30,11 @@ class Leaf:
         return len(self.branches) == 1 and _logical(self.branches[0]) == "date"
 
     @property
+    def is_millis(self) -> bool:
+        """A time in milliseconds, by its type or by nothing that says otherwise."""
+        return self.is_integer and _logical(self.branches[0]) in (None, "timestamp-millis")
+
+    @property
     def is_integer(self) -> bool:
         return [kind(branch) for branch in self.branches] in (["int"], ["long"]) and not self.is_date
 

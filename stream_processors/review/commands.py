@@ -115,7 +115,9 @@ def _from_files(asked: Asked, customers: Path, consents: Path, contracts: Path, 
     schema = options.schema_in(asked["schema"]) or catalogue.text("customer_profile")
     master = options.master_key_in(asked["master_key"])
     law = options.law_of(None if asked["settings"] is None else load_settings(asked["settings"]), asked["law"])
-    simulation = _simulation(asked, Rulebook(contracts, law, schema, master, at))
+    simulation = _simulation(asked, Rulebook(contracts, law, schema, master, at, then=asked["at"] is not None))
+    for book in (simulation.rulebook, simulation.against):
+        options.refuse_without_key(book.loaded().contracts.values() if book else (), asked["master_key"])
     files = Files(customers, consents, schema, at, asked["mapping"], checked_source(asked["source"]))
     with scratch() as folder, progress.stages() as bars:
         bars.begin("reading", total_bytes(files))
@@ -131,7 +133,9 @@ def _from_topics(asked: Asked, at: Millis) -> Result:
     master = load_master_key(asked["master_key"] or settings.master_key)
     acknowledged = frozenset(settings.sharing.acknowledged)
     law = options.law_of(settings, asked["law"])
-    book = Rulebook(asked["contracts"] or settings.contracts, law, schema, master, at, acknowledged)
+    book = Rulebook(
+        asked["contracts"] or settings.contracts, law, schema, master, at, acknowledged, asked["at"] is not None
+    )
     simulation = _simulation(asked, book)
     with scratch() as folder, progress.stages() as bars:
         bars.begin("reading", None)

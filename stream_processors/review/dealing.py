@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from sluice.document import DocumentError
+from sluice.errors import SluiceError
 from sluice.files import opening
 from sluice.files.opening import Format
 from sluice.files.reading import RowReader, Told
@@ -45,12 +47,22 @@ def deal(file: Path, form: Format, dealing: Dealing) -> list[str] | None:
     with opening.opened(str(file)) as stream:
         lines = Lines(stream)
         if form == "csv":
-            table = CsvFile(lines)
-            planned = opening.planned(dealing.mapping, table.header, dealing.reader)
+            table, planned = _opened_csv(lines, file, dealing)
             _deal_all(_cells(table, planned, dealing.reader), lines, file, dealing)
             return table.header
         _deal_all(_json(lines, dealing.reader), lines, file, dealing)
     return None
+
+
+def _opened_csv(lines: Lines, file: Path, dealing: Dealing) -> tuple[CsvFile, Table]:
+    """Raises SluiceError that names the file, for there are two of them; of a mapping, its own."""
+    try:
+        table = CsvFile(lines)
+        return table, opening.planned(dealing.mapping, table.header, dealing.reader)
+    except DocumentError:
+        raise
+    except SluiceError as error:
+        raise SluiceError(f"{file}: {error}") from None
 
 
 def _deal_all(entries: Iterator[Entry | Refused], lines: Lines, file: Path, dealing: Dealing) -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
-from sluice import keys
+from sluice import keys, redaction
 from sluice.consent import ConsentEvent
 from sluice.contract import CheckedContract
 from sluice.contract.sentence import condition
-from sluice.decision import CategoryJudgement, Customer, Judgement, judge
+from sluice.decision import CategoryJudgement, Customer, Judgement, Permitted, conclude, judge
 from sluice.facts import Facts, age
 from sluice.judgement import Verdict
+from sluice.keys import CustomerKey, NoKey
 from sluice.law.pack import DEFAULT_RULE, Law
 from sluice.law.rule import Rule
-from sluice.model import Held, Millis, label
+from sluice.model import Held, Millis, Outcome, Shared, label
 from sluice.projection import Snapshot
 from sluice.redaction import TRANSFORMS
 from sluice.row_filter import RowFilter
@@ -25,6 +26,7 @@ from stream_processors.review.explanation import (
     CategoryTold,
     ConditionTold,
     ConsentTold,
+    DutyTold,
     Explanation,
     FactsTold,
     FieldTold,
@@ -33,8 +35,12 @@ from stream_processors.review.explanation import (
     RuleTold,
 )
 from stream_processors.review.instant import written
+from stream_processors.review.rulebook import MADE_UP_KEY
 from stream_processors.review.subject import Subject
 from stream_processors.sharing.pipeline import Case, Partnership, reconcile, ruling_on
+
+_KEY_TO_COME = "the customer's key is made when it is first shared"
+"""In place of a value that nobody can tell yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,13 @@ class Asked:
     at: Millis
     with_values: bool = False
     """Tell the customer's values too, before and after the transforms."""
+    customer_key: CustomerKey = field(default=NoKey.NOT_ISSUED, repr=False)
+    """The customer's own, as it is now."""
+
+    @property
+    def sealing_key(self) -> CustomerKey:
+        """What to seal with: a key that is not issued yet will be there when it is needed."""
+        return MADE_UP_KEY if self.customer_key is NoKey.NOT_ISSUED else self.customer_key
 
 
 def explain(subject: Subject, asked: Asked) -> Explanation:
@@ -54,7 +67,7 @@ def explain(subject: Subject, asked: Asked) -> Explanation:
     contract, terms, profile = asked.checked.contract, asked.partnership.terms, subject.profile
     row = msgspec.structs.replace(subject.row, held={}, ruling=None)
     ruling = ruling_on(row, profile, asked.policy, asked.at)
-    case = Case(subject.customer, row, profile, ruling, True, asked.at, asked.policy)
+    case = Case(subject.customer, row, profile, ruling, True, asked.at, asked.policy, asked.sealing_key)
     outcome = reconcile(case, asked.partnership)
     facts = None if ruling is None else ruling.facts
     judgement = None
@@ -81,7 +94,7 @@ def explain(subject: Subject, asked: Asked) -> Explanation:
         consents=tuple(_consents(row.consents.events, judgement)),
         unreadable=row.consents.unreadable,
         row_filter=tuple(_conditions(asked.checked, profile, asked.at)) if isinstance(profile, Snapshot) else (),
-        fields=tuple(_fields(subject, asked, judgement)) if isinstance(profile, Snapshot) and judgement else (),
+        fields=() if judgement is None else tuple(_fields(subject, asked, judgement, outcome)),
         holds=_holds(subject.row.held.get(asked.checked.partner)),
         judgement=judgement,
     )
@@ -119,7 +132,8 @@ def _laws(facts: Facts, controller: str | None, law: Law) -> Iterator[LawTold]:
             brought.setdefault(jurisdiction, []).append(f"{what} {place}" if place else "residence not known")
     for jurisdiction, because in sorted(brought.items()):
         pack = law.packs[jurisdiction]
-        yield LawTold(jurisdiction, pack.name, pack.law, tuple(because))
+        duties = tuple(DutyTold(d.id, tuple(d.trigger), tuple(d.effect), d.deadline, d.cite) for d in pack.duties)
+        yield LawTold(jurisdiction, pack.name, pack.law, tuple(because), duties)
 
 
 def _category(judged: CategoryJudgement, law: Law) -> CategoryTold:
@@ -171,27 +185,49 @@ def _conditions(checked: CheckedContract, profile: Snapshot, at: Millis) -> Iter
         yield ConditionTold(condition(path, wanted), profile.passes(RowFilter.of({path: wanted}), at))
 
 
-def _fields(subject: Subject, asked: Asked, judgement: Judgement) -> Iterator[FieldTold]:
+def _refusals(judgement: Judgement, outcome: Outcome, checked: CheckedContract) -> Mapping[str, str]:
+    """Why a field is withheld, by path. What stops the record after the law has allowed it stops every field alike."""
+    by_law = {path: one.denied.value for one in judgement.categories if one.denied is not None for path in one.fields}
+    if isinstance(outcome, Shared):
+        return by_law
+    all_alike = dict.fromkeys(checked.contract.shared_fields, label(outcome)[1])
+    return all_alike if isinstance(conclude(judgement), Permitted) else all_alike | by_law
+
+
+def _fields(subject: Subject, asked: Asked, judgement: Judgement, outcome: Outcome) -> Iterator[FieldTold]:
     """Field by field what happens; the values only when asked for."""
     profile, partnership = subject.profile, asked.partnership
-    assert isinstance(profile, Snapshot)
-    denied = {path: one.denied for one in judgement.categories for path in one.fields}
+    if not isinstance(profile, Snapshot):
+        return
+    rules, refusals = asked.checked.contract.shared_fields, _refusals(judgement, outcome, asked.checked)
     pseudonym = keys.pseudonym(partnership.keys.record, subject.customer)
-    paths = list(asked.checked.contract.shared_fields)
-    redacted = partnership.projector.redacted(profile, paths, pseudonym, subject.customer)
-    for path, rule in asked.checked.contract.shared_fields.items():
-        source, given = profile.value(path), redacted[path].value
-        refusal = judgement.stopped or denied.get(path)
-        outcome = "withheld" if refusal is not None else "empty" if given is None else "shared"
-        reason = refusal.value if refusal is not None else None
-        if outcome == "empty":
-            reason = "the source has no value" if source is None else "the transform has no answer for the value"
-        told = FieldTold(path, asked.checked.leaves[path].category, _named(rule), outcome, reason)
-        if asked.with_values:
-            told = msgspec.structs.replace(
-                told, source_value=source, given_value=given if outcome == "shared" else None
-            )
-        yield told
+    customer = redaction.Customer(subject.customer, pseudonym, asked.sealing_key)
+    for path, value in partnership.projector.redacted(profile, rules, customer).items():
+        source, given = profile.value(path), value.value
+        told = _field(path, asked, refusals.get(path), _why_empty(path, asked, source) if given is None else None)
+        yield _with_values(told, asked, source, given) if asked.with_values else told
+
+
+def _field(path: str, asked: Asked, refusal: str | None, why_empty: str | None) -> FieldTold:
+    outcome = "withheld" if refusal is not None else "empty" if why_empty is not None else "shared"
+    rule = asked.checked.contract.shared_fields[path]
+    return FieldTold(path, asked.checked.leaves[path].category, _named(rule), outcome, refusal or why_empty)
+
+
+def _why_empty(path: str, asked: Asked, source: object) -> str:
+    if source is None:
+        return "the source has no value"
+    if path in asked.partnership.projector.sealed and asked.customer_key is NoKey.DESTROYED:
+        return NoKey.DESTROYED.value
+    return "the transform has no answer for the value"
+
+
+def _with_values(told: FieldTold, asked: Asked, source: object, given: object) -> FieldTold:
+    if told.outcome != "shared":
+        return msgspec.structs.replace(told, source_value=source)
+    if told.field in asked.partnership.projector.sealed and asked.customer_key is NoKey.NOT_ISSUED:
+        return msgspec.structs.replace(told, source_value=source, reason=_KEY_TO_COME)
+    return msgspec.structs.replace(told, source_value=source, given_value=given)
 
 
 def _named(rule: object) -> str:

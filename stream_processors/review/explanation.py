@@ -28,11 +28,23 @@ class FactsTold(msgspec.Struct, frozen=True, omit_defaults=True):
     """Days since 1970-01-01, only with values."""
 
 
+class DutyTold(msgspec.Struct, frozen=True):
+    """What the law asks beside the decision."""
+
+    duty: str
+    trigger: tuple[str, ...]
+    effect: tuple[str, ...]
+    deadline: str | None
+    cite: str
+
+
 class LawTold(msgspec.Struct, frozen=True):
     jurisdiction: str
     name: str
     law: str
     because: tuple[str, ...]
+    """What brings it in."""
+    duties: tuple[DutyTold, ...]
 
 
 class RuleTold(msgspec.Struct, frozen=True):
@@ -78,6 +90,7 @@ class FieldTold(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: str
     """`shared`, `empty` (the source has no value, or the transform no answer), or `withheld`."""
     reason: str | None
+    """Why it is not shared; or, where values are told, why the given one cannot be."""
     source_value: object = None
     given_value: object = None
 

@@ -87,7 +87,7 @@ class Judge:
                 if isinstance(found, Problem):
                     result.problems.add(found)
                     continue
-                lines = self._lines(found, result.figures)
+                lines = self._lines(self._bench.known(found), result.figures)
                 if target is not None:
                     self._write(target, found.order, lines)
         return result

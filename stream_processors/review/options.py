@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
 from sluice import topics
+from sluice.contract import CheckedContract
 from sluice.errors import SluiceError
 from sluice.keys import MASTER_KEY_BYTES, MasterKey, load_master_key
 from sluice.law.loading import load_law, shipped_law
 from sluice.law.pack import Law
+from sluice.redaction.token import Token
 from sluice.registry import Registry
 from sluice.settings import Settings
 
@@ -41,3 +44,14 @@ def registered_schema(settings: Settings) -> str:
 def master_key_in(file: Path | None) -> MasterKey:
     """A throw-away one by default: nobody sees what it makes."""
     return load_master_key(file) if file is not None else MasterKey(secrets.token_bytes(MASTER_KEY_BYTES))
+
+
+def refuse_without_key(contracts: Iterable[CheckedContract], file: Path | None) -> None:
+    """Tokens are filed under keyed digests: by a throw-away key none is found, and who needs one looks withheld.
+
+    Raises SluiceError.
+    """
+    rules = ((one.partner, rule) for one in contracts for rule in one.contract.shared_fields.values())
+    named = {partner for partner, rule in rules if isinstance(rule, Token)}
+    if file is None and named:
+        raise SluiceError(f"The contract of {min(named)} uses a token table: name the tables' key with --master-key.")

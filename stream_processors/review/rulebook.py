@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from sluice.contract import CheckedContract, check, load_contracts
 from sluice.decision import Customer, Denied, judge
 from sluice.facts import read_facts
 from sluice.keys import MasterKey, PartnerKeys
 from sluice.law.pack import Law
-from sluice.model import CustomerId, Held, Millis, Outcome, PartnerId, Reason, Shared, label
+from sluice.model import Held, Millis, Outcome, PartnerId, Reason, Shared, label
 from sluice.projection import Projector, Snapshot
 from sluice.ruling import Policy, Ruling
 from sluice.source_schema import leaves
-from stream_processors.review.subject import Subject
+from stream_processors.review.subject import Subject, as_of
 from stream_processors.sharing.pipeline import Case, Partnership, reconcile, ruling_on
 
 _MAX_BYTES = 1_048_588
 """Kafka's default for `max.message.bytes`."""
 _SCHEMA_ID = 1
 """Made up: there is no registry, and nobody reads these records."""
+MADE_UP_KEY: Final = bytes(32)
+"""Stands for every customer's own: asking what would be issues none, and nobody sees what this one seals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Rulebook:
     at: Millis
     acknowledged: frozenset[str] = frozenset()
     """Unreadable consent events that an operator has looked into."""
+    then: bool = False
+    """Judge by what was known at that time: consent events that were recorded later are left out."""
 
     def with_contracts(self, folder: Path) -> Rulebook:
         return replace(self, contracts=folder)
@@ -46,7 +51,7 @@ class Rulebook:
         partnerships = {contract.partner: self._partnership(contract) for contract in contracts}
         terms = {partner: partnership.terms for partner, partnership in partnerships.items()}
         checked = {contract.partner: contract for contract in contracts}
-        return Bench(checked, partnerships, Policy(terms, self.law, self.acknowledged), self.at)
+        return Bench(checked, partnerships, Policy(terms, self.law, self.acknowledged), self.at, self.then)
 
     def _partnership(self, contract: CheckedContract) -> Partnership:
         keys = PartnerKeys.of(self.master, contract.partner, contract.contract.pseudonym_epoch)
@@ -55,19 +60,9 @@ class Rulebook:
             terms=contract.terms(),
             contract=contract.digest(self.master),
             keys=keys,
-            projector=Projector(contract, keys, _SCHEMA_ID, _MAX_BYTES, PassingKeys(self.master)),
+            projector=Projector(contract, keys, _SCHEMA_ID, _MAX_BYTES),
             acknowledge_within_ms=int(contract.contract.limits.acknowledge_within.total_seconds() * 1000),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class PassingKeys:
-    """Customers' keys that are stored nowhere: none is issued by asking what would be. Implements CustomerKeys."""
-
-    master: MasterKey
-
-    def key_of(self, customer: CustomerId) -> bytes | None:
-        return self.master.derive("simulated customer key", customer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +93,16 @@ class Bench:
     partnerships: Mapping[PartnerId, Partnership]
     policy: Policy
     at: Millis
+    then: bool = False
+    """See Rulebook."""
+
+    def known(self, subject: Subject) -> Subject:
+        return as_of(subject, self.at) if self.then else subject
 
     def answers(self, subject: Subject) -> dict[PartnerId, Answer]:
         """Every partner's."""
         ruling = ruling_on(subject.row, subject.profile, self.policy, self.at)
-        case = Case(subject.customer, subject.row, subject.profile, ruling, True, self.at, self.policy)
+        case = Case(subject.customer, subject.row, subject.profile, ruling, True, self.at, self.policy, MADE_UP_KEY)
         return {
             name: _answer(reconcile(case, partnership), ruling, name) for name, partnership in self.partnerships.items()
         }

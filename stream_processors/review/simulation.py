@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import heapq
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from stream_processors.review.figures import Figures
 from stream_processors.review.judging import Task, lines_of
@@ -40,9 +42,20 @@ class Result:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder for customers' data that nobody else can read and that goes, however the simulation ends."""
-    with TemporaryDirectory(prefix="sluice-simulate-") as name:
-        yield Path(name)
+    """A folder for customers' data that nobody else can read and that goes, however the simulation ends.
+
+    SIGTERM would end the process on the spot, with the folder and the other processes left behind: it becomes an exit.
+    """
+    before = signal.signal(signal.SIGTERM, _leave)
+    try:
+        with TemporaryDirectory(prefix="sluice-simulate-") as name:
+            yield Path(name)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _leave(number: int, _frame: object) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def simulate(asked: Simulation, dealt: Dealt, folder: Path, on_shard: Callable[[int], None]) -> Result:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-from sluice.model import CustomerId
+import msgspec
+
+from sluice.consent import CLOCK_TOLERANCE_MS
+from sluice.model import CustomerId, Millis
 from sluice.store import Row
 from stream_processors.sharing.pipeline import Profile
 
@@ -35,6 +38,14 @@ class Subject:
     customer: CustomerId
     row: Row
     profile: Profile
+
+
+def as_of(subject: Subject, at: Millis) -> Subject:
+    """The customer as known then: what was recorded later is left out. Of the profile only the newest is known."""
+    consents = subject.row.consents
+    known = tuple(event for event in consents.events if event.recorded_at <= at + CLOCK_TOLERANCE_MS)
+    row = msgspec.structs.replace(subject.row, consents=msgspec.structs.replace(consents, events=known), ruling=None)
+    return replace(subject, row=row)
 
 
 class Inputs(Protocol):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from sluice.answers import GRANTS
+from sluice.consent import ConsentEvent
 from stream_processors.review.explanation import CategoryTold, ConsentTold, Explanation, FieldTold, RuleTold
+from stream_processors.review.instant import written
 
 _TESTS = {
     "ALLOW": "allowed unless the customer has refused this recipient",
@@ -41,7 +44,8 @@ def _lines(one: Explanation) -> Iterator[str]:
         yield f"     {place}: cannot be read, and counts as a no until an operator has looked into it"
     if not one.consents and not one.unreadable:
         yield "     nothing is recorded"
-    yield "  5. Row filter" + (": there is none" if not one.row_filter else "")
+    unasked = ": there is none" if one.facts is not None else ": not asked, for there is no profile"
+    yield "  5. Row filter" + (unasked if not one.row_filter else "")
     for condition in one.row_filter:
         yield f"     {'passed ' if condition.passed else 'refused'}  {condition.condition}"
     yield "  6. Fields"
@@ -97,14 +101,15 @@ def _rule(rule: RuleTold) -> str:
 def _consent(told: ConsentTold) -> Iterator[str]:
     event = told.event
     scope = event.recipient_scope
-    whom = "everybody"
+    whom = "those whom its notice names" if event.state in GRANTS else "everybody"
     if scope is not None and scope.partner_ids:
         whom = ", ".join(scope.partner_ids)
     elif scope is not None and scope.category is not None:
         whom = scope.category.value
+    data = ", ".join(event.data_scope) or "not stated"
     yield (
         f"     {told.bearing:<20} {told.said_at} {event.state} ({event.expression}, by {event.actor}) "
-        f"for {event.purpose} to {whom}, data {', '.join(event.data_scope) or 'not stated'} [{event.record_id}]"
+        f"for {event.purpose} to {whom}, data {data}{_limits(event)} [{event.record_id}]"
     )
     notice = event.notice
     if notice is not None:
@@ -113,9 +118,17 @@ def _consent(told: ConsentTold) -> Iterator[str]:
         yield f"{'':<26} notice {notice.id or 'without id'}{version}, naming {named}"
 
 
+def _limits(event: ConsentEvent) -> str:
+    """To what else the answer is limited."""
+    until = None if event.valid_until is None else written(event.valid_until)
+    limits = {"channel": event.channel, "brand": event.brand_id, "until": until}
+    return "".join(f", {what} {limit}" for what, limit in limits.items() if limit is not None)
+
+
 def _field(field: FieldTold) -> str:
     because = f": {field.reason}" if field.reason else ""
     values = ""
     if field.source_value is not None or field.given_value is not None:
-        values = f"   {field.source_value!r} -> {field.given_value!r}"
+        given = "" if field.given_value is None else f" -> {field.given_value!r}"
+        values = f"   {field.source_value!r}{given}"
     return f"     {field.outcome:<9} {field.field} ({field.category}), {field.transform}{because}{values}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import msgspec
@@ -12,6 +12,7 @@ from sluice.avro import FRAME_BYTES, Undecodable, unframe
 from sluice.errors import SluiceError
 from sluice.kafka.clients import Record
 from sluice.kafka.transactions import Ends
+from sluice.keys import CustomerKeys
 from sluice.model import Cause, CustomerId, Millis, Outcome, Pointer, Recalled, Rejected
 from sluice.projection import SourceReader, Unread
 from sluice.registry import RegistryUnavailable
@@ -27,6 +28,7 @@ from stream_processors.sharing.pipeline import (
     Case,
     Partnership,
     Profile,
+    needs_customer_key,
     reconcile,
     ruling_on,
 )
@@ -48,6 +50,8 @@ class View:
     partitions: int
     chunk: int
     """How many customers that no input names are reconciled in one batch, at the most."""
+    customer_keys: CustomerKeys | None
+    """None only where no contract encrypts with them."""
 
 
 class Situation(NamedTuple):
@@ -266,7 +270,7 @@ class Partition:
         profile = self._profile(customer, touched, situation, batch)
         may_widen, widen_at = self._widening(touched, profile, situation, batch)
         ruling = ruling_on(touched.after, profile, self._view.policy, now)
-        case = Case(customer, touched.after, profile, ruling, may_widen, now, self._view.policy)
+        case = self._with_key(Case(customer, touched.after, profile, ruling, may_widen, now, self._view.policy))
         outcomes = tuple((partner, reconcile(case, partner)) for partner in self._view.partnerships)
         decided = Decided(customer, outcomes, tuple(touched.covers), now)
         batch.outputs += output.outputs(decided, self._view.writers)
@@ -282,6 +286,13 @@ class Partition:
             after = Row()
         if after != touched.before:
             batch.rows[customer] = touched.before, after
+
+    def _with_key(self, case: Case) -> Case:
+        """With the customer's own key, fetched once, if a partner is to get what is sealed with it."""
+        customer_keys = self._view.customer_keys
+        if customer_keys is None or not needs_customer_key(case, self._view.partnerships):
+            return case
+        return replace(case, customer_key=customer_keys.key_of(case.customer))
 
     def _widening(
         self, touched: Touched, profile: Profile, situation: Situation, batch: Batch

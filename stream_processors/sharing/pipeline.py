@@ -5,7 +5,8 @@ consents, facts, contract, law, time ─▶ decide ─▶ row filter ─▶ proj
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 from msgspec.structs import replace
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 from sluice import keys
 from sluice.decision import Denied, Permitted
 from sluice.facts import read_facts
-from sluice.keys import PartnerKeys
+from sluice.keys import CustomerKey, NoKey, PartnerKeys
 from sluice.model import (  # fmt: skip
     Cause,
     CustomerId,
@@ -30,6 +31,7 @@ from sluice.model import (  # fmt: skip
     Withheld,
 )
 from sluice.projection import Projector, Snapshot, Unread
+from sluice.redaction import Customer
 from sluice.ruling import Policy, Ruling
 from sluice.store import Row
 from sluice.terms import Terms
@@ -71,6 +73,8 @@ class Case:
     """False: no partner and no field may be added now; narrowing is never delayed (LOOP 12)."""
     now: Millis
     policy: Policy
+    customer_key: CustomerKey = field(default=NoKey.NOT_ISSUED, repr=False)
+    """The customer's own; not looked for unless `needs_customer_key`."""
 
 
 def ruling_on(row: Row, profile: Profile, policy: Policy, now: Millis) -> Ruling | None:
@@ -86,28 +90,49 @@ def ruling_on(row: Row, profile: Profile, policy: Policy, now: Millis) -> Ruling
 def reconcile(case: Case, partner: Partnership) -> Outcome:
     """What must become of the customer at this partner, for what is held to equal what is allowed."""
     held = case.row.held.get(partner.partner)
-    if isinstance(case.profile, Gone):
-        return _stop(held, case.profile.reason)
-    verdict = _ruling(case, partner, held)
+    verdict = _verdict(case, partner, held)
     if isinstance(verdict, Denied):
         return _stop(held, verdict.reason)
-    if isinstance(case.profile, Unread):
+    if not isinstance(case.profile, Snapshot):
         return _without_profile(held, verdict)
-    retained = _retained_until(case, case.profile, partner.terms)
-    if retained is not None and retained <= case.now:
-        return _stop(held, Reason.RETENTION_ENDED)
-    if not partner.projector.admits(case.profile, case.now):
-        return _stop(held, Reason.OUTSIDE_ROW_FILTER)
     pseudonym = held.pseudonym if held else keys.pseudonym(partner.keys.record, case.customer)
-    match partner.projector.project(case.profile, verdict.fields, pseudonym, case.customer):
+    customer = Customer(case.customer, pseudonym, case.customer_key)
+    match partner.projector.project(case.profile, verdict.fields, customer):
         case None:
             return _stop(held, Reason.REQUIRED_FIELD_MISSING)
         case Cause() as cause:
             return Rejected(cause, recalls=held)
         case bytes() as record:
-            filtered = partner.projector.next_change(case.profile, case.now)
-            until = min((end for end in (verdict.until, retained, filtered) if end is not None), default=None)
-            return _compare(held, _held(partner, pseudonym, record, replace(verdict, until=until)), record)
+            return _compare(held, _held(partner, pseudonym, record, verdict), record)
+
+
+def needs_customer_key(case: Case, partners: Iterable[Partnership]) -> bool:
+    """Whether `reconcile` would seal a field at one of them: nobody is to get a key of whom nothing is shared."""
+    return any(_seals(case, partner) for partner in partners if partner.projector.sealed)
+
+
+def _seals(case: Case, partner: Partnership) -> bool:
+    verdict = _verdict(case, partner, case.row.held.get(partner.partner))
+    if isinstance(verdict, Denied) or not isinstance(case.profile, Snapshot):
+        return False
+    return any(path in verdict.fields for path in partner.projector.sealed)
+
+
+def _verdict(case: Case, partner: Partnership, held: Held | None) -> Permitted | Denied:
+    """What may be held by law, contract and row filter, and until when."""
+    if isinstance(case.profile, Gone):
+        return Denied(case.profile.reason)
+    ruling = _ruling(case, partner, held)
+    if isinstance(ruling, Denied) or isinstance(case.profile, Unread):
+        return ruling
+    retained = _retained_until(case, case.profile, partner.terms)
+    if retained is not None and retained <= case.now:
+        return Denied(Reason.RETENTION_ENDED)
+    if not partner.projector.admits(case.profile, case.now):
+        return Denied(Reason.OUTSIDE_ROW_FILTER)
+    filtered = partner.projector.next_change(case.profile, case.now)
+    until = min((end for end in (ruling.until, retained, filtered) if end is not None), default=None)
+    return replace(ruling, until=until)
 
 
 def _ruling(case: Case, partner: Partnership, held: Held | None) -> Permitted | Denied:

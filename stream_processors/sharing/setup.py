@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from schemas import catalogue
 from sluice import topics
@@ -44,13 +46,13 @@ def processor(settings: Settings, metrics: Metrics) -> Processor:
     identities = admin.topic_identities(broker, names)
     _check_partition_counts(identities, settings.partitions)
     limits = admin.topic_settings(broker, names)
-    customer_keys = None if settings.customer_keys is None else SqliteCustomerKeys(settings.customer_keys, master)
-    serving = _Serving(master, registry, customer_keys)
+    serving = _Serving(master, registry)
+    partnerships = tuple(
+        _partnership(contract, serving, int(limits[topics.customers(contract.partner)]["max.message.bytes"]))
+        for contract in contracts.contracts
+    )
     view = View(
-        partnerships=tuple(
-            _partnership(contract, serving, int(limits[topics.customers(contract.partner)]["max.message.bytes"]))
-            for contract in contracts.contracts
-        ),
+        partnerships=partnerships,
         writers=_writers(contracts, master, registry),
         decode=registry.decode,
         source=SourceReader(registry.decode),
@@ -60,6 +62,7 @@ def processor(settings: Settings, metrics: Metrics) -> Processor:
         acknowledged=frozenset(settings.sharing.acknowledged),
         partitions=settings.partitions,
         chunk=min(settings.sharing.batch, _SCAN_CHUNK),
+        customer_keys=customer_keys(settings.customer_keys, master, partnerships),
     )
 
     def identity_now() -> Identity:
@@ -111,7 +114,6 @@ class _Serving:
 
     master: MasterKey
     registry: Registry
-    customer_keys: CustomerKeys | None
 
 
 def _partnership(contract: CheckedContract, serving: _Serving, max_bytes: int) -> Partnership:
@@ -123,9 +125,22 @@ def _partnership(contract: CheckedContract, serving: _Serving, max_bytes: int) -
         terms=contract.terms(),
         contract=contract.digest(master),
         keys=keys,
-        projector=Projector(contract, keys, schema_id, max_bytes, serving.customer_keys),
+        projector=Projector(contract, keys, schema_id, max_bytes),
         acknowledge_within_ms=int(contract.contract.limits.acknowledge_within.total_seconds() * 1000),
     )
+
+
+def customer_keys(path: Path | None, master: MasterKey, partnerships: Iterable[Partnership]) -> CustomerKeys | None:
+    """Raises SluiceError when a contract encrypts with customers' keys and the settings name no file for them."""
+    if path is not None:
+        return SqliteCustomerKeys(path, master)
+    for partnership in partnerships:
+        for sealed in partnership.projector.sealed:
+            raise SluiceError(
+                f"The contract of {partnership.partner} encrypts `{sealed}` with customers' own keys, and there is no "
+                "place for them: set `customer_keys` in the settings."
+            )
+    return None
 
 
 def _writers(contracts: ContractSet, master: MasterKey, registry: Registry) -> Writers:

@@ -102,6 +102,11 @@ def test_the_wheel_holds_our_four_packages_and_their_data(tmp_path: Path) -> Non
     for needed in (
         "schemas/customer_profile/v1.avsc",
         "schemas/purposes.txt",
+        "schemas/countries.txt",
+        "schemas/obligations.txt",
+        "sluice/law/minimisation.yaml",
+        "sluice/law/packs/EU.yaml",
+        "sluice/law/packs/data_classes.yaml",
         "sluice/local/artefacts.lock",
         "sluice/redaction/sparse_zip3.txt",
     ):

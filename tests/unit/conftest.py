@@ -18,7 +18,7 @@ from sluice.avro import Reader, Record, Undecodable, Writer, unframe
 from sluice.contract import CheckedContract, Contract, ContractSet, partner_schema
 from sluice.kafka.clients import Record as LogRecord
 from sluice.kafka.transactions import Bounds, Committed, Ends, Positions
-from sluice.keys import MasterKey, PartnerKeys, keyed_digest
+from sluice.keys import CustomerKeys, MasterKey, PartnerKeys, keyed_digest
 from sluice.law.loading import shipped_law
 from sluice.law.pack import Law
 from sluice.model import Cause, CustomerId, Held, Millis, Outcome, PartnerId
@@ -126,7 +126,14 @@ class Installation:
             raise Undecodable(Cause.SCHEMA_UNKNOWN)
         return self.readers[number].read(payload)
 
-    def view(self, *, acknowledged: Collection[str] = (), partitions: int = 1, chunk: int = 100) -> View:
+    def view(
+        self,
+        *,
+        acknowledged: Collection[str] = (),
+        partitions: int = 1,
+        chunk: int = 100,
+        customer_keys: CustomerKeys | None = None,
+    ) -> View:
         return View(
             partnerships=self.partnerships,
             writers=self.writers,
@@ -136,6 +143,7 @@ class Installation:
             acknowledged=frozenset(acknowledged),
             partitions=partitions,
             chunk=chunk,
+            customer_keys=customer_keys,
         )
 
     def policy(self, acknowledged: Collection[str] = ()) -> Policy:

@@ -37,6 +37,7 @@ from tests.unit.deciding import (
     NAMES_HOSHI,
     NAMES_PARTNERS,
     NEGATIVES,
+    NOW,
     TO_HOSHI,
     TO_OTHERS,
     TO_PARTNERS,
@@ -201,6 +202,7 @@ def test_a_grant_that_names_no_partner_reaches_none() -> None:
         ({"valid_from": Millis(300), "valid_until": Millis(200)}, 350, Reason.GRANT_EXPIRED),
         ({"valid_from": Millis(100)}, 99, None),  # the answer's own time is no date in the future
         ({"valid_from": Millis(101)}, 99, Reason.GRANT_NOT_YET_VALID),
+        ({"valid_from": Millis(99)}, 98, None),  # nor is one before it
     ],
 )
 def test_a_grant_is_valid_from_its_start_to_below_its_end(
@@ -208,6 +210,11 @@ def test_a_grant_is_valid_from_its_start_to_below_its_end(
 ) -> None:
     verdict = answer(grant(100, **more), now=now)
     assert verdict == refused(expected) if expected else isinstance(verdict, Permitted)
+
+
+def test_a_clock_may_run_ahead_of_ours_by_its_tolerance_and_no_more() -> None:
+    assert isinstance(answer(grant(NOW + CLOCK_TOLERANCE_MS)), Permitted)
+    assert answer(grant(NOW + 1 + CLOCK_TOLERANCE_MS)) == refused(Reason.GRANT_NOT_YET_VALID)
 
 
 def test_the_basis_ends_with_the_first_of_contract_and_grants_relied_on() -> None:
@@ -332,9 +339,9 @@ def test_a_negative_for_some_data_leaves_the_rest_and_holds_for_what_it_may_mean
     assert fields(answer(grant(), no(data_scope=("user.name.first",)), terms=whole_name)) == ("email",)
 
 
-def test_the_first_categorys_reason_stands_for_all() -> None:
+def test_the_gravest_reason_stands_for_all() -> None:
     verdict = answer(grant(data_scope=("user.contact",)), no(data_scope=("user.contact",), state=State.REFUSED))
-    assert verdict == refused(Reason.NO_MATCHING_GRANT)
+    assert verdict == refused(Reason.REFUSED)
 
 
 @pytest.mark.parametrize("state", sorted(NEGATIVES))
@@ -409,6 +416,9 @@ def test_what_was_taken_back_supports_nothing_that_follows() -> None:
     told = under(rule(requires=frozenset({NOTICE})))
     assert reason(answer(grant(100, notice=NAMES_PARTNERS), no(200), grant(300), law=told)) is Reason.NOTICE_MISSING
     assert reason(answer(no(50), grant(100, notice=NAMES_PARTNERS), grant(300), law=told)) is None
+    for between in (150, 200):
+        earlier = (no(50), grant(between, notice=NAMES_PARTNERS), no(200))
+        assert reason(answer(*earlier, grant(300), law=told)) is Reason.NOTICE_MISSING, "the newest no counts"
     by_guardian = under(rule("C", Mode.FORBID, unless=frozenset({GUARDIAN_CONSENT})))
     verdict = answer(grant(100, actor=Actor.GUARDIAN), no(200), grant(300), law=by_guardian)
     assert reason(verdict) is Reason.GUARDIAN_CONSENT_MISSING
@@ -464,8 +474,55 @@ def test_an_opt_out_of_sale_told_as_one_to_buyers_binds_partners_too() -> None:
     assert isinstance(answer(grant(100), only_others), Permitted)
 
 
-def test_only_an_opt_out_binds_by_what_is_done() -> None:
-    assert isinstance(answer(grant(100), no(200, State.REFUSED, purpose="sales")), Permitted)
+@pytest.mark.parametrize("state", [State.REFUSED, State.WITHDRAWN, State.OBJECTED])
+def test_any_no_to_sale_binds_by_what_is_done(state: State) -> None:
+    """A refusal of sharing is no weaker than an opt-out of it, or than an answer that nobody can read."""
+    assert answer(grant(100), no(200, state, purpose="sales")) == refused(NEGATIVES[state])
+    assert isinstance(answer(grant(100), no(200, State.LIMITED, purpose="sales")), Permitted)
+
+
+@pytest.mark.parametrize(
+    ("notice", "reached"),
+    [
+        (Notice(names_recipients=("hoshi-card",)), True),
+        (Notice(names_recipient_kinds=(RecipientKind.PARTNER,)), True),
+        (Notice(), True),
+        (Notice(names_recipients=("adresso",)), False),
+        (Notice(names_recipient_kinds=(RecipientKind.PROCESSOR,)), False),
+    ],
+)
+def test_a_grant_never_exceeds_what_its_notice_says_of_recipients(notice: Notice, reached: bool) -> None:  # noqa: FBT001
+    """DOMAIN A3, 5f: whatever the scope claims, and no other takes a no back."""
+    assert isinstance(answer(grant(100, notice=notice)), Permitted) is reached
+    assert isinstance(answer(no(50), grant(100, notice=notice)), Permitted) is reached
+
+
+@pytest.mark.parametrize(
+    ("yes", "answered"),
+    [
+        ({}, True),
+        ({"data_scope": ("user.name",)}, False),
+        ({"actor": Actor.CONTROLLER}, False),
+        ({"channel": Channel.EMAIL}, False),
+        ({"purpose": "analytics"}, False),
+    ],
+)
+def test_an_open_question_is_closed_by_a_yes_to_that_question(yes: dict[str, Any], answered: bool) -> None:  # noqa: FBT001
+    told = under(rule(mode=Mode.OPT_OUT))
+    asked = event(State.UNKNOWN, 100, purpose="sales", data_scope=("*",))
+    later = event(
+        State.GIVEN, 200, **{"purpose": "sales", "data_scope": ("*",), "expression": Expression.DEFAULT} | yes
+    )
+    noticed = terms(evidence=frozenset({NOTICE}))
+    assert ("email" in fields(answer(asked, later, law=told, terms=noticed))) is answered
+
+
+def test_numbers_of_different_sources_are_not_compared() -> None:
+    """DOMAIN A4.14: where neither is later for certain, the more restrictive wins."""
+    one = {"source_system": "web", "sequence": 9}
+    assert answer(no(200, source_system="crm"), grant(200, **one)) == refused(Reason.WITHDRAWN)
+    assert answer(no(200, source_system="crm", sequence=1), grant(200, **one)) == refused(Reason.WITHDRAWN)
+    assert isinstance(answer(no(200, source_system="web", sequence=8), grant(200, **one)), Permitted)
 
 
 def test_an_opt_out_of_sale_is_taken_back_by_naming_purpose_and_recipient() -> None:
@@ -500,10 +557,12 @@ NOTICED = terms(evidence=frozenset({NOTICE}))
         pytest.param(grant(300), False, id="a yes that reaches"),
         pytest.param(grant(300, recipient_scope=None, expression=Expression.IMPLIED), False, id="to the same question"),
         pytest.param(grant(300, recipient_scope=TO_OTHERS), True, id="a yes to others"),
-        pytest.param(grant(300, purpose="marketing", recipient_scope=None), True, id="a yes for another purpose"),
+        pytest.param(grant(300, purpose="marketing", recipient_scope=None), True, id="a yes for a purpose above"),
+        pytest.param(grant(300, purpose=HYGIENE, recipient_scope=None), True, id="a yes for another purpose"),
         pytest.param(grant(200), True, id="a yes at the same time"),
         pytest.param(no(300, State.EXPIRED), True, id="an end"),
-        pytest.param(grant(1_001 + CLOCK_TOLERANCE_MS, recipient_scope=None), True, id="a yes from the future"),
+        pytest.param(grant(NOW + CLOCK_TOLERANCE_MS, recipient_scope=None), False, id="a yes by a clock ahead"),
+        pytest.param(grant(NOW + 1 + CLOCK_TOLERANCE_MS, recipient_scope=None), True, id="a yes from the future"),
     ],
 )
 def test_a_question_stays_open_until_it_is_answered_with_yes(later: Any, open_still: bool) -> None:  # noqa: ANN401, FBT001
@@ -671,4 +730,4 @@ def test_an_opt_out_of_advertising_binds_everywhere_in_the_states() -> None:
     opt_out = no(state=State.OPTED_OUT, purpose="marketing")
     assert reason(answer(opt_out, terms=AD, law=US)) is Reason.OPTED_OUT
     assert reason(answer(opt_out, terms=terms(purpose=EMAIL), law=US)) is None, "e-mail is no advertising"
-    assert reason(answer(no(purpose="marketing"), terms=AD, law=US)) is None, "a withdrawal is no opt-out"
+    assert reason(answer(no(purpose="marketing"), terms=AD, law=US)) is Reason.WITHDRAWN, "nor is a withdrawal weaker"

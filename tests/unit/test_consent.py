@@ -214,6 +214,17 @@ def test_what_cannot_be_heeded_is_no_event(change: dict[str, Any], cause: Cause)
     assert raised.value.cause is cause
 
 
+@pytest.mark.parametrize(("ahead_ms", "heeded"), [(0, True), (5 * 60_000, True), (5 * 60_000 + 1, False)])
+def test_an_answer_may_be_dated_five_minutes_after_it_was_logged_and_no_later(ahead_ms: int, heeded: bool) -> None:  # noqa: FBT001
+    """DOMAIN A3, 5b: so much may clocks differ."""
+    said_at = {"event_time": 10**12 + ahead_ms, "recorded_at": 10**12 + ahead_ms}
+    if heeded:
+        assert parse_event(RECORD | said_at, CUSTOMER, Millis(10**12)).event_time == 10**12 + ahead_ms
+    else:
+        with pytest.raises(Contradiction):
+            parse_event(RECORD | said_at, CUSTOMER, Millis(10**12))
+
+
 def test_many_events_of_one_customer_are_gathered_in_good_time() -> None:
     """A preference centre in a loop must not stop its partition."""
     record = ConsentRecord()

@@ -26,6 +26,7 @@ from sluice.contract import (
     partner_schema,
 )
 from sluice.document import DocumentError, load
+from sluice.facts import AS_IN_OUR_PROFILE
 from sluice.keys import MasterKey
 from sluice.law.loading import shipped_law
 from sluice.redaction import TRANSFORMS
@@ -459,6 +460,14 @@ def test_a_special_category_is_shared_only_when_it_is_named(
         assert refusal(tmp_path, text, source)[0].startswith("13:3: `extra` is, or may be, of a special category")
 
 
+def test_a_row_filter_on_a_special_category_has_to_be_named_too(tmp_path: Path) -> None:
+    source = source_with("diagnosis", type="string", data_category="user.health_and_medical")
+    text = HOSHI + "where: {diagnosis: diabetes}\n"
+    assert refusal(tmp_path, text, source)[0].startswith("12:9: `diagnosis` is, or may be, of a special category")
+    named = text + "special_categories: [user.health_and_medical]\n"
+    assert checked(tmp_path, named, source).contract.where.keys() == {"diagnosis"}
+
+
 def test_the_refusal_of_a_special_category_says_how_to_name_it(tmp_path: Path) -> None:
     source = source_with("blood_group", type="string", data_category="user.health_and_medical")
     assert refusal(tmp_path, HOSHI + "  blood_group: keep\n", source) == [
@@ -751,3 +760,40 @@ def test_every_key_is_in_the_reference_and_nothing_else_is() -> None:
     table = text.split("| key | meaning |")[1].split("\n\n")[0]
     documented = {line.split("`")[1].partition(".")[0] for line in table.splitlines() if line.startswith("| `")}
     assert documented == set(Contract.model_fields) - {"same_branding"}, "which stands beside `recipient`"
+
+
+# --- where the source states what laws ask
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"restricted": "restrictd"}, "settings: `facts.restricted`: "),
+        ({"birth_date": "a b["}, "settings: `facts.birth_date`: "),
+        ({"residence": "address"}, "settings: `facts.residence`: "),
+    ],
+)
+def test_a_fact_that_the_source_does_not_state_where_the_settings_say_is_refused(
+    tmp_path: Path, changes: dict[str, str], problem: str
+) -> None:
+    write(tmp_path, HOSHI)
+    with pytest.raises(DocumentError) as raised:
+        check(load_contracts(tmp_path), SOURCE, shipped_law((), replace(AS_IN_OUR_PROFILE, **changes)))
+    assert str(raised.value).startswith(problem)
+
+
+def test_a_source_of_ones_own_may_leave_facts_unstated(tmp_path: Path) -> None:
+    poor = {"type": "record", "name": "R", "fields": [{"name": "a", "type": "string", "data_category": "user.name"}]}
+    text = HOSHI[: HOSHI.index("fields:")] + "fields: {a: keep}\n"
+    assert checked(tmp_path, text, leaves(json.dumps(poor))).contract.fields.keys() == {"a"}
+
+
+@pytest.mark.parametrize("logical", ["timestamp-micros", None])
+def test_retention_needs_a_source_that_says_when_it_last_changed_in_milliseconds(
+    tmp_path: Path, logical: str | None
+) -> None:
+    text = HOSHI + "limits: {retain: P30D}\n"
+    assert checked(tmp_path, text).terms().retain_ms == 30 * 24 * 60 * 60 * 1000
+    other = "string" if logical is None else {"type": "long", "logicalType": logical}
+    (problem,) = refusal(tmp_path, text, source_with("updated_at", type=other))
+    assert "retention counts from `updated_at`, and the source has no time in milliseconds there" in problem

@@ -8,16 +8,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from sluice.customer_keys import SqliteCustomerKeys
+from sluice import customer_keys
+from sluice.customer_keys import SqliteCustomerKeys, issued_key
 from sluice.erasure import destroy_key
 from sluice.errors import SluiceError
-from sluice.keys import MasterKey
+from sluice.keys import MasterKey, NoKey
 from sluice.model import CustomerId
 from sluice.redaction import Customer, Untransformable, parse_rule
 from sluice.redaction.encryption import AesGcm
@@ -38,7 +42,7 @@ def keys(path: Path) -> Iterator[SqliteCustomerKeys]:
 
 def test_a_key_is_32_random_bytes_and_the_same_whenever_asked(keys: SqliteCustomerKeys, path: Path) -> None:
     mine, yours = keys.key_of(HANAKO), keys.key_of(TARO)
-    assert mine is not None
+    assert isinstance(mine, bytes)
     assert len(mine) == 32
     assert mine != yours
     assert keys.key_of(HANAKO) == mine
@@ -59,22 +63,22 @@ def test_a_destroyed_key_is_never_issued_again(keys: SqliteCustomerKeys, path: P
     keys.key_of(HANAKO)
     keys.destroy(HANAKO)
     keys.destroy(HANAKO)
-    assert keys.key_of(HANAKO) is None
+    assert keys.key_of(HANAKO) is NoKey.DESTROYED
     assert keys.key_of(TARO) == kept
     with closing(SqliteCustomerKeys(path, MASTER)) as later:
-        assert later.key_of(HANAKO) is None
+        assert later.key_of(HANAKO) is NoKey.DESTROYED
 
 
 def test_a_key_that_never_was_can_be_destroyed_beforehand(keys: SqliteCustomerKeys) -> None:
     keys.destroy(HANAKO)
-    assert keys.key_of(HANAKO) is None
+    assert keys.key_of(HANAKO) is NoKey.DESTROYED
 
 
 def test_another_process_that_had_the_file_open_sees_the_destruction(keys: SqliteCustomerKeys, path: Path) -> None:
     with closing(SqliteCustomerKeys(path, MASTER)) as running:
-        assert running.key_of(HANAKO) is not None
+        assert isinstance(running.key_of(HANAKO), bytes)
         keys.destroy(HANAKO)
-        assert running.key_of(HANAKO) is None
+        assert running.key_of(HANAKO) is NoKey.DESTROYED
 
 
 def test_no_byte_of_a_destroyed_key_and_no_customers_name_is_left_on_the_disk(
@@ -82,9 +86,9 @@ def test_no_byte_of_a_destroyed_key_and_no_customers_name_is_left_on_the_disk(
 ) -> None:
     others = [keys.key_of(CustomerId(f"c{n}")) for n in range(50)]
     secret, other = keys.key_of(HANAKO), keys.key_of(TARO)
-    assert secret is not None
-    assert other is not None
-    assert None not in others
+    assert isinstance(secret, bytes)
+    assert isinstance(other, bytes)
+    assert all(isinstance(one, bytes) for one in others)
     assert secret in _bytes_of(path)
     keys.destroy(HANAKO)
     assert not any(secret[n : n + 8] in _bytes_of(path) for n in range(25)), "nor a part of it"
@@ -101,7 +105,7 @@ def test_destroying_says_so_when_a_reader_keeps_the_bytes_alive(keys: SqliteCust
         with pytest.raises(SluiceError, match="destroy it again"):
             keys.destroy(HANAKO)
         reader.execute("COMMIT")
-    assert keys.key_of(HANAKO) is None
+    assert keys.key_of(HANAKO) is NoKey.DESTROYED
     keys.destroy(HANAKO)
 
 
@@ -116,6 +120,33 @@ def test_of_processes_that_come_first_together_all_get_the_same_key(path: Path) 
     found = {process.communicate()[0] for process in started}
     assert len(found) == 1
     assert len(set(found.pop().split(b", "))) == 50
+
+
+class Contended(sqlite3.Connection):
+    """As SQLite answers when processes begin together on a new file, which they rarely do to the microsecond."""
+
+    refusals: Iterator[int] = iter(())
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:  # noqa: ANN401 - SQLite's
+        if "journal_mode" in sql and next(self.refusals, None) is not None:
+            busy = sqlite3.OperationalError("database is locked")
+            busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise busy
+        return super().execute(sql, parameters)
+
+
+def test_processes_that_begin_together_on_a_new_file_wait_for_one_another(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Contended))
+    monkeypatch.setattr(Contended, "refusals", iter(range(3)))
+    with closing(SqliteCustomerKeys(path, MASTER)) as keys:
+        assert isinstance(keys.key_of(HANAKO), bytes)
+        assert keys._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    monkeypatch.setattr(customer_keys, "_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(Contended, "refusals", count())
+    with pytest.raises(SluiceError, match="database is locked"):
+        SqliteCustomerKeys(path, MASTER)
 
 
 def test_a_key_is_on_the_disk_before_it_is_used(path: Path) -> None:
@@ -138,12 +169,54 @@ def test_a_key_that_another_process_made_or_destroyed_meanwhile_is_respected(
 ) -> None:
     """This one has looked, and found nobody, just before the other writes."""
     look, looks = keys._found, count()
-    monkeypatch.setattr(keys, "_found", lambda name: None if next(looks) == 0 else look(name))
+    monkeypatch.setattr(keys, "_found", lambda name: NoKey.NOT_ISSUED if next(looks) == 0 else look(name))
     with closing(SqliteCustomerKeys(path, MASTER)) as other:
         made = other.key_of(HANAKO)
         if destroyed:
             other.destroy(HANAKO)
-    assert keys.key_of(HANAKO) == (None if destroyed else made)
+    assert keys.key_of(HANAKO) == (NoKey.DESTROYED if destroyed else made)
+
+
+def test_a_key_that_does_not_stay_written_is_refused_in_a_sentence(
+    keys: SqliteCustomerKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is sealed with it could not be opened by anybody."""
+    monkeypatch.setattr(keys, "_found", lambda _: NoKey.NOT_ISSUED)
+    with pytest.raises(SluiceError, match=r"^A key that was just written to .* is not there: .*\.$"):
+        keys.key_of(HANAKO)
+
+
+# --- asking what was issued
+
+
+def test_who_asks_sees_what_was_issued_and_what_was_destroyed(keys: SqliteCustomerKeys, path: Path) -> None:
+    kept = keys.key_of(TARO)
+    keys.key_of(HANAKO)
+    keys.destroy(HANAKO)
+    assert issued_key(path, MASTER, TARO) == kept
+    assert issued_key(path, MASTER, HANAKO) is NoKey.DESTROYED
+    assert issued_key(path, MASTER, CustomerId("somebody else")) is NoKey.NOT_ISSUED
+
+
+def test_asking_issues_nothing_and_leaves_nothing(path: Path) -> None:
+    assert issued_key(path, MASTER, HANAKO) is NoKey.NOT_ISSUED
+    assert not path.parent.exists()
+    SqliteCustomerKeys(path, MASTER).close()
+    before = path.read_bytes()
+    assert issued_key(path, MASTER, HANAKO) is NoKey.NOT_ISSUED
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_who_asks_is_told_what_is_wrong_with_the_file(keys: SqliteCustomerKeys, path: Path, tmp_path: Path) -> None:
+    keys.destroy(HANAKO)
+    with pytest.raises(SluiceError, match="belong to another master key"):
+        issued_key(path, MasterKey(bytes(32)), HANAKO)
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(b"no database at all" * 100)
+    for wrong in (damaged, tmp_path):
+        with pytest.raises(SluiceError, match=r"^The customers' keys at .* cannot be used: .*\.$"):
+            issued_key(wrong, MASTER, HANAKO)
 
 
 def _started(path: Path, printed: str) -> subprocess.Popen[bytes]:
@@ -181,14 +254,14 @@ def test_destroying_one_customers_key_makes_theirs_unreadable_and_nobody_elses(k
     """What was delivered stays with the partner, and is noise."""
     rule = parse_rule("aes_gcm")
     assert isinstance(rule, AesGcm)
-    hanako, taro = (Customer(name, f"record of {name}", keys) for name in (HANAKO, TARO))
+    hanako, taro = (Customer(name, f"record of {name}", keys.key_of(name)) for name in (HANAKO, TARO))
     delivered = {whose.id: result(rule, "secret", whose=whose) for whose in (hanako, taro)}
     assert rule.open(delivered[HANAKO], target(), hanako) == "secret"
     keys.destroy(HANAKO)
     with pytest.raises(Untransformable, match="destroyed"):
-        rule.open(delivered[HANAKO], target(), hanako)
+        rule.open(delivered[HANAKO], target(), replace(hanako, own_key=keys.key_of(HANAKO)))
     with pytest.raises(NotOpened):
-        rule.open(delivered[HANAKO], target(), Customer(TARO, hanako.record_key, keys))
+        rule.open(delivered[HANAKO], target(), replace(hanako, own_key=taro.own_key))
     assert rule.open(delivered[TARO], target(), taro) == "secret"
 
 
@@ -211,7 +284,15 @@ def test_the_command_destroys_one_key_and_no_other(keys: SqliteCustomerKeys, set
     kept = keys.key_of(TARO)
     done = CliRunner().invoke(destroy_key, [HANAKO, "--yes", "--settings", str(settings)])
     assert done.exit_code == 0, done.output
-    assert (keys.key_of(HANAKO), keys.key_of(TARO)) == (None, kept)
+    assert (keys.key_of(HANAKO), keys.key_of(TARO)) == (NoKey.DESTROYED, kept)
+
+
+def test_the_command_says_when_there_was_nothing_to_destroy(keys: SqliteCustomerKeys, settings: Path) -> None:
+    keys.key_of(HANAKO)
+    command = [HANAKO + "x", "--yes", "--settings", str(settings)]
+    assert "had no key" in CliRunner().invoke(destroy_key, command).output, "which may be a slip in the id"
+    assert "destroyed before" in CliRunner().invoke(destroy_key, command).output
+    assert keys.key_of(HANAKO) is not NoKey.DESTROYED
 
 
 def test_the_command_asks_first(keys: SqliteCustomerKeys, settings: Path) -> None:

@@ -164,6 +164,13 @@ def test_where_a_law_has_no_general_rule_in_force_consent_is_asked_for() -> None
     assert isinstance(answer(law=under(rule("A", Mode.ALLOW, start=NOW, end=Millis(NOW + 1)))), Permitted)
 
 
+def test_before_any_law_has_begun_consent_is_asked_for() -> None:
+    ancient = under(rule("A", Mode.ALLOW, start=Millis(-5)))
+    long_ago = terms(valid_from=Millis(-100))
+    assert answer(law=ancient, terms=long_ago, now=-6) == Denied(Reason.NO_CONSENT_RECORD, (DEFAULT_RULE.id,))
+    assert isinstance(answer(law=ancient, terms=long_ago, now=-5), Permitted)
+
+
 def test_a_rule_about_a_class_of_data_leaves_the_rest() -> None:
     law = under(
         rule("A", Mode.ALLOW), rule("S", Mode.FORBID, data_class="sensitive"), sensitive=frozenset({"user.name"})
@@ -250,6 +257,8 @@ def test_what_shows_a_child_makes_one_of_whom_no_age_is_known(sign: ConsentEvent
     assert reason(answer(grant(NOON - 1), sign, facts=_born(30), **known)) is None, "unless it is known"
     granted = grant(NOON - 1, guardian_ref="g")
     assert reason(answer(granted, **known)) is None, "a grant shows nothing: without it no more may be shared"
+    infants = under(rule(), rule("I", Mode.FORBID, ages=Ages(0, 1)))
+    assert reason(answer(grant(NOON - 1), sign, **known | {"law": infants})) is Reason.FORBIDDEN_BY_LAW, "any child"
 
 
 # --- without the profile
@@ -278,11 +287,11 @@ def _judged(*denied: Reason | None) -> CategoryJudgement:
     return CategoryJudgement("user", ("name",), verdicts)
 
 
-def test_the_conclusion_takes_the_first_categorys_gravest_reason() -> None:
-    first = _judged(Reason.NOTICE_MISSING, None, Reason.OBJECTED)
-    assert conclude(Judgement(categories=(first, _judged(Reason.FORBIDDEN_BY_LAW)))) == Denied(
-        Reason.OBJECTED, ("R0", "R2")
-    )
+def test_the_conclusion_takes_the_gravest_reason_whatever_the_order_of_fields() -> None:
+    one, other = _judged(Reason.NOTICE_MISSING, None, Reason.OBJECTED), _judged(None, Reason.FORBIDDEN_BY_LAW)
+    expected = Denied(Reason.FORBIDDEN_BY_LAW, ("R1",))
+    assert conclude(Judgement(categories=(one, other))) == conclude(Judgement(categories=(other, one))) == expected
+    assert conclude(Judgement(categories=(one,))) == Denied(Reason.OBJECTED, ("R0", "R2"))
 
 
 def test_nothing_follows_from_no_verdict() -> None:

@@ -128,6 +128,7 @@ def test_what_is_wrong_is_told_where_it_stands(tmp_path: Path, text: str, proble
 def test_a_scalar_that_cannot_be_read_is_told_where_it_stands(tmp_path: Path, text: str) -> None:
     (problem,) = told(tmp_path, text)
     assert problem.startswith(("2:", "1:7: "))
+    assert ("there is no such day or time as `2026-" in problem) == ("2026" in text)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice import keys, redaction
 from sluice.consent import ConsentEvent, ConsentRecord, parse_event
 from sluice.decision import Customer, Denied, Permitted, decide
 from sluice.facts import Facts
+from sluice.keys import CustomerKey, NoKey
 from sluice.model import CustomerId, Millis
 from sluice.projection import Snapshot
+from sluice.redaction.encryption import AesSiv
 from sluice.store import Row
 from stream_processors.review.explaining import Asked, explain
-from stream_processors.review.explanation import Explanation, replayed
+from stream_processors.review.explanation import Explanation, FieldTold, replayed
 from stream_processors.review.subject import Subject
 from stream_processors.review.telling import told
 from stream_processors.sharing.pipeline import DELETED
@@ -50,6 +54,7 @@ RECORD: Mapping[str, Any] = {
     "address": {"country": "JP"},
 }
 VALUES = ("Zaphod", "zaphod", "1980", "zap")
+REQUIRED_MISSING = "required_field_missing"
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +90,7 @@ def test_every_link_of_the_chain_is_told(installation: Installation) -> None:
     one = told_of(installation, said(installation, "GIVEN"))
     assert (one.outcome, one.reason) == ("shared", None)
     assert [(law.jurisdiction, law.because) for law in one.laws] == [("JP", ("lives in JP",))]
+    assert ("JP-A1", "APPI 33(5)") in [(duty.duty, duty.cite) for law in one.laws for duty in law.duties]
     rules = {(rule.rule, rule.test, rule.cite, rule.passed) for told in one.categories for rule in told.rules}
     assert rules == {("JP-R3", "OPT_IN", "APPI 27(1), 29, 30", True)}
     assert [(c.bearing, c.event.record_id) for c in one.consents] == [("permits", f"{CUSTOMER} hoshi-card GIVEN 0")]
@@ -128,11 +134,131 @@ def test_no_value_is_told_unless_asked_for(installation: Installation, states: t
     assert ("'zap'" in told(with_values)) is (states == ("GIVEN",)), "what is withheld is not given, even here"
 
 
+# --- what stops the whole record after the law has allowed it
+
+
+@pytest.mark.parametrize(
+    ("contract", "changes", "outcome", "reason"),
+    [
+        ({}, {"address": {"country": "NZ"}}, "withheld", "outside_row_filter"),
+        ({"limits": {"retain": "P1D"}}, {"updated_at": NOW - 2 * 86_400_000}, "withheld", "retention_ended"),
+        ({"fields": {**CONTRACT["fields"], "phone": {"keep": {"required": True}}}}, {}, "withheld", REQUIRED_MISSING),
+        ({}, {"given_name": "Zaphod" * 400_000}, "rejected", "record_too_large"),
+    ],
+)
+def test_no_field_is_told_as_shared_of_a_record_that_is_not(
+    new_installation: type[Installation], contract: dict[str, Any], changes: dict[str, Any], outcome: str, reason: str
+) -> None:
+    other = new_installation({**CONTRACT, **contract})
+    for states, data in ((("GIVEN",), ["*"]), (("GIVEN",), ["user.name", "user.contact"])):
+        one = told_of(other, said(other, *states, data_scope=data), with_values=True, **changes)
+        assert (one.outcome, one.reason) == (outcome, reason)
+        assert {(field.outcome, field.reason, field.given_value) for field in one.fields} == {
+            ("withheld", reason, None)
+        }
+        assert [field.field for field in one.fields] == list(CONTRACT["fields"])
+        assert "zap'" not in told(one)
+
+
+def test_where_the_law_refuses_each_field_has_the_laws_own_reason(installation: Installation) -> None:
+    one = told_of(installation, said(installation, "GIVEN", data_scope=["user.name"]), with_values=True)
+    assert one.outcome == "shared"
+    assert {field.field: (field.outcome, field.reason) for field in one.fields} == {
+        "given_name": ("shared", None),
+        "birth_date": ("withheld", "no_matching_grant"),
+        "email": ("withheld", "no_matching_grant"),
+        "phone": ("withheld", "no_matching_grant"),
+    }
+
+
+# --- what is sealed with the customer's own key
+
+OWN_KEY = bytes(range(32))
+
+
+@pytest.fixture(scope="module")
+def sealing(new_installation: type[Installation]) -> Installation:
+    """With a field that is sealed and has to be there."""
+    return new_installation({**CONTRACT, "fields": {"given_name": "keep", "email": {"aes_siv": {"required": True}}}})
+
+
+@pytest.fixture(scope="module")
+def optional(new_installation: type[Installation]) -> Installation:
+    return new_installation({**CONTRACT, "fields": {"given_name": "keep", "email": "aes_siv"}})
+
+
+def email_told(
+    installation: Installation,
+    key: CustomerKey,
+    *,
+    with_values: bool,
+    **changes: Any,  # noqa: ANN401 - any field of the profile
+) -> tuple[str, FieldTold, str]:
+    """The outcome, the field of the address, and the whole as text."""
+    subject = Subject(0, CUSTOMER, Row(consents=said(installation, "GIVEN")), Snapshot({**RECORD, **changes}))
+    one = explain(subject, replace(asked(installation, with_values=with_values), customer_key=key))
+    return one.outcome, next(field for field in one.fields if field.field == "email"), told(one)
+
+
+@pytest.mark.parametrize("with_values", [False, True])
+def test_a_field_is_empty_when_the_customers_key_was_destroyed(
+    optional: Installation,
+    sealing: Installation,
+    with_values: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    outcome, email, text = email_told(optional, NoKey.DESTROYED, with_values=with_values)
+    assert outcome == "shared"
+    assert (email.outcome, email.reason, email.given_value) == ("empty", "the customer's key was destroyed", None)
+    assert "aes_siv: the customer's key was destroyed" in text
+    outcome, email, _ = email_told(sealing, NoKey.DESTROYED, with_values=with_values)
+    assert (outcome, email.outcome, email.reason) == ("withheld", "withheld", REQUIRED_MISSING)
+
+
+def test_with_the_customers_key_the_value_is_the_one_that_is_shared(sealing: Installation) -> None:
+    _, email, text = email_told(sealing, OWN_KEY, with_values=True)
+    (hoshi,) = sealing.partnerships
+    pseudonym = keys.pseudonym(hoshi.keys.record, CUSTOMER)
+    rule = sealing.contracts.contracts[0].contract.fields["email"]
+    assert isinstance(rule, AesSiv)
+    target = redaction.Target(hoshi.keys.field("email"), "")
+    assert (
+        rule.open(str(email.given_value), target, redaction.Customer(CUSTOMER, pseudonym, OWN_KEY)) == RECORD["email"]
+    )
+    assert str(email.given_value) in text
+    assert OWN_KEY.hex() not in text
+    assert email_told(sealing, OWN_KEY, with_values=False)[1].given_value is None
+
+
+def test_where_no_key_was_issued_the_field_is_shared_and_no_value_is_invented(sealing: Installation) -> None:
+    outcome, email, text = email_told(sealing, NoKey.NOT_ISSUED, with_values=True)
+    assert (outcome, email.outcome, email.given_value) == ("shared", "shared", None)
+    assert email.source_value == RECORD["email"]
+    assert email.reason == "the customer's key is made when it is first shared"
+    assert f"{email.reason}   'zaphod@example.com'\n" in text
+    _, email, _ = email_told(sealing, NoKey.NOT_ISSUED, with_values=False)
+    assert (email.outcome, email.reason) == ("shared", None)
+
+
+@pytest.mark.parametrize("key", [OWN_KEY, *NoKey])
+def test_without_a_value_it_does_not_come_to_the_key(optional: Installation, key: CustomerKey) -> None:
+    _, email, _ = email_told(optional, key, with_values=True, email=None)
+    assert (email.outcome, email.reason) == ("empty", "the source has no value")
+
+
 def test_without_a_profile_it_says_so(installation: Installation) -> None:
     one = explain(Subject(0, CUSTOMER, Row(deleted=True), DELETED), asked(installation))
     assert (one.outcome, one.reason, one.facts, one.categories) == ("withheld", "deleted_at_source", None, ())
     assert replayed(json.loads(msgspec.json.encode(one))) is None
     assert "there is no profile that can be read" in told(one)
+    assert "5. Row filter: not asked, for there is no profile" in told(one), "and not: there is none"
+
+
+def test_an_answer_is_told_with_what_it_is_limited_to(installation: Installation) -> None:
+    limits = {"channel": "email", "brand_id": "hoshi", "valid_until": 1_800_000_000_000}
+    text = told(told_of(installation, said(installation, "GIVEN", "WITHDRAWN", recipient_scope=None, **limits)))
+    assert "to those whom its notice names, data *, channel email, brand hoshi, until 2027-01-15T08:00:00Z [" in text
+    assert "WITHDRAWN (" in text
+    assert "to everybody, data *, channel email" in text
 
 
 STATES = st.lists(st.sampled_from(["GIVEN", "GIVEN", "WITHDRAWN", "EXPIRED", "UNKNOWN", "OPTED_OUT"]), max_size=5)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.facts import AS_IN_OUR_PROFILE, FactPaths, Facts, age, birthday, read_facts
+from sluice.facts import AS_IN_OUR_PROFILE, UNREADABLE_BIRTH, FactPaths, Facts, age, birthday, read_facts
 from sluice.model import Millis
 
 EPOCH = date(1970, 1, 1)
@@ -45,6 +45,8 @@ def test_facts_are_read_where_the_source_states_them() -> None:
         ("JP", "JP"),
         ("jp", "jp"),
         ("US-CA", "US-CA"),
+        ("GB-ENG", "GB-ENG"),
+        ("GB-ENGL", "?"),
         (None, None),
         ("", None),
         ("Japan!!", "?"),
@@ -64,19 +66,21 @@ def test_a_place_that_is_no_code_is_kept_as_one_that_is_not_known(stated: object
         (-3_653, -3_653),
         ("1990-02-28", number(1990, 2, 28)),
         ("1990-02-28T10:00:00Z", number(1990, 2, 28)),
-        ("1990-02-30", None),
-        ("28.02.1990", None),
+        ("1990-02-30", UNREADABLE_BIRTH),
+        ("28.02.1990", UNREADABLE_BIRTH),
         ("", None),
         (None, None),
-        (1.5, None),
-        (10**9, None),
-        (10**30, None),
-        (-(10**9), None),
-        ({}, None),
+        (1.5, UNREADABLE_BIRTH),
+        (10**9, UNREADABLE_BIRTH),
+        (10**30, UNREADABLE_BIRTH),
+        (-(10**9), UNREADABLE_BIRTH),
+        ({}, UNREADABLE_BIRTH),
     ],
 )
-def test_a_birth_date_is_days_or_an_iso_date_and_anything_else_is_none(stated: object, born: int | None) -> None:
+def test_a_birth_date_that_cannot_be_read_is_that_of_the_youngest(stated: object, born: int | None) -> None:
     assert of({"birth_date": stated}).born == born
+    if born == UNREADABLE_BIRTH:
+        assert age(born, at(9999, 12, 30)) == 0, "never of age"
 
 
 @pytest.mark.parametrize(
@@ -131,6 +135,12 @@ def test_a_birthday_is_the_first_instant_of_an_age(born: date, years: int) -> No
     assert day is not None
     assert age(days, day) == years
     assert years == 0 or age(days, Millis(day - 1)) == years - 1
+
+
+def test_who_was_born_on_the_29th_of_february_has_the_birthday_on_the_first_of_march() -> None:
+    assert birthday(number(2008, 2, 29), 13) == at(2021, 3, 1)
+    assert birthday(number(2008, 2, 29), 16) == at(2024, 2, 29)
+    assert birthday(number(9996, 2, 29), 3) == at(9999, 3, 1)
 
 
 def test_a_birthday_that_no_calendar_has_is_none() -> None:

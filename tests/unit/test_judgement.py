@@ -100,6 +100,14 @@ def test_a_limitation_leaves_open_what_the_law_says() -> None:
 # --- what a verdict rests on
 
 
+@pytest.mark.parametrize(("basis", "passed"), [(None, True), ("consent", True), ("legitimate_interests", False)])
+def test_a_record_on_another_basis_is_no_opt_in(basis: str | None, passed: bool) -> None:  # noqa: FBT001
+    """Nobody was asked, whatever it says; where nobody has to be, it is as good as any."""
+    yes = grant(100, lawful_basis=basis)
+    assert (denied(Mode.OPT_IN, yes) is None) is passed
+    assert denied(Mode.OPT_OUT, yes) is None
+
+
 def test_a_verdict_names_the_grant_or_the_negatives_that_it_rests_on() -> None:
     lasting = grant(valid_until=Millis(5_000))
     assert verdict(rule(), lasting) == Verdict("T-R1", "ZZ", Mode.OPT_IN, grants=("given-100",), until=Millis(5_000))

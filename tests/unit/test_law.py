@@ -10,10 +10,11 @@ import pytest
 from sluice.consent import Actor, RecipientKind
 from sluice.document import DocumentError
 from sluice.facts import FactPaths
-from sluice.law.loading import canonical, load_law, shipped_law
+from sluice.law.loading import load_law, shipped_law
 from sluice.law.pack import Law
 from sluice.law.rule import NOTICE, Ages, Confidence, Entitled, Mode
 from sluice.model import Millis
+from tests.unit import deciding
 
 CLASSES = "classes:\n  health: [user.health_and_medical]\n  sensitive: [health, user.location.precise]\n"
 RULE = '  - {id: ZZ-R1, mode: OPT_IN, cite: "an act", confidence: seen}\n'
@@ -73,7 +74,7 @@ FULL = """\
 toggles:
   bill: {status: "a bill", cite: "bill 1", in_force_from: 2028-04-01}
   draft: {status: "a draft", cite: "draft 1"}
-transfers: {free: [JP], adequate: [EU, GB], instruments: [addendum], cite: "s. 9", confidence: seen}
+transfers: {free: [JP], adequate: [EU, GB], instruments: [idta], cite: "s. 9", confidence: seen}
 rules:
   - id: JP-A1
     recipient: [partner, processor]
@@ -81,7 +82,7 @@ rules:
     data_class: sensitive
     age: {from: 3, below: child_age}
     mode: OPT_OUT
-    requires: [clear_notice, contract]
+    requires: [clear_notice, written_contract]
     otherwise: OPT_IN
     unless: [notice_at_collection]
     by: [{age: {below: 13}, actor: guardian}]
@@ -106,7 +107,7 @@ def test_a_rule_is_read_as_it_is_written(tmp_path: Path) -> None:
     first, second, third = law.packs["JP"].rules
     assert first.recipients == {RecipientKind.PARTNER, RecipientKind.PROCESSOR}
     assert (first.purposes, first.data_class, first.ages) == (("marketing",), "sensitive", Ages(3, None))
-    assert first.requires == {NOTICE, "contract"}, "the statutes' own terms for the notice are one (A4.10)"
+    assert first.requires == {NOTICE, "written_contract"}, "the statutes' own terms for the notice are one (A4.10)"
     assert (first.mode, first.otherwise, first.unless) == (Mode.OPT_OUT, Mode.OPT_IN, frozenset({NOTICE}))
     assert first.entitled == (Entitled(Ages(0, 13), Actor.GUARDIAN),)
     alternative = first.alternatives[0]
@@ -118,11 +119,11 @@ def test_a_rule_is_read_as_it_is_written(tmp_path: Path) -> None:
     assert second.recipients == set(RecipientKind) - {RecipientKind.PROCESSOR}, "left out: all but processors (A4.9)"
     assert second.outside
     assert law.packs["JP"].mechanisms == frozenset({"JP", "EU", "GB", "DE", "FR"})
-    assert law.packs["JP"].instruments == {"addendum"}
+    assert law.packs["JP"].instruments == {"idta"}
     assert law.packs["EU"].mechanisms is None, "a law without an entry restricts nothing (A4.11)"
     assert law.dates == tuple(_midnight(*day) for day in ((2026, 1, 1), (2027, 1, 1), (2028, 4, 1)))
     assert set(law.age_bounds) >= {0, 3, 13}
-    assert set(law.evidence_words) >= {"contract", "addendum", NOTICE, "clear_notice", "notice_names_recipient"}
+    assert set(law.evidence_words) >= {"written_contract", "idta", NOTICE, "clear_notice", "notice_names_recipient"}
     assert law.evidence_words["clear_notice"] == NOTICE
     assert law.alt_bases == {"interest"}
     assert not third.in_force(Millis(_midnight(2100, 1, 1)))
@@ -165,11 +166,11 @@ def test_packs_adopt_rules_signals_and_duties_of_others(tmp_path: Path) -> None:
         ("notice_at_collection", NOTICE),
         ("principal_notice", NOTICE),
         ("notice_names_recipient", "notice_names_recipient"),
-        ("contract", "contract"),
+        ("written_contract", "written_contract"),
     ],
 )
-def test_the_statutes_own_terms_for_a_notice_mean_notice(word: str, means: str) -> None:
-    assert canonical(word) == means
+def test_the_statutes_own_terms_for_a_notice_mean_notice(law: Law, word: str, means: str) -> None:
+    assert law.evidence_words[word] == means
 
 
 # --- what is refused
@@ -213,6 +214,33 @@ def test_the_statutes_own_terms_for_a_notice_mean_notice(word: str, means: str) 
         ),
         pytest.param(WORLD + RULE, "ZZ.yaml:6:6: `ZZ-R1` is also the id of a rule in", id="an id twice in a file"),
         pytest.param(WORLD + "child_age_in: {XA: 12}\n", "ZZ.yaml:7:1: `XA` is no country of ISO 3166-1", id="country"),
+        pytest.param(
+            WORLD.replace("mode:", "requires: [notise], mode:"),
+            "ZZ.yaml:6:17: there is no evidence `notise`; did you mean `notice`?",
+            id="evidence",
+        ),
+        pytest.param(
+            WORLD.replace("mode:", "unless: [guardian_consnt], mode:"),
+            "ZZ.yaml:6:17: there is no evidence `guardian_consnt`; did you mean `guardian_consent`?",
+            id="evidence that lifts",
+        ),
+        pytest.param(
+            WORLD + 'transfers: {free: [ZZ], adequate: [], instruments: [itda], cite: "c", confidence: seen}\n',
+            "there is no evidence `itda`; did you mean `idta`?",
+            id="instrument",
+        ),
+        pytest.param(
+            WORLD.replace("mode:", "age: {from: 18, below: 13}, mode:"), "`below` is not above `from`", id="ages"
+        ),
+        pytest.param(
+            WORLD.replace("mode:", "from: 2026-01-02, until: 2026-01-01, mode:"), "`until` is not after", id="days"
+        ),
+        pytest.param(WORLD.replace("mode:", "from: 2026-01-02, toggle: a, mode:"), "not both", id="a day and a toggle"),
+        pytest.param(
+            WORLD + "signals:\n" + 2 * '  - {id: ZZ-G1, signal: gpc, cite: "c", confidence: seen}\n',
+            "`ZZ-G1` stands here twice",
+            id="a signal twice",
+        ),
         pytest.param("a: [", "ZZ.yaml:", id="no YAML"),
         pytest.param("- a", "ZZ.yaml:1:1: this document has to be a mapping", id="a list"),
     ],
@@ -296,7 +324,7 @@ def test_a_known_place_is_under_its_own_law(law: Law, residence: str, asked: set
     assert {one.pack.jurisdiction for one in law.regimes(residence, None, None)} == asked
 
 
-@pytest.mark.parametrize("residence", [None, "", "?", "XX", "Japan", "US_CA", "-", "星"])
+@pytest.mark.parametrize("residence", [None, "", "?", "XX", "ZZ", "Japan", "US_CA", "-", "星"])
 def test_an_unknown_place_is_under_all_laws(law: Law, residence: str | None) -> None:
     everywhere = law.regimes(residence, None, None)
     assert {one.pack.jurisdiction for one in everywhere} == set(law.packs)
@@ -335,6 +363,11 @@ def test_the_age_of_a_child_is_the_countrys_and_the_highest_of_several(
     """GDPR 8(1)."""
     (regime,) = law.regimes(*places, None)
     assert regime.child_age == age
+
+
+def test_a_law_without_an_age_of_children_has_none() -> None:
+    (regime,) = deciding.under(deciding.rule(), child_age=0).regimes("JP", None, None)
+    assert regime.child_age == 0
 
 
 # --- data classes

@@ -15,9 +15,10 @@ from schemas import catalogue
 from sluice import keys
 from sluice.avro import Reader, Undecodable, Writer
 from sluice.contract import CheckedContract, Contract, partner_schema
-from sluice.keys import MasterKey, PartnerKeys
+from sluice.keys import MasterKey, NoKey, PartnerKeys
 from sluice.model import Cause, CustomerId, Millis, PartnerId
 from sluice.projection import RECORD_OVERHEAD_BYTES, Projector, Snapshot, SourceReader, Unread
+from sluice.redaction import Customer
 from sluice.registry import RegistryUnavailable
 from sluice.source_schema import leaves
 
@@ -29,7 +30,7 @@ MASTER = MasterKey(bytes(range(32)))
 KEYS = PartnerKeys.of(MASTER, PartnerId("hoshi-card"), 1)
 KEY = "k" * 22
 NOW = Millis(1_780_000_000_000)  # 2026-05-28
-CUSTOMER = CustomerId("dell-crm:1")
+CUSTOMER = Customer(CustomerId("dell-crm:1"), KEY, NoKey.NOT_ISSUED)
 RECORD: Record = {
     "customer_id": "dell-crm:1",
     "given_name": "Hanako",
@@ -65,7 +66,7 @@ def projector(
 
 
 def projected(fields: Mapping[str, Any], record: Record, permitted: set[str] | None = None) -> Record | Cause | None:
-    found = projector(fields).project(Snapshot(record), set(fields) if permitted is None else permitted, KEY, CUSTOMER)
+    found = projector(fields).project(Snapshot(record), set(fields) if permitted is None else permitted, CUSTOMER)
     if not isinstance(found, bytes):
         return found
     assert found[:5] == b"\x00\x00\x00\x00\x07"
@@ -145,8 +146,8 @@ def test_equal_inputs_give_equal_bytes() -> None:
         projector({"email": "pseudonym", "segments": "keep"}),
     )
     snapshot = Snapshot(RECORD)
-    assert one.project(snapshot, {"email", "segments"}, KEY, CUSTOMER) == other.project(
-        snapshot, ["segments", "email"], KEY, CUSTOMER
+    assert one.project(snapshot, {"email", "segments"}, CUSTOMER) == other.project(
+        snapshot, ["segments", "email"], CUSTOMER
     )
 
 
@@ -199,13 +200,11 @@ def test_a_field_whose_type_has_changed_is_unencodable(value: object) -> None:
 
 
 def test_a_record_fits_the_topic_or_is_none() -> None:
-    record = projector({"email": "keep"}).project(Snapshot(RECORD), {"email"}, KEY, CUSTOMER)
+    record = projector({"email": "keep"}).project(Snapshot(RECORD), {"email"}, CUSTOMER)
     assert isinstance(record, bytes)
     limit = len(record) + len(KEY) + RECORD_OVERHEAD_BYTES
-    assert isinstance(
-        projector({"email": "keep"}, None, limit).project(Snapshot(RECORD), {"email"}, KEY, CUSTOMER), bytes
-    )
-    found = projector({"email": "keep"}, None, limit - 1).project(Snapshot(RECORD), {"email"}, KEY, CUSTOMER)
+    assert isinstance(projector({"email": "keep"}, None, limit).project(Snapshot(RECORD), {"email"}, CUSTOMER), bytes)
+    found = projector({"email": "keep"}, None, limit - 1).project(Snapshot(RECORD), {"email"}, CUSTOMER)
     assert found is Cause.RECORD_TOO_LARGE
 
 
@@ -296,7 +295,7 @@ def test_no_field_that_is_not_listed_or_not_permitted_ever_leaves(
     snapshot = SourceReader(lambda value: Reader(text).read(value[5:])).read(framed)
     assert isinstance(snapshot, Snapshot)
     contract = checked(dict.fromkeys(sorted(listed), "keep"))
-    record = Projector(contract, KEYS, 7, 1_000_000).project(snapshot, permitted, KEY, CUSTOMER)
+    record = Projector(contract, KEYS, 7, 1_000_000).project(snapshot, permitted, CUSTOMER)
     assert isinstance(record, bytes)
     for path in [*TEXTS, *CONTAINERS, "customer_id", "identifiers"]:
         may_leave = path in listed & permitted and values.get(path, "") is not None
@@ -311,7 +310,7 @@ def test_a_transform_lets_nothing_through_that_it_should_hide(
     snapshot = Snapshot(profile_of_canaries(values))
     for rule in ("pseudonym", "null", {"mask": {"first": 1, "last": 1}}, {"truncate": 3}):
         record = Projector(checked(dict.fromkeys(TEXTS, rule)), KEYS, 7, 1_000_000).project(
-            snapshot, permitted, KEY, CUSTOMER
+            snapshot, permitted, CUSTOMER
         )
         assert isinstance(record, bytes)
         assert b"canary" not in record
@@ -322,7 +321,7 @@ def test_the_partners_schema_is_the_one_its_records_are_written_with() -> None:
     full = Reader(catalogue.text("customer_profile")).read(
         Writer(catalogue.text("customer_profile"), 1).write(profile_of_canaries({}))[5:]
     )
-    record = Projector(every, KEYS, 7, 1_000_000).project(Snapshot(full), set(SOURCE), KEY, CUSTOMER)
+    record = Projector(every, KEYS, 7, 1_000_000).project(Snapshot(full), set(SOURCE), CUSTOMER)
     assert isinstance(record, bytes)
     names = [field["name"] for field in json.loads(partner_schema(every))["fields"]]
     assert list(Reader(partner_schema(every)).read(record[5:])) == names

@@ -13,19 +13,19 @@ import pytest
 from schemas import catalogue
 from sluice.avro import Reader, Record
 from sluice.contract import CheckedContract, Contract, partner_schema
-from sluice.errors import SluiceError
-from sluice.keys import PartnerKeys, table_key
-from sluice.model import CustomerId, PartnerId
+from sluice.keys import CustomerKey, NoKey, PartnerKeys, table_key
+from sluice.model import PartnerId
 from sluice.projection import Projector, Snapshot
 from sluice.redaction import Customer, Target
 from sluice.redaction.encryption import AesGcm, AesSiv
 from sluice.source_schema import leaves
 from sluice.token_table import issue, revoke, table_path
-from tests.unit.transforming import HANAKO, MASTER, KeysInMemory
+from tests.unit.transforming import HANAKO, MASTER
 
 SOURCE = leaves(catalogue.text("customer_profile"))
 KEYS = PartnerKeys.of(MASTER, PartnerId("hoshi-card"), 1)
 RECORD_KEY = "k" * 22
+OWN_KEY = bytes(range(32))
 PROFILE: Record = {"customer_id": HANAKO, "email": "hanako@example.com", "phone": "+81 3 1234 5678", "note": "secret"}
 
 
@@ -43,40 +43,45 @@ def checked(fields: Mapping[str, Any], folder: Path | None = None) -> CheckedCon
     return CheckedContract(contract, {path: SOURCE[path] for path in contract.shared_fields})
 
 
-def delivered(contract: CheckedContract, customer: CustomerId, keys: KeysInMemory | None = None) -> Record | None:
-    projector = Projector(contract, KEYS, 7, 1_000_000, keys)
-    found = projector.project(Snapshot(PROFILE), set(contract.leaves), RECORD_KEY, customer)
+def projector(contract: CheckedContract) -> Projector:
+    return Projector(contract, KEYS, 7, 1_000_000)
+
+
+def delivered(contract: CheckedContract, key: CustomerKey = NoKey.NOT_ISSUED) -> Record | None:
+    found = projector(contract).project(Snapshot(PROFILE), set(contract.leaves), Customer(HANAKO, RECORD_KEY, key))
     return Reader(partner_schema(contract)).read(found[5:]) if isinstance(found, bytes) else None
 
 
 @pytest.mark.parametrize("name", ["aes_siv", "aes_gcm"])
 def test_a_delivered_field_opens_with_what_its_record_says(name: str) -> None:
-    keys, contract = KeysInMemory(), checked({"email": name})
-    record = delivered(contract, HANAKO, keys)
+    contract = checked({"email": name})
+    record = delivered(contract, OWN_KEY)
     assert record is not None
     rule = contract.contract.fields["email"]
     assert isinstance(rule, AesSiv | AesGcm)
-    opened = rule.open(record["email"], Target(KEYS.field("email"), ""), Customer(HANAKO, RECORD_KEY, keys))
+    opened = rule.open(record["email"], Target(KEYS.field("email"), ""), Customer(HANAKO, RECORD_KEY, OWN_KEY))
     assert opened == "hanako@example.com"
 
 
-def test_a_field_of_a_customer_whose_key_was_destroyed_is_empty_or_the_record_is_not_there() -> None:
-    keys = KeysInMemory()
-    keys.destroy(HANAKO)
-    assert delivered(checked({"email": "aes_gcm", "note": "keep"}), HANAKO, keys) == {"email": None, "note": "secret"}
-    assert delivered(checked({"email": {"aes_gcm": {"required": True}}}), HANAKO, keys) is None
+@pytest.mark.parametrize("key", NoKey)
+def test_a_field_of_a_customer_without_a_key_is_empty_or_the_record_is_not_there(key: NoKey) -> None:
+    assert delivered(checked({"email": "aes_gcm", "note": "keep"}), key) == {"email": None, "note": "secret"}
+    assert delivered(checked({"email": {"aes_gcm": {"required": True}}}), key) is None
 
 
-def test_a_contract_that_needs_customers_keys_is_refused_where_there_are_none() -> None:
-    sentence = (
-        "^The contract of hoshi-card encrypts `note` with customers' own keys, and there is no place for them: set"
-    )
-    with pytest.raises(SluiceError, match=sentence):
-        Projector(checked({"email": "keep", "note": "aes_siv"}), KEYS, 7, 1_000_000)
+@pytest.mark.parametrize(
+    ("fields", "sealed"),
+    [
+        ({"email": "keep", "phone": "fpe_ff1"}, ()),
+        ({"note": "aes_siv", "email": "keep", "phone": "aes_gcm"}, ("note", "phone")),
+    ],
+)
+def test_a_projector_says_what_it_seals_with_customers_keys(fields: Mapping[str, Any], sealed: tuple[str, ...]) -> None:
+    assert projector(checked(fields)).sealed == sealed
 
 
 def test_a_match_key_is_of_what_the_source_says_a_field_holds() -> None:
-    record = delivered(checked({"email": {"match_key": "meta"}, "phone": {"match_key": "meta"}}), HANAKO)
+    record = delivered(checked({"email": {"match_key": "meta"}, "phone": {"match_key": "meta"}}))
     assert record == {
         "email": hashlib.sha256(b"hanako@example.com").hexdigest(),
         "phone": hashlib.sha256(b"81312345678").hexdigest(),
@@ -101,6 +106,6 @@ def test_the_digest_of_a_contract_changes_with_its_token_table_and_with_nothing_
 
 def test_a_token_is_delivered_for_the_value_that_it_was_issued_for(tmp_path: Path) -> None:
     issue(table_path(tmp_path, "members"), table_key(MASTER, "members"), ["secret"])
-    record = delivered(checked({"note": {"token": "members"}}, tmp_path), HANAKO)
+    record = delivered(checked({"note": {"token": "members"}}, tmp_path))
     assert record is not None
     assert record["note"] not in (None, "secret")

@@ -202,9 +202,13 @@ EVERY_RULE = [
     "aes_gcm",
 ]
 CATEGORIES = ["user", "user.contact.email", "user.contact.phone_number", "user.name.first", "user.name.last"]
+HALVES = ("\ud83d", "\udcff", "canary\ud83d", "\udcffcanary", "1234567\udc00")
+"""Halves of surrogate pairs: JSON can name them, and no encoding has bytes for them."""
 VALUES = (
     st.none()
     | st.text()
+    | st.text(st.characters())
+    | st.sampled_from(HALVES)
     | st.integers()
     | st.booleans()
     | st.binary()
@@ -233,6 +237,25 @@ def test_what_a_transform_gives_is_of_a_type_that_it_announced(written: object, 
     types = {"string": str, "int": int, "double": float}
     if found is not None and written != "keep":
         assert any(type(found) is types[str(avro)] for avro in rule.output(DOUBLE))
+        assert str(found).encode().decode() == str(found)
+
+
+@pytest.mark.parametrize("text", HALVES)
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_half_a_surrogate_pair_has_no_answer(text: str, category: str) -> None:
+    for written in EVERY_RULE:
+        if written not in ("keep", "null"):
+            assert result(written, text, target("a", category)) is None, written
+
+
+@pytest.mark.parametrize(("number", "has_one"), [(-(1 << 63), True), ((1 << 63) - 1, True), (1 << 63, False)])
+def test_a_whole_number_is_a_long_of_avro(number: int, has_one: bool) -> None:  # noqa: FBT001 - a table's column
+    assert (result("pseudonym", number) is not None) is has_one
+    assert (result("pseudonym", number) == result("pseudonym", str(number))) is has_one
+
+
+def test_a_number_of_more_digits_than_can_be_written_has_no_answer() -> None:
+    assert result("pseudonym", 10**5_000) is None
 
 
 @given(st.text(), st.integers(1, 9))
@@ -306,6 +329,9 @@ def test_a_mask_shows_no_more_than_it_says(text: str, first: int, last: int) -> 
         ("fpe_ff1", "canary canary"),
         ({"fpe_ff1": "alnum"}, "CANARY canary"),
         ({"match_key": "google"}, "canary"),
+        ("pseudonym", "canary\ud83d"),
+        ("salted_hash", ["canary"]),
+        ("aes_gcm", "canary\ud83d"),
     ],
 )
 def test_an_exception_holds_no_value(written: object, value: object) -> None:

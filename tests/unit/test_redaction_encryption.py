@@ -13,8 +13,8 @@ from ffx import FF1
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.keys import combined, joined
-from sluice.redaction import Untransformable, parse_rule
+from sluice.keys import NoKey, combined, joined
+from sluice.redaction import Customer, Untransformable, parse_rule
 from sluice.redaction.encryption import AesGcm, AesSiv, FormatPreserving
 from sluice.redaction.sealing import NotOpened, Place, open_gcm, open_siv, seal_gcm, seal_siv
 from tests.unit.transforming import HANAKO, TARO, KeysInMemory, customer, result, target
@@ -242,11 +242,24 @@ def test_destroying_a_customers_key_makes_what_was_delivered_unreadable(rule: Ae
     delivered = {whose.id: result(rule, "secret", whose=whose) for whose in (hanako, taro)}
     keys.destroy(HANAKO)
     with pytest.raises(Untransformable, match="destroyed"):
-        rule.open(delivered[HANAKO], target(), hanako)
+        rule.open(delivered[HANAKO], target(), customer(HANAKO, keys=keys))
     with pytest.raises(NotOpened):  # nor with whatever else there is
         rule.open(delivered[HANAKO], target(), customer(TARO, record_key=hanako.record_key, keys=keys))
-    assert result(rule, "secret", whose=hanako) is None
+    assert result(rule, "secret", whose=customer(HANAKO, keys=keys)) is None
     assert rule.open(delivered[TARO], target(), taro) == "secret"
+
+
+@pytest.mark.parametrize("rule", [SIV, GCM], ids=["siv", "gcm"])
+@pytest.mark.parametrize("key", NoKey)
+def test_without_a_key_nothing_is_sealed_and_it_is_said_why(rule: AesSiv | AesGcm, key: NoKey) -> None:
+    whose = Customer(HANAKO, "record", key)
+    with pytest.raises(Untransformable, match=f"^{key.value}$"):
+        rule.apply("secret", target(), whose)
+    assert result(rule, "secret", whose=whose) is None
+
+
+def test_a_customers_key_is_never_shown() -> None:
+    assert repr(bytes(32)) not in repr(Customer(HANAKO, "record", bytes(32)))
 
 
 def _bytes(sealed: str) -> bytes:

@@ -34,7 +34,7 @@ def published(folder: Path, rows: list[dict[str, object]], *words: str) -> Resul
 def test_one_row_gives_an_event_for_each_thing_it_says(tmp_path: Path) -> None:
     result = published(tmp_path, [{"gpc": "1"}, {"usp": "1YYN"}], "--source", "dell-crm")
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("4 rows read, 4 valid, nothing written, 0 refused, in ")
+    assert result.stdout.startswith("4 events read, 4 valid, nothing written, 0 refused, in ")
 
 
 def test_consent_objects_are_read_by_the_mapping(tmp_path: Path) -> None:

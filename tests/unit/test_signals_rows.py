@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.encoding import CONSENTS, Encoded, Encoder, nothing_filled
+from producers.signals.layouts import LAYOUTS
 from producers.signals.mapping import SignalMapping
 from producers.signals.reading import READERS
 from producers.signals.rows import Terms, encoded_signals, read_row
+from producers.signals.statement import categories
 from schemas import catalogue
 from sluice.avro import Reader, unframe
 from sluice.consent import ConsentEvent, RecipientKind, parse_event
@@ -91,6 +93,11 @@ CONTROL = [f"{purpose} OPTED_OUT" for purpose in (SALE, SHARING, ADS)]
 RACE, BELIEF, HEALTH = "user.demographic.race_ethnicity", "user.demographic.religious_belief", "user.health_and_medical"
 BIOMETRIC, IMMIGRATION = "user.authorization.biometric,user.biometric", "user.government_id.immigration"
 CHILD = "* {} of user.childrens"
+USNAT = 7
+NOT_ASKED = {
+    version: f"* UNKNOWN of {','.join(categories(layout.slots))}" for version, layout in enumerate(LAYOUTS[USNAT], 1)
+}
+"""What zeros about sensitive data mean in usnat, by its version."""
 
 # Sections as the encoder of the Tech Lab writes them (see test_signals_gpp.py), and single fields of them.
 MEANINGS: list[tuple[str, dict[str, object], list[str]]] = [
@@ -111,17 +118,17 @@ MEANINGS: list[tuple[str, dict[str, object], list[str]]] = [
     (
         "usnat: told three times, never opted out",
         {"gpp": "DBABLA~BVQqAAAAAgA.QA"},
-        [f"{purpose} GIVEN by signal as default" for purpose in (SALE, SHARING, ADS)],
+        [*(f"{purpose} GIVEN by signal as default" for purpose in (SALE, SHARING, ADS)), NOT_ASKED[1]],
     ),
     (
         "usnat: zeros are no permission",
         {"gpp": "DBABLA~CAAAAAAAAABA.QA"},
-        [f"{p} UNKNOWN" for p in (SALE, SHARING, ADS)],
+        [*(f"{p} UNKNOWN" for p in (SALE, SHARING, ADS)), NOT_ASKED[2]],
     ),
     (
         "usnat: with the GPC subsection",
         {"gpp": "DBABLA~BVQqAAAAAgA.YA"},
-        [*(f"{purpose} GIVEN by signal as default" for purpose in (SALE, SHARING, ADS)), *CONTROL],
+        [*(f"{purpose} GIVEN by signal as default" for purpose in (SALE, SHARING, ADS)), NOT_ASKED[1], *CONTROL],
     ),
     (
         "usco: opted out; consents by kind of data; a known child without consent; GPC",

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sluice.errors import SluiceError
+from sluice.keys import create_master_key, load_master_key, table_key
+from sluice.token_table import issue
 from stream_processors.review import shards
 from stream_processors.review.commands import simulate
 
@@ -250,6 +253,13 @@ def test_what_is_missing_is_said_in_a_sentence(desk: Desk, words: list[str], sen
         raise result.exception
 
 
+def test_which_of_the_two_files_has_no_header_is_said(desk: Desk) -> None:
+    (desk.folder / "none.csv").touch()
+    result = desk.simulate("--customers", str(desk.folder / "none.csv"))
+    with pytest.raises(SluiceError, match=r"none\.csv: The first line is no CSV header"):
+        raise result.exception or AssertionError
+
+
 def test_files_need_all_three(desk: Desk) -> None:
     result = CliRunner().invoke(simulate, desk.files()[:2])
     assert result.exit_code == 2
@@ -275,8 +285,59 @@ def test_ctrl_c_ends_it_and_leaves_nothing(desk: Desk, reached: str) -> None:
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.parametrize("reached", ["*/customers-*", "*/lines-*"])
+def test_a_request_to_end_leaves_no_customers_and_no_processes_behind(desk: Desk, reached: str) -> None:
+    desk.lines("c.jsonl", [customer(f"c{n}") for n in range(40_000)])
+    desk.lines("e.jsonl", [answer(f"c{n}") for n in range(40_000)])
+    scratch = desk.folder / "scratch"
+    program = "from sluice.cli import main; main()"
+    command = [sys.executable, "-c", program, "simulate", "--json", "--workers", "2", *desk.files()]
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        _wait_for(scratch, reached)
+        process.terminate()
+        process.communicate(timeout=30)  # comes to its end only when no process holds the pipe any more
+    assert process.returncode == 128 + signal.SIGTERM
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_full_disk_is_said_in_a_sentence(desk: Desk) -> None:
+    program = "from sluice.cli import main; main()"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program, "simulate", "--json", *desk.files()],
+            stdout=full, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert "There is no room left on the disk" in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
+
+
+def test_contracts_with_tokens_need_the_tables_key(desk: Desk) -> None:
+    key = desk.folder / "master.key"
+    create_master_key(key)
+    table = desk.folder / "now" / "tokens" / "names.csv"
+    issue(table, table_key(load_master_key(key), "names"), ["Hanako"])
+    fields = {"given_name": {"token": {"table": "names", "required": True}}}
+    (desk.folder / "now" / "hoshi-card.yaml").write_text(_yaml(CONTRACT | {"fields": fields}))
+    refused = desk.simulate("--json").exception
+    assert isinstance(refused, SluiceError)
+    assert "name the tables' key with --master-key" in str(refused)
+    shared = [one["customer"] for one in desk.answers("--master-key", str(key)) if one["outcome"] == "shared"]
+    assert "grants" in shared
+
+
 def _wait_for(folder: Path, pattern: str) -> None:
     deadline = time.monotonic() + 60
     while not list(folder.glob(pattern)):
         assert time.monotonic() < deadline, "it never began to judge"
         time.sleep(0.05)
+
+
+def test_a_time_in_the_past_is_judged_by_what_was_known_then(desk: Desk) -> None:
+    def of(at: int) -> tuple[str, str | None]:
+        when = datetime.fromtimestamp(at / 1000, UTC).isoformat()
+        return next((a["outcome"], a["reason"]) for a in desk.answers("--at", when) if a["customer"] == "withdraws")
+
+    assert of(LAST - 10 * 60 * 1000) == ("shared", None), "nobody knew of the withdrawal"
+    assert of(LAST) == ("withheld", "withdrawn")

@@ -220,6 +220,14 @@ def test_values_come_a_line_each_and_are_issued_and_revoked(settings: Path) -> N
     assert "2 tokens" in run(settings, "issue", "loyalty", values="new").stdout
 
 
+def test_nothing_is_revoked_from_a_table_that_is_not_there(settings: Path) -> None:
+    told(settings, "issue", "loyalty", values="4711")
+    done = run(settings, "revoke", "loyality", values="4711\n")
+    assert isinstance(done.exception, SluiceError)
+    assert "There is no token table" in str(done.exception)
+    assert not table_path(settings.parent / "contracts", "loyality").exists()
+
+
 def test_values_that_are_no_text_change_nothing(settings: Path) -> None:
     told(settings, "issue", "loyalty", values="4711")
     done = run(settings, "issue", "loyalty", values=b"new\n\xff\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sluice.keys import MasterKey, PartnerKeys
+from sluice.keys import CustomerKey, MasterKey, NoKey, PartnerKeys
 from sluice.model import CustomerId, PartnerId
 from sluice.redaction import Customer, Target, parse_rule, redact
 
@@ -17,13 +17,13 @@ HANAKO, TARO = CustomerId("dell-crm:1"), CustomerId("dell-crm:2")
 class KeysInMemory:
     """As the file has them, but in sight."""
 
-    keys: dict[CustomerId, bytes | None] = field(default_factory=dict)
+    keys: dict[CustomerId, CustomerKey] = field(default_factory=dict)
 
-    def key_of(self, customer: CustomerId) -> bytes | None:
+    def key_of(self, customer: CustomerId) -> CustomerKey:
         return self.keys.setdefault(customer, customer.encode().ljust(32, b"."))
 
     def destroy(self, customer: CustomerId) -> None:
-        self.keys[customer] = None
+        self.keys[customer] = NoKey.DESTROYED
 
 
 def target(
@@ -33,7 +33,8 @@ def target(
 
 
 def customer(name: CustomerId = HANAKO, *, record_key: str = "", keys: KeysInMemory | None = None) -> Customer:
-    return Customer(name, record_key or f"record of {name}", keys or KeysInMemory())
+    """As at this moment: what becomes of the key later does not change it."""
+    return Customer(name, record_key or f"record of {name}", (keys or KeysInMemory()).key_of(name))
 
 
 def result(written: object, value: object, field: Target | None = None, whose: Customer | None = None) -> Any:  # noqa: ANN401
