@@ -11,11 +11,14 @@ from sluice.law.document import PackDocument, RuleDocument
 from sluice.law.pack import REST_OF_WORLD
 from sluice.law.shelf import PackFile, Shelf, Words
 
+_UNION = "EU"
+"""Exceptionally reserved in ISO 3166-1, and no country."""
+
 
 def misfits(file: PackFile, shelf: Shelf, words: Words) -> Iterator[str]:
     """What only shows when the packs are seen together."""
     document, problem = file.document, file.source.problem
-    yield from _codes_of_no_place(file)
+    yield from _codes_of_no_place(file, shelf)
     yield from _ids_that_stand_twice(file)
     for at, name in enumerate(document.adopts):
         if name not in shelf:
@@ -29,10 +32,14 @@ def misfits(file: PackFile, shelf: Shelf, words: Words) -> Iterator[str]:
         yield from _misfits_of_rule(rule, ("rules", at), file, words)
 
 
-def _codes_of_no_place(file: PackFile) -> Iterator[str]:
+def _codes_of_no_place(file: PackFile, shelf: Shelf) -> Iterator[str]:
+    jurisdiction = file.document.jurisdiction
+    if jurisdiction and not file.document.covers and jurisdiction != REST_OF_WORLD and not _is_place(jurisdiction):
+        text = f"`{jurisdiction}` is no country of ISO 3166-1 and no subdivision of one, and the pack covers none"
+        yield file.source.problem(("jurisdiction",), text)
     for key, codes in _places(file.document).items():
         for code in codes:
-            if code.partition("-")[0] not in vocabulary.countries():
+            if not _is_place(code) and not (key == "transfers" and code in shelf.jurisdictions):
                 yield file.source.problem((key,), f"`{code}` is no country of ISO 3166-1 and no subdivision of one")
 
 
@@ -51,7 +58,17 @@ def _unknown_evidence(at: Loc, named: Sequence[str], file: PackFile, words: Word
 
 def _places(document: PackDocument) -> Mapping[str, Collection[str]]:
     """Codes that have to be countries or their subdivisions, by key."""
-    return {"covers": document.covers, "subdivisions": document.subdivisions, "child_age_in": document.child_age_in}
+    transfers = document.transfers
+    return {
+        "covers": document.covers,
+        "subdivisions": document.subdivisions,
+        "child_age_in": document.child_age_in,
+        "transfers": () if transfers is None else (*transfers.free, *transfers.adequate),
+    }
+
+
+def _is_place(code: str) -> bool:
+    return code == _UNION or code.partition("-")[0] in vocabulary.countries()
 
 
 def _misfits_of_rule(rule: RuleDocument, at: Loc, file: PackFile, words: Words) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sluice.document import Source
@@ -35,6 +35,7 @@ class Shelf:
     rules: Mapping[str, tuple[RuleDocument, PackFile]]
     signals: Mapping[str, SignalDocument]
     duties: Mapping[str, DutyDocument]
+    jurisdictions: frozenset[str]
 
     def __contains__(self, name: str) -> bool:
         return name in self.rules or name in self.signals or name in self.duties
@@ -43,7 +44,7 @@ class Shelf:
         yield from (*self.rules, *self.signals, *self.duties)
 
 
-def shelf_of(found: Iterable[PackFile]) -> Shelf:
+def shelf_of(found: Sequence[PackFile]) -> Shelf:
     rules: dict[str, tuple[RuleDocument, PackFile]] = {}
     signals: dict[str, SignalDocument] = {}
     duties: dict[str, DutyDocument] = {}
@@ -51,4 +52,4 @@ def shelf_of(found: Iterable[PackFile]) -> Shelf:
         rules |= {rule.id: (rule, file) for rule in file.document.rules}
         signals |= {signal.id: signal for signal in file.document.signals}
         duties |= {duty.id: duty for duty in file.document.duties}
-    return Shelf(rules, signals, duties)
+    return Shelf(rules, signals, duties, frozenset(file.document.jurisdiction or "" for file in found))

@@ -22,6 +22,7 @@ from sluice.projection import Snapshot
 from sluice.redaction import TRANSFORMS
 from sluice.row_filter import RowFilter
 from sluice.ruling import Policy
+from sluice.terms import Terms
 from stream_processors.review.explanation import (
     CategoryTold,
     ConditionTold,
@@ -37,8 +38,9 @@ from stream_processors.review.explanation import (
 from stream_processors.review.instant import written
 from stream_processors.review.rulebook import MADE_UP_KEY
 from stream_processors.review.subject import Subject
-from stream_processors.sharing.pipeline import Case, Partnership, reconcile, ruling_on
+from stream_processors.sharing.pipeline import Case, Partnership, reconcile, retained_until, ruling_on
 
+_DAY_MS = 24 * 60 * 60 * 1000
 _KEY_TO_COME = "the customer's key is made when it is first shared"
 """In place of a value that nobody can tell yet."""
 
@@ -94,10 +96,16 @@ def explain(subject: Subject, asked: Asked) -> Explanation:
         consents=tuple(_consents(row.consents.events, judgement)),
         unreadable=row.consents.unreadable,
         row_filter=tuple(_conditions(asked.checked, profile, asked.at)) if isinstance(profile, Snapshot) else (),
+        retained_until=_retention(case, terms),
         fields=() if judgement is None else tuple(_fields(subject, asked, judgement, outcome)),
         holds=_holds(subject.row.held.get(asked.checked.partner)),
         judgement=judgement,
     )
+
+
+def _retention(case: Case, terms: Terms) -> str | None:
+    until = retained_until(case, case.profile, terms) if isinstance(case.profile, Snapshot) else None
+    return None if until is None else written(until)
 
 
 def _holds(held: Held | None) -> HoldsTold | None:
@@ -224,10 +232,22 @@ def _why_empty(path: str, asked: Asked, source: object) -> str:
 
 def _with_values(told: FieldTold, asked: Asked, source: object, given: object) -> FieldTold:
     if told.outcome != "shared":
-        return msgspec.structs.replace(told, source_value=source)
+        return msgspec.structs.replace(told, source_value=_readable(told, asked, source))
     if told.field in asked.partnership.projector.sealed and asked.customer_key is NoKey.NOT_ISSUED:
-        return msgspec.structs.replace(told, source_value=source, reason=_KEY_TO_COME)
-    return msgspec.structs.replace(told, source_value=source, given_value=given)
+        return msgspec.structs.replace(told, source_value=_readable(told, asked, source), reason=_KEY_TO_COME)
+    kept = given == source
+    return msgspec.structs.replace(
+        told,
+        source_value=_readable(told, asked, source),
+        given_value=_readable(told, asked, given) if kept else given,
+    )
+
+
+def _readable(told: FieldTold, asked: Asked, value: object) -> object:
+    """A date as people write it; everything else is told as Avro has it."""
+    if isinstance(value, int) and asked.checked.leaves[told.field].is_date:
+        return written(Millis(value * _DAY_MS))[:10]
+    return value
 
 
 def _named(rule: object) -> str:

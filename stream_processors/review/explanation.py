@@ -135,6 +135,8 @@ class Explanation(msgspec.Struct, frozen=True):
     consents: tuple[ConsentTold, ...]
     unreadable: tuple[str, ...]
     row_filter: tuple[ConditionTold, ...]
+    retained_until: str | None
+    """When the contract's retention ends for this customer; None: it has none."""
     fields: tuple[FieldTold, ...]
     holds: HoldsTold | None
     """None: nothing, or the inputs are files."""

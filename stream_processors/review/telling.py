@@ -48,6 +48,8 @@ def _lines(one: Explanation) -> Iterator[str]:
     yield "  5. Row filter" + (unasked if not one.row_filter else "")
     for condition in one.row_filter:
         yield f"     {'passed ' if condition.passed else 'refused'}  {condition.condition}"
+    if one.retained_until is not None:
+        yield f"     the contract's retention ends at {one.retained_until}, counted from the source's last change"
     yield "  6. Fields"
     for field in one.fields:
         yield _field(field)

@@ -125,7 +125,7 @@ def _verdict(case: Case, partner: Partnership, held: Held | None) -> Permitted |
     ruling = _ruling(case, partner, held)
     if isinstance(ruling, Denied) or isinstance(case.profile, Unread):
         return ruling
-    retained = _retained_until(case, case.profile, partner.terms)
+    retained = retained_until(case, case.profile, partner.terms)
     if retained is not None and retained <= case.now:
         return Denied(Reason.RETENTION_ENDED)
     if not partner.projector.admits(case.profile, case.now):
@@ -157,7 +157,7 @@ def _without_profile(held: Held | None, verdict: Permitted) -> Recalled | Unchan
     return Unchanged() if keeps_all else _stop(held, Reason.PROFILE_NOT_READ_YET)
 
 
-def _retained_until(case: Case, profile: Snapshot, terms: Terms) -> Millis | None:
+def retained_until(case: Case, profile: Snapshot, terms: Terms) -> Millis | None:
     """When the contract's retention ends, counted from the source's last change; what says none of it is over."""
     if terms.retain_ms is None:
         return None

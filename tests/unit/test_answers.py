@@ -517,6 +517,21 @@ def test_an_open_question_is_closed_by_a_yes_to_that_question(yes: dict[str, Any
     assert ("email" in fields(answer(asked, later, law=told, terms=noticed))) is answered
 
 
+def test_a_number_makes_no_answer_later_than_its_time_or_its_source_does() -> None:
+    ranked = law_of(pack(rule()), source_priority={"crm": 2, "shop": 1})
+    assert answer(grant(150, sequence=9), no(200, sequence=1)) == refused(Reason.WITHDRAWN)
+    less_trusted = grant(200, source_system="shop", sequence=9)
+    assert answer(less_trusted, no(200, source_system="crm", sequence=1), law=ranked) == refused(Reason.WITHDRAWN)
+
+
+@pytest.mark.parametrize("number", [1, -1])
+def test_of_grants_at_one_time_the_one_with_the_higher_number_is_relied_on(number: int) -> None:
+    """One without a number stands where 0 would."""
+    unnumbered = grant(100, record_id="a" if number > 0 else "b")
+    numbered = grant(100, record_id="b" if number > 0 else "a", sequence=number)
+    assert basis(answer(unnumbered, numbered)) == (ALL_FIELDS, ("b",), 9_000)
+
+
 def test_numbers_of_different_sources_are_not_compared() -> None:
     """DOMAIN A4.14: where neither is later for certain, the more restrictive wins."""
     one = {"source_system": "web", "sequence": 9}
@@ -671,6 +686,8 @@ def test_at_the_same_time_the_more_trusted_source_wins_then_the_later_number() -
     assert verdict({"sequence": 2}, {"sequence": 1}) is None
     assert verdict({"sequence": 1}, {"sequence": 2}) is Reason.WITHDRAWN
     assert verdict({"sequence": 1}, {"sequence": 1}) is Reason.WITHDRAWN
+    assert verdict({"sequence": 1}, {}) is Reason.WITHDRAWN, "what has no number is not known to be earlier"
+    assert verdict({}, {"sequence": -1}) is Reason.WITHDRAWN
     assert verdict({"source_system": "shop", "sequence": 9}, {"source_system": "crm"}) is Reason.WITHDRAWN
 
 

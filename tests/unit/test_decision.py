@@ -261,6 +261,14 @@ def test_what_shows_a_child_makes_one_of_whom_no_age_is_known(sign: ConsentEvent
     assert reason(answer(grant(NOON - 1), sign, **known | {"law": infants})) is Reason.FORBIDDEN_BY_LAW, "any child"
 
 
+def test_neither_another_signal_nor_a_word_about_childrens_data_shows_a_child() -> None:
+    known: dict[str, Any] = {"law": CHILDREN_BY_GUARDIAN, "terms": IN_FORCE, "now": NOON}
+    other_signal = event(State.REQUESTED, NOON - 9, purpose="operations", signal=Signal(SignalType.GPC))
+    no_signal = event(State.REQUESTED, NOON - 9, purpose="operations", data_scope=("user.childrens",))
+    assert reason(answer(grant(NOON - 1), other_signal, **known)) is None
+    assert reason(answer(grant(NOON - 1), no_signal, **known)) is None
+
+
 # --- without the profile
 
 NAMED = RulesNamed(frozenset({"T-R1"}))

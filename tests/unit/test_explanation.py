@@ -294,3 +294,15 @@ def test_replayed(installation: Installation, states: list[str], facts: dict[str
             assert [f.field for f in one.fields if f.outcome != "withheld"] == list(fields)
         case Denied(reason=reason):
             assert (one.outcome, one.reason) == ("withheld", reason.value)
+
+
+def test_the_end_of_a_retention_is_told(new_installation: type[Installation]) -> None:
+    """And a date reads as one."""
+    kept = new_installation(CONTRACT | {"limits": {"retain": "P30D"}, "fields": {"birth_date": "keep"}})
+    changed = NOW - 40 * 24 * 60 * 60 * 1000
+    one = told_of(kept, said(kept, "GIVEN"), updated_at=changed)
+    assert (one.outcome, one.reason) == ("withheld", "retention_ended")
+    assert one.retained_until == "2026-05-18T20:26:40Z"
+    assert f"the contract's retention ends at {one.retained_until}" in told(one)
+    fresh = told_of(kept, said(kept, "GIVEN"), with_values=True, updated_at=NOW)
+    assert [(field.source_value, field.given_value) for field in fresh.fields] == [("1980-12-14", "1980-12-14")]

@@ -215,6 +215,11 @@ def test_the_statutes_own_terms_for_a_notice_mean_notice(law: Law, word: str, me
         pytest.param(WORLD + RULE, "ZZ.yaml:6:6: `ZZ-R1` is also the id of a rule in", id="an id twice in a file"),
         pytest.param(WORLD + "child_age_in: {XA: 12}\n", "ZZ.yaml:7:1: `XA` is no country of ISO 3166-1", id="country"),
         pytest.param(
+            WORLD + 'transfers: {free: [ZZ], adequate: [UK], cite: "c", confidence: seen}\n',
+            "`UK` is no country of ISO 3166-1",
+            id="destination",
+        ),
+        pytest.param(
             WORLD.replace("mode:", "requires: [notise], mode:"),
             "ZZ.yaml:6:17: there is no evidence `notise`; did you mean `notice`?",
             id="evidence",
@@ -263,6 +268,7 @@ def test_a_pack_may_end_in_yml(tmp_path: Path) -> None:
     ("texts", "problem"),
     [
         ({"ZZ": pack_of("JP")}, "no pack has the jurisdiction ZZ"),
+        ({"ZQ": pack_of("ZQ")}, "ZQ.yaml:1:1: `ZQ` is no country of ISO 3166-1"),
         ({"JP": pack_of("JP", a_rule("ZZ-R1"))}, "`ZZ-R1` is also the id of a rule in"),
         ({"other": pack_of("ZZ")}, "more than one pack is about ZZ"),
         (
