@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import click
 
@@ -17,63 +16,28 @@ from sluice.model import Millis
 from sluice.settings import load_settings
 from stream_processors.review import options, progress, report
 from stream_processors.review.instant import millis
+from stream_processors.review.options import Told
 from stream_processors.review.recorded_files import Files, deal_files, total_bytes
 from stream_processors.review.recorded_topics import deal_topics
 from stream_processors.review.rulebook import Rulebook
 from stream_processors.review.simulation import Result, Simulation, checked, cores, scratch
 from stream_processors.review.simulation import simulate as simulated
 
-_A_PATH = click.Path(path_type=Path)
 
-
-class Asked(TypedDict):
+class Asked(Told):
     """The options of `simulate`, as click hands them over."""
 
-    customers: Path | None
-    consents: Path | None
-    contracts: Path | None
     against: Path | None
-    law: Path | None
-    schema: Path | None
-    mapping: Path | None
-    source: str | None
-    master_key: Path | None
-    settings: Path | None
-    at: str | None
     workers: int | None
     list_errors: int
-    as_json: bool
-
-
-def _options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(
-        (
-            click.option("--customers", type=_A_PATH, help="File of customers (.csv, .jsonl), as `publish` takes it."),
-            click.option("--consents", type=_A_PATH, help="File of consent events (.csv, .jsonl)."),
-            click.option("--contracts", type=_A_PATH, help="Folder of the contracts that hold now."),
-            click.option("--against", type=_A_PATH, help="Folder of other contracts: what would they change?"),
-            click.option("--law", type=_A_PATH, help="Folder of law packs [those shipped]."),
-            click.option("--schema", type=_A_PATH, help="Avro schema of customers [our newest customer_profile]."),
-            click.option("--mapping", type=_A_PATH, help="Which CSV columns become which fields of customers."),
-            click.option("--source", metavar="NAME", help="The CRM's name: `NAME:` is put before each customer id."),
-            click.option("--master-key", type=_A_PATH, help="Master key; needed for tokens only [a random one]."),
-            click.option(
-                "--settings", type=_A_PATH, help="Settings: of the topics, and how laws are applied [./sluice.yaml]."
-            ),
-            click.option("--at", metavar="TIME", help="Judge as of this time, such as 2027-01-01 (UTC) [now]."),
-            click.option("--workers", type=click.IntRange(1), help="Processes [one a core]."),
-            click.option(
-                "--list-errors", type=click.IntRange(0), default=20, show_default=True, help="Errors to list."
-            ),
-            click.option("--json", "as_json", is_flag=True, help="One JSON object a line: each customer and partner."),
-        )
-    ):
-        command = option(command)
-    return command
 
 
 @click.command()
-@_options
+@options.command_with(
+    click.option("--against", type=click.Path(path_type=Path), help="Folder of other contracts: what would change?"),
+    click.option("--workers", type=click.IntRange(1), help="Processes [one a core]."),
+    click.option("--list-errors", type=click.IntRange(0), default=20, show_default=True, help="Errors to list."),
+)
 def simulate(**asked: Unpack[Asked]) -> None:
     """Show what each partner would get of whom, and why not, without doing anything.
 

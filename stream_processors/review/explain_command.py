@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import click
 import msgspec
@@ -23,59 +21,29 @@ from stream_processors.review.explaining import Asked, explain
 from stream_processors.review.explanation import Explanation
 from stream_processors.review.instant import millis
 from stream_processors.review.one_customer import Found
+from stream_processors.review.options import Told
 from stream_processors.review.recorded_files import Files, total_bytes
 from stream_processors.review.rulebook import Bench, Rulebook
 from stream_processors.review.telling import told
 
-_A_PATH = click.Path(path_type=Path)
 _Material = tuple[Bench, Found, CustomerKey]
 """What to judge by, whom, and the customer's own key as far as one is known."""
 
 
-class Written(TypedDict):
+class Written(Told):
     """The options of `explain`, as click hands them over."""
 
     customer: str
     partner: str | None
-    at: str | None
     values: bool
-    as_json: bool
-    settings: Path | None
-    customers: Path | None
-    consents: Path | None
-    contracts: Path | None
-    law: Path | None
-    schema: Path | None
-    mapping: Path | None
-    source: str | None
-    master_key: Path | None
-
-
-def _options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(
-        (
-            click.argument("customer"),
-            click.option("--partner", help="Only at this partner [all]."),
-            click.option("--at", metavar="TIME", help="Judge as of this time, such as 2027-01-01 (UTC) [now]."),
-            click.option("--values", is_flag=True, help="Tell the customer's values too, before and after transforms."),
-            click.option("--json", "as_json", is_flag=True, help="One JSON object a partner and line."),
-            click.option("--settings", type=_A_PATH, help="Settings: of the topics, and how laws are applied."),
-            click.option("--customers", type=_A_PATH, help="File of customers instead of the topic (.csv, .jsonl)."),
-            click.option("--consents", type=_A_PATH, help="File of consent events instead of the topic."),
-            click.option("--contracts", type=_A_PATH, help="Folder of contracts [the settings']."),
-            click.option("--law", type=_A_PATH, help="Folder of law packs [the settings', or those shipped]."),
-            click.option("--schema", type=_A_PATH, help="Avro schema of customers [registered, or our own]."),
-            click.option("--mapping", type=_A_PATH, help="Which CSV columns become which fields of customers."),
-            click.option("--source", metavar="NAME", help="The CRM's name: `NAME:` is put before each customer id."),
-            click.option("--master-key", type=_A_PATH, help="Master key; with files needed for tokens only."),
-        )
-    ):
-        command = option(command)
-    return command
 
 
 @click.command("explain")
-@_options
+@options.command_with(
+    click.argument("customer"),
+    click.option("--partner", help="Only at this partner [all]."),
+    click.option("--values", is_flag=True, help="Tell the customer's values too, before and after transforms."),
+)
 def explain_command(**written: Unpack[Written]) -> None:
     """Say why a partner may hold CUSTOMER or may not: facts, laws, rules with citations, answers, fields.
 

@@ -1,11 +1,14 @@
-"""What `simulate` and `explain` are told on the command line, resolved."""
+"""What `simulate` and `explain` are both told on the command line, and what comes of it."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import TypedDict
+
+import click
 
 from sluice import topics
 from sluice.contract import CheckedContract
@@ -16,6 +19,53 @@ from sluice.law.pack import Law
 from sluice.redaction.token import Token
 from sluice.registry import Registry
 from sluice.settings import Settings
+
+_A_PATH = click.Path(path_type=Path)
+
+
+class Told(TypedDict):
+    """The options that both commands have, as click hands them over."""
+
+    customers: Path | None
+    consents: Path | None
+    contracts: Path | None
+    law: Path | None
+    schema: Path | None
+    mapping: Path | None
+    source: str | None
+    master_key: Path | None
+    settings: Path | None
+    at: str | None
+    as_json: bool
+
+
+Option = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+def command_with(*own: Option) -> Option:
+    """A decorator: the options that both commands have, behind a command's own."""
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed((*own, *_BOTH)):
+            command = option(command)
+        return command
+
+    return decorated
+
+
+_BOTH: tuple[Option, ...] = (
+    click.option("--at", metavar="TIME", help="Judge as of this time, such as 2027-01-01 (UTC) [now]."),
+    click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object a line."),
+    click.option("--customers", type=_A_PATH, help="File of customers (.csv, .jsonl), as `publish` takes it."),
+    click.option("--consents", type=_A_PATH, help="File of consent events (.csv, .jsonl)."),
+    click.option("--contracts", type=_A_PATH, help="Folder of the contracts that hold now [the settings']."),
+    click.option("--law", type=_A_PATH, help="Folder of law packs [the settings', or those shipped]."),
+    click.option("--schema", type=_A_PATH, help="Avro schema of customers [registered, or our newest]."),
+    click.option("--mapping", type=_A_PATH, help="Which CSV columns become which fields of customers."),
+    click.option("--source", metavar="NAME", help="The CRM's name: `NAME:` is put before each customer id."),
+    click.option("--master-key", type=_A_PATH, help="Master key; with files needed for tokens only [a random one]."),
+    click.option("--settings", type=_A_PATH, help="Settings: of the topics, and how laws are applied [./sluice.yaml]."),
+)
 
 
 def law_of(settings: Settings | None, packs: Path | None) -> Law:
