@@ -171,6 +171,12 @@ def test_before_any_law_has_begun_consent_is_asked_for() -> None:
     assert isinstance(answer(law=ancient, terms=long_ago, now=-5), Permitted)
 
 
+def test_a_rule_that_has_ended_does_not_come_back_when_another_begins() -> None:
+    elsewhere = rule("B", Mode.FORBID, purposes=("operations",), start=Millis(500))
+    law = under(rule("A", Mode.ALLOW, end=Millis(100)), elsewhere)
+    assert answer(law=law) == Denied(Reason.NO_CONSENT_RECORD, (DEFAULT_RULE.id,))
+
+
 def test_a_rule_about_a_class_of_data_leaves_the_rest() -> None:
     law = under(
         rule("A", Mode.ALLOW), rule("S", Mode.FORBID, data_class="sensitive"), sensitive=frozenset({"user.name"})

@@ -298,7 +298,7 @@ def test_replayed(installation: Installation, states: list[str], facts: dict[str
 
 def test_the_end_of_a_retention_is_told(new_installation: type[Installation]) -> None:
     """And a date reads as one."""
-    kept = new_installation(CONTRACT | {"limits": {"retain": "P30D"}, "fields": {"birth_date": "keep"}})
+    kept = new_installation({**CONTRACT, "limits": {"retain": "P30D"}, "fields": {"birth_date": "keep"}})
     changed = NOW - 40 * 24 * 60 * 60 * 1000
     one = told_of(kept, said(kept, "GIVEN"), updated_at=changed)
     assert (one.outcome, one.reason) == ("withheld", "retention_ended")

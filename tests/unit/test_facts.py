@@ -65,6 +65,7 @@ def test_a_place_that_is_no_code_is_kept_as_one_that_is_not_known(stated: object
         (0, 0),
         (-3_653, -3_653),
         ("1990-02-28", number(1990, 2, 28)),
+        ("0001-01-01", number(1, 1, 1)),
         ("1990-02-28T10:00:00Z", number(1990, 2, 28)),
         ("1990-02-30", UNREADABLE_BIRTH),
         ("28.02.1990", UNREADABLE_BIRTH),

@@ -116,6 +116,7 @@ def test_a_verdict_names_the_grant_or_the_negatives_that_it_rests_on() -> None:
 
 def test_the_newest_grant_that_satisfies_the_test_is_relied_on() -> None:
     assert verdict(rule(), grant(90), YES, grant(110, expression=Expression.IMPLIED)).grants == ("given-100",)
+    assert verdict(rule(mode=Mode.OPT_OUT), grant(90), YES).grants == ("given-100",)
 
 
 # --- what a contract has to prove
@@ -253,6 +254,12 @@ AGED = rule("C", Mode.OPT_IN, ages=Ages(0, 16), entitled=TEENS_THEMSELVES)
 def test_who_could_consent_at_an_age(age: int, actor: Actor, could: bool) -> None:  # noqa: FBT001 - a table's column
     """As in California: from 13 to 15 the customer, below a parent (Civ. 1798.120(c)-(d))."""
     assert may_have_consented(grant(actor=actor), [AGED], age, 13) is could
+
+
+def test_every_rule_on_an_age_has_to_let_the_customer_consent() -> None:
+    forbids = rule(mode=Mode.FORBID, ages=Ages(0, 13))
+    assert not may_have_consented(grant(), [replace(forbids, ages=Ages(13, 16)), forbids], 10, 13)
+    assert not may_have_consented(grant(), [replace(forbids, ages=None), forbids], 10, 13)
 
 
 def test_a_childs_age_is_the_laws_own_where_a_rule_says_so() -> None:
