@@ -205,7 +205,6 @@ class _Inquiry:
         self._scopes = _scopes(self._events)
         self._known_minor = any(map(_shows_a_minor, self._events))
         self._age = self._age_at(now)
-        self._is_long_of_age = self._was_of_age()
         # between two of these days the same rules are in force
         self._since = max((day for day in law.dates if day <= now), default=_BEFORE_ALL_LAWS)
         self._verdicts: dict[object, tuple[Verdict, ...]] = {}
@@ -255,12 +254,6 @@ class _Inquiry:
         if isinstance(self._facts, Facts) and self._facts.born is not None:
             return age(self._facts.born, instant)
         return 0 if self._known_minor else None
-
-    def _was_of_age(self) -> bool:
-        """Whether every answer was given at an age about which no law has a rule, as most are."""
-        first = min((event.effective_time for event in self._events), default=self._now)
-        years = self._age_at(first)
-        return years is None or years >= self._law.age_bounds[-1]
 
 
 def _scopes(events: Iterable[ConsentEvent]) -> tuple[str, ...]:

@@ -39,8 +39,8 @@ NOTICE_NAMES_RECIPIENT = "notice_names_recipient"
 class Ages:
     """Whole years from `start` up to but not including `below`; None: the law's own age of a child."""
 
-    start: int = 0
-    below: int | None = None
+    start: int
+    below: int | None
 
     def holds(self, age: int, child_age: int) -> bool:
         return self.start <= age < (child_age if self.below is None else self.below)

@@ -240,6 +240,12 @@ def test_the_statutes_own_terms_for_a_notice_mean_notice(law: Law, word: str, me
         pytest.param(
             WORLD.replace("mode:", "from: 2026-01-02, until: 2026-01-01, mode:"), "`until` is not after", id="days"
         ),
+        pytest.param(
+            WORLD.replace("mode:", "age: {from: 13, below: 13}, mode:"), "`below` is not above `from`", id="no age"
+        ),
+        pytest.param(
+            WORLD.replace("mode:", "from: 2026-01-01, until: 2026-01-01, mode:"), "`until` is not after", id="no day"
+        ),
         pytest.param(WORLD.replace("mode:", "from: 2026-01-02, toggle: a, mode:"), "not both", id="a day and a toggle"),
         pytest.param(
             WORLD + "signals:\n" + 2 * '  - {id: ZZ-G1, signal: gpc, cite: "c", confidence: seen}\n',
@@ -254,6 +260,33 @@ def test_a_pack_that_is_wrong_is_refused_with_its_place(tmp_path: Path, text: st
     with pytest.raises(DocumentError) as raised:
         loaded(tmp_path, ZZ=text)
     assert problem in str(raised.value)
+
+
+def test_what_a_pack_does_not_say_adds_no_opt_out_and_makes_children_of_those_below_13(tmp_path: Path) -> None:
+    silent = loaded(tmp_path).packs["ZZ"]
+    assert (silent.opt_outs.advertising, silent.opt_outs.gpc_binds, silent.opt_outs.two_step_opt_in) == (False,) * 3
+    assert silent.child_age == 13
+
+
+def test_transfers_may_name_another_pack_for_all_that_it_covers(tmp_path: Path) -> None:
+    free = 'transfers: {free: [XQ], adequate: [], cite: "s. 9", confidence: seen}\n'
+    law = loaded(tmp_path, A=pack_of("XQ", "covers: [DE, FR]\n"), B=pack_of("JP", free))
+    assert law.packs["JP"].mechanisms == {"XQ", "DE", "FR"}
+
+
+def test_a_country_may_have_one_subdivision_with_a_law_of_its_own(tmp_path: Path) -> None:
+    law = loaded(tmp_path, QC=pack_of("CA-QC", "subdivisions: [CA-QC]\n"))
+    assert law.subdivisions == {"CA": frozenset({"CA-QC"})}
+
+
+@pytest.mark.parametrize(("years", "taken"), [(-1, False), (0, True), (150, True), (151, False)])
+def test_an_age_is_from_0_to_150_years(tmp_path: Path, years: int, taken: bool) -> None:  # noqa: FBT001
+    text = pack_of("JP", f"child_age: {years}\n")
+    if taken:
+        assert loaded(tmp_path, JP=text).packs["JP"].child_age == years
+    else:
+        with pytest.raises(DocumentError):
+            loaded(tmp_path, JP=text)
 
 
 def test_a_pack_may_end_in_yml(tmp_path: Path) -> None:
@@ -280,6 +313,14 @@ def test_a_pack_may_end_in_yml(tmp_path: Path) -> None:
             "data_classes.yaml:1:15: there is no data category or class",
         ),
         ({"data_classes": "classes: {a: [b], b: [a]}\n"}, "data_classes.yaml:1:1: a class contains itself"),
+        (
+            {"A": pack_of("XQ", "covers: [DE]\n"), "B": pack_of("JP", "covers: [XQ]\n")},
+            "B.yaml:5:1: `XQ` is no country of ISO 3166-1",
+        ),
+        (
+            {"evidence": "words: {notice: told}\naliases: {clear_notice: notise, x: other}\n"},
+            "`aliases` name a word that is not there: `notise`",
+        ),
     ],
     ids=str,
 )
