@@ -271,7 +271,7 @@ def test_what_a_pack_does_not_say_adds_no_opt_out_and_makes_children_of_those_be
 def test_transfers_may_name_another_pack_for_all_that_it_covers(tmp_path: Path) -> None:
     free = 'transfers: {free: [XQ], adequate: [], cite: "s. 9", confidence: seen}\n'
     law = loaded(tmp_path, A=pack_of("XQ", "covers: [DE, FR]\n"), B=pack_of("JP", free))
-    assert law.packs["JP"].mechanisms == {"XQ", "DE", "FR"}
+    assert law.packs["JP"].mechanisms == frozenset({"XQ", "DE", "FR"})
 
 
 def test_a_country_may_have_one_subdivision_with_a_law_of_its_own(tmp_path: Path) -> None:
@@ -302,6 +302,8 @@ def test_a_pack_may_end_in_yml(tmp_path: Path) -> None:
     [
         ({"ZZ": pack_of("JP")}, "no pack has the jurisdiction ZZ"),
         ({"ZQ": pack_of("ZQ")}, "ZQ.yaml:1:1: `ZQ` is no country of ISO 3166-1"),
+        ({"AA": pack_of("AA")}, "AA.yaml:1:1: `AA` is no country of ISO 3166-1"),
+        ({"ZZ-A": pack_of("ZZ-A")}, "ZZ-A.yaml:1:1: `ZZ-A` is no country of ISO 3166-1"),
         ({"JP": pack_of("JP", a_rule("ZZ-R1"))}, "`ZZ-R1` is also the id of a rule in"),
         ({"other": pack_of("ZZ")}, "more than one pack is about ZZ"),
         (
