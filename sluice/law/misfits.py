@@ -101,4 +101,8 @@ def gaps_and_overlaps(found: Sequence[PackFile]) -> Iterator[str]:
     if REST_OF_WORLD not in jurisdictions:
         yield f"no pack has the jurisdiction {REST_OF_WORLD}, which holds where no other does"
     claimed = Counter((*jurisdictions, *(code for file in found for code in file.document.covers)))
+    countries = [sorted({code.partition("-")[0] for code in file.document.subdivisions}) for file in found]
+    yield from (f"subdivisions of {', '.join(names)} stand in one list" for names in countries if len(names) > 1)
+    listed = Counter(country for names in countries for country in names)
+    yield from (f"more than one pack lists the subdivisions of {name}" for name, times in listed.items() if times > 1)
     yield from (f"more than one pack is about {code}" for code, times in claimed.items() if times > 1)

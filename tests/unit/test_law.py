@@ -306,6 +306,11 @@ def test_a_pack_may_end_in_yml(tmp_path: Path) -> None:
         ({"ZZ-A": pack_of("ZZ-A")}, "ZZ-A.yaml:1:1: `ZZ-A` is no country of ISO 3166-1"),
         ({"JP": pack_of("JP", a_rule("ZZ-R1"))}, "`ZZ-R1` is also the id of a rule in"),
         ({"other": pack_of("ZZ")}, "more than one pack is about ZZ"),
+        ({"A": pack_of("CA-QC", "subdivisions: [CA-QC, US-NY]\n")}, "subdivisions of CA, US stand in one list"),
+        (
+            {"A": pack_of("CA-QC", "subdivisions: [CA-QC]\n"), "B": pack_of("CA", "subdivisions: [CA-ON]\n")},
+            "more than one pack lists the subdivisions of CA",
+        ),
         (
             {"A": pack_of("EU", "covers: [DE]\n"), "B": pack_of("GB", "covers: [DE]\n")},
             "more than one pack is about DE",
