@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -11,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import settings
 
 from schemas import catalogue
 from sluice import topics
@@ -32,6 +34,12 @@ from stream_processors.sharing.checkpoint import Checkpoint, Identity
 from stream_processors.sharing.output import Writers
 from stream_processors.sharing.partition import Batch, Moment, Partition, Situation, View
 from stream_processors.sharing.pipeline import Partnership
+
+# nothing is timed here: machines are shared
+settings.register_profile(
+    "untimed", parent=settings.get_profile("ci" if "CI" in os.environ else "default"), deadline=None
+)
+settings.load_profile("untimed")
 
 NOW = Millis(1_780_000_000_000)
 HOSHI: Mapping[str, Any] = {
