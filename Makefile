@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit integration mutation bench-decision format lock clean
+.PHONY: help setup demo test check unit integration mutation bench-decision soak-broker bench-recall format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ integration: setup ## The tests on a real broker, which they start
 
 bench-decision: setup ## What a decision costs on the running path, made anew and kept
 	PYTHONPATH=. $(BIN)/python tests/bench/decision_cost.py
+
+soak-broker: setup ## Hundreds of kills, fences, outages and contract changes under load, verified (under an hour; docs/reliability.md)
+	$(BIN)/python -m tests.chaos.soak $(OPTIONS)
+
+bench-recall: setup ## From a withdrawal to the tombstone that the partner reads, while everybody is reconciled
+	$(BIN)/python -m tests.bench.recall_latency $(OPTIONS)
 
 mutation: setup build/mutation/venv/installed ## Faults put into what decides: does a test notice? (docs/mutation.md)
 	$(BIN)/python tests/mutation/campaign.py $(MODULES)

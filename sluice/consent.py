@@ -185,7 +185,11 @@ class ConsentRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     unread: tuple[UnreadEvent, ...] = ()
     """Events that will be read when the registry answers again; nothing is added before."""
 
-    def with_event(self, event: ConsentEvent) -> ConsentRecord:
+    def with_event(self, event: ConsentEvent, place: str = "") -> ConsentRecord:
+        """`place`: where it stands; if it could not be read before, it is put right."""
+        if place in self.unreadable:
+            rest = tuple(other for other in self.unreadable if other != place)
+            return msgspec.structs.replace(self, unreadable=rest).with_event(event)
         at = bisect_left(self.events, _canonical(event), key=_canonical)
         if self.events[at : at + 1] == (event,):
             return self

@@ -13,11 +13,15 @@ from pathlib import Path
 import click
 
 from sluice import topics
-from sluice.contract import LoadedContracts, check, load_contracts
+from sluice.contract import ContractSet, LoadedContracts, check, load_contracts
 from sluice.kafka import provisioning as broker_side
-from sluice.kafka.clients import admin_client, read_properties
-from sluice.keys import create_master_key
+from sluice.kafka.admin import topic_identities
+from sluice.kafka.clients import Broker, ClientConfig, admin_client, read_properties
+from sluice.kafka.publishing import write_record
+from sluice.kafka.tailing import Tail
+from sluice.keys import create_master_key, load_master_key
 from sluice.provisioning import desired, input_schemas
+from sluice.recorded_set import RecordedSet, decode, partners, texts
 from sluice.registry import Registry
 from sluice.settings import Settings, load_settings
 from sluice.source_schema import leaves
@@ -34,6 +38,8 @@ class Provisioned:
     users: tuple[str, ...]
     rights: int
     schemas: int
+    contract_set: str
+    """Digest of the set in force."""
 
 
 def provision(settings: Settings, say: Callable[[str], None]) -> Provisioned:
@@ -71,7 +77,8 @@ def _provision(
     for schema in input_schemas():
         registry.register(schema.subject, schema.text, schema.compatibility)
     _, source = registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
-    wanted = desired(check(loaded, leaves(source), settings.load_law()), settings.sharing.group)
+    contracts = check(loaded, leaves(source), settings.load_law())
+    wanted = desired(contracts, settings.sharing.group)
     administrator = settings.client("admin")
     client = admin_client(administrator)
     created = broker_side.create_topics(client, wanted.topics, settings.partitions, replication=1)
@@ -83,13 +90,50 @@ def _provision(
     for schema in wanted.schemas:
         registry.register(schema.subject, schema.text, schema.compatibility)
     say(f"{len(wanted.schemas)} schemas")
+    digest, changed = record_set(settings, contracts, source, client)
+    say(f"contract set {digest[:12]} {'is now in force' if changed else 'is in force already'}")
     return Provisioned(
         tuple(topic.name for topic in wanted.topics),
         tuple(created),
         wanted.users,
         len(wanted.rights),
         len(wanted.schemas),
+        digest,
     )
+
+
+def record_set(settings: Settings, contracts: ContractSet, source: str, client: Broker) -> tuple[str, bool]:
+    """Record the contracts as the set in force, unless they are; its digest, and whether it was another one."""
+    administrator = settings.client("admin")
+    before = newest_set(administrator)
+    known = {contract.partner for contract in contracts.contracts} | (before.names().keys() if before else set())
+    names = [name for partner in sorted(known) for name in (topics.customers(partner), topics.control(partner))]
+    ids = {topic.name: topic.topic_id for topic in topic_identities(client, names)}
+    with settings.law_folder() as laws:
+        recorded = RecordedSet(
+            contracts=texts(settings.contracts, ("*.yaml", "*.yml", "tokens/*.csv")),
+            laws=texts(laws, ("*.yaml", "*.yml")),
+            source_schema=source,
+            source_priority=tuple(settings.law.source_priority),
+            facts=settings.facts.model_dump(),
+            partners=partners(
+                contracts, {p: (ids[topics.customers(p)], ids[topics.control(p)]) for p in known}, before
+            ),
+            master_key=load_master_key(settings.master_key).fingerprint,
+        )
+    if before is not None and before.digest == recorded.digest:
+        return recorded.digest, False
+    write_record(administrator, topics.CONTRACT_SETS, recorded.digest.encode(), recorded.encode())
+    return recorded.digest, True
+
+
+def newest_set(client: ClientConfig) -> RecordedSet | None:
+    """The contract set in force; None: none was recorded yet. Raises SluiceError."""
+    newest = None
+    with Tail(client, (topics.CONTRACT_SETS,), "sluice.provision", from_beginning=True) as tail:
+        for record in tail.to_the_end():
+            newest = record
+    return None if newest is None else decode(newest.key, newest.value)
 
 
 def _password(path: Path, administrator: dict[str, str], user: str) -> str:

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     By gravity: where several rules refuse, the first of these is told.
     """
 
+    CONTRACT_ENDED = "contract_ended"
     CONTRACT_NOT_IN_FORCE = "contract_not_in_force"
     DECEASED = "deceased"
     PROCESSING_RESTRICTED = "processing_restricted"
@@ -57,6 +58,8 @@ class Reason(StrEnum):
     OUTSIDE_ROW_FILTER = "outside_row_filter"
     RETENTION_ENDED = "retention_ended"
     REQUIRED_FIELD_MISSING = "required_field_missing"
+    CONTRACT_PAUSED = "contract_paused"
+    PSEUDONYM_REPLACED = "pseudonym_replaced"
 
 
 class Cause(StrEnum):
@@ -112,6 +115,8 @@ class Shared:
 
     held: Held
     record: bytes
+    replaces: Held | None = None
+    """What is held under another pseudonym, and recalled: the key has changed."""
 
 
 @dataclass(frozen=True, slots=True)

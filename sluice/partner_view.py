@@ -14,8 +14,8 @@ from sluice import topics
 from sluice.avro import Record as AvroRecord
 from sluice.avro import Undecodable
 from sluice.errors import SluiceError
-from sluice.kafka.clients import Record
 from sluice.kafka.tailing import Tail
+from sluice.log import Record
 from sluice.model import PartnerId
 from sluice.registry import Registry
 from sluice.settings import load_settings

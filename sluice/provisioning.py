@@ -49,6 +49,8 @@ class Resource(StrEnum):
 class Topic:
     name: str
     settings: Mapping[str, str]
+    partitions: int | None = None
+    """None: as many as every topic of customers has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,9 @@ def desired(contracts: ContractSet, group: str) -> Desired:
             # by the broker's clock: what a customer said cannot have been said after it was logged
             Topic(topics.CONSENT_EVENTS, {**_KEPT, "message.timestamp.type": "LogAppendTime"}),
             Topic(topics.DISCLOSURES, _KEPT),
+            Topic(topics.CONTRACT_SETS, {"cleanup.policy": "compact", "max.message.bytes": "20000000"}, partitions=1),
             Topic(topics.REJECTED, _kept_for(_MONTH_MS)),
+            Topic(topics.REDRIVES, _kept_for(_DAY_MS)),
             *(Topic(topics.customers(partner), {**compacted, "compression.type": "lz4"}) for partner in partners),
             *(Topic(topics.control(p), _kept_for(max(_MONTH_MS, 2 * within[p]))) for p in partners),
         ),
@@ -132,11 +136,16 @@ def _crm_rights() -> Iterable[Right]:
 
 def _sharing_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right]:
     written = [name for partner in partners for name in (topics.customers(partner), topics.control(partner))]
-    for topic in (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS, topics.DISCLOSURES):
+    inputs = (
+        topics.CUSTOMER_UPDATES,
+        topics.CONSENT_EVENTS,
+    )  # written for what came into the wrong partition (LOOP 15)
+    # rejects are read, and redrives written, by operators under the same name (`sluice redrive`)
+    for topic in (*inputs, topics.DISCLOSURES, topics.CONTRACT_SETS, topics.REDRIVES, topics.REJECTED):
         yield Right("sharing", Operation.READ, Resource.TOPIC, topic)
-    for topic in (topics.DISCLOSURES, topics.REJECTED, *written):
+    for topic in (*inputs, topics.DISCLOSURES, topics.REJECTED, topics.REDRIVES, *written):
         yield Right("sharing", Operation.WRITE, Resource.TOPIC, topic)
-    for topic in (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS, topics.DISCLOSURES, topics.REJECTED, *written):
+    for topic in (*inputs, topics.DISCLOSURES, topics.CONTRACT_SETS, topics.REDRIVES, topics.REJECTED, *written):
         yield Right("sharing", Operation.DESCRIBE, Resource.TOPIC, topic)
         yield Right("sharing", Operation.DESCRIBE_CONFIGS, Resource.TOPIC, topic)
     yield Right("sharing", Operation.READ, Resource.GROUP, group)

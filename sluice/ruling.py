@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
 
 import msgspec
 
@@ -18,19 +20,21 @@ from sluice.terms import Terms
 class Ruling(msgspec.Struct, frozen=True, array_like=True):
     """What `decide` said of one customer for every partner, and for how long it holds.
 
-    A changed consent record, contract or law takes it away; a profile with the same facts does not.
+    A changed consent record takes it away, as does another policy; a profile with the same facts does not.
     """
 
     facts: Facts
     until: Millis | None
     """Time alone changes nothing before; None: never."""
     answers: dict[PartnerId, Permitted | Denied]
+    made_under: bytes = b""
+    """The stamp of the policy that it was made under."""
 
-    def holds(self, facts: Facts, now: Millis) -> bool:
-        return facts == self.facts and (self.until is None or now < self.until)
+    def holds(self, facts: Facts, now: Millis, stamp: bytes) -> bool:
+        return facts == self.facts and (self.until is None or now < self.until) and self.made_under == stamp
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Policy:
     """What every ruling depends on beside the customer."""
 
@@ -38,16 +42,19 @@ class Policy:
     law: Law
     acknowledged: Collection[str] = frozenset()
     """Unreadable consent events that an operator has looked into."""
+    rules: str = ""
+    """Digest of contracts and laws, and of what makes decisions of them."""
+
+    @cached_property
+    def stamp(self) -> bytes:
+        """Changes whenever the same customer may get another answer."""
+        return blake2b("\n".join((self.rules, *sorted(self.acknowledged))).encode(), digest_size=8).digest()
 
     def rule(self, facts: Facts, consents: ConsentRecord, now: Millis) -> Ruling:
-        """Holds for no time while a consent event is unreadable: whether it counts is the operator's to say."""
         customer = Customer(facts, consents, self.acknowledged)
         change = next_change(self.terms.values(), self.law, consents, facts.born, now)
-        return Ruling(
-            facts,
-            now if consents.unreadable else change,
-            {partner: decide(terms, self.law, customer, now) for partner, terms in self.terms.items()},
-        )
+        answers = {partner: decide(terms, self.law, customer, now) for partner, terms in self.terms.items()}
+        return Ruling(facts, change, answers, self.stamp)
 
     def rule_on(
         self, terms: Terms, facts: Facts | Collection[str], consents: ConsentRecord, now: Millis

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +14,7 @@ from sluice.document import Strict, load
 from sluice.errors import SluiceError
 from sluice.facts import AS_IN_OUR_PROFILE, FactPaths
 from sluice.kafka.clients import read_properties
-from sluice.law.loading import load_law, shipped_law
+from sluice.law.loading import load_law, shipped_law, shipped_packs
 from sluice.law.pack import Law
 
 ENVIRONMENT = "SLUICE_SETTINGS"
@@ -29,6 +31,9 @@ FilePath = Annotated[Path, BeforeValidator(_path)]
 RecordPlace = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+/[0-9]+@[0-9]+$")]
 
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")]
+
+
 class Endpoint(Strict):
     """Where metrics are served. Loopback unless somebody decides otherwise; port 0 takes a free one."""
 
@@ -40,16 +45,23 @@ class Sharing(Strict):
     """The sharing processor."""
 
     group: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = "sluice.sharing"
-    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")] = "0"
+    instance: Name = "0"
     """Stable and unique in the group: names the store's folder and the transactional id."""
+    instances: list[Name] = Field(default_factory=list)
+    """All processes of the group, by name: what a dead one left open is ended by the others (LOOP 5)."""
     state: FilePath
     """Folder of the stores: a cache that may be deleted while the processor is stopped."""
+    snapshots: FilePath | None = None
+    """Folder of the stores' copies, better on another disk: from one of them a lost store is brought up sooner."""
+    snapshot_every_s: Annotated[int, Field(ge=1, le=86_400)] = 600
+    standby: bool = False
+    """Keep copies of the other instances' partitions too, so that a takeover costs seconds."""
     batch: Annotated[int, Field(ge=1, le=100_000)] = 5_000
     """Updates in one transaction, at the most."""
     session_timeout_ms: Annotated[int, Field(ge=1_000, le=300_000)] = 10_000
     metrics: Endpoint = Endpoint()
     acknowledged: list[RecordPlace] = Field(default_factory=list)
-    """Consent events that an operator has looked into, as `topic/partition@offset` (LOOP 25)."""
+    """Records that an operator has looked into, as `topic/partition@offset` (LOOP 24, 25)."""
 
 
 class LawSettings(Strict):
@@ -92,6 +104,15 @@ class Settings(Strict):
             return shipped_law(self.law.source_priority, paths)
         return load_law(self.law.packs, self.law.source_priority, paths)
 
+    @contextmanager
+    def law_folder(self) -> Iterator[Path]:
+        """The folder of the law packs, for as long as it is looked at."""
+        if self.law.packs is not None:
+            yield self.law.packs
+        else:
+            with shipped_packs() as folder:
+                yield folder
+
     def client(self, user: str) -> dict[str, str]:
         return read_properties(self.clients / f"{user}.properties")
 
@@ -120,6 +141,11 @@ def load_settings(path: Path | None) -> Settings:
             "master_key": folder / settings.master_key,
             "customer_keys": settings.customer_keys and folder / settings.customer_keys,
             "law": settings.law.model_copy(update={"packs": settings.law.packs and folder / settings.law.packs}),
-            "sharing": settings.sharing.model_copy(update={"state": folder / settings.sharing.state}),
+            "sharing": settings.sharing.model_copy(
+                update={
+                    "state": folder / settings.sharing.state,
+                    "snapshots": settings.sharing.snapshots and folder / settings.sharing.snapshots,
+                }
+            ),
         }
     )

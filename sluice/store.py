@@ -1,29 +1,26 @@
-"""What the processor knows of one partition's customers, in RocksDB: a cache of what the logs say, and only a cache.
+"""What the processor knows of one partition's customers: a cache of what the logs say, and only a cache.
 
-Written once a batch, after the commit is confirmed, in one atomic write batch; discarded when in doubt.
+Written once a batch, after the commit is confirmed, in one atomic write; discarded when in doubt. `Database` is the
+seam to what keeps the bytes: RocksDB (`sluice.rocks`), or memory in the simulation.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import Protocol
 
 import msgspec
-from rocksdict import AccessType, Options, Rdict, WriteBatch
 
 from sluice.consent import ConsentRecord
 from sluice.errors import SluiceError
-from sluice.model import CustomerId, Held, PartnerId
+from sluice.model import CustomerId, Held, Millis, PartnerId
 from sluice.ruling import Ruling
 
-FORMAT = 2
+FORMAT = 3
 _META = b"meta"
-_ROWS = "rows"
-_WAITING = "waiting"
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
@@ -39,6 +36,8 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     held: dict[PartnerId, Held] = {}
     ruling: Ruling | None = None
     """The newest decision, for as long as it holds: made of what stands above, the profile's facts and the time."""
+    due_at: Millis | None = None
+    """The first instant at which time alone may change an answer; None: there is none."""
 
     @property
     def is_empty(self) -> bool:
@@ -49,14 +48,18 @@ class Meta(msgspec.Struct, frozen=True):
     """What the store as a whole holds. The three offsets are the next ones not folded yet."""
 
     identity: str
-    """Cluster, topics and contract set that the rows were made under."""
+    """Cluster and topics that the rows were made of."""
     updates: int
     consents: int
     disclosures: int
     written_at: int
     """Milliseconds since the epoch."""
+    rules: str = ""
+    """The contract set, and what made decisions of it, that the customers are or are being reconciled under."""
     catching_up: bool = False
-    """Customers are still to be reconciled after a gap or rebuild (LOOP 22)."""
+    """Customers are still to be reconciled: after a gap or rebuild (LOOP 22), or under another contract set."""
+    scanned_to: CustomerId | None = None
+    """While catching up: the last customer that has been reconciled."""
     blockers: tuple[str, ...] = ()
     """Consent events that name nobody: widening stops until an operator acknowledges them (LOOP 25)."""
     acknowledged: tuple[str, ...] = ()
@@ -67,83 +70,112 @@ class Unusable(SluiceError):
     """The store is damaged or foreign; it is to be discarded and rebuilt."""
 
 
-class Store:
-    """One partition's rows, the index of customers who wait for updates, and the meta record."""
+class StoreTrouble(SluiceError):
+    """The place of the store is not what is needed: full, forbidden, or in use. Nothing is lost by it."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open or create. Raises Unusable when what is there cannot be read."""
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        options = Options(raw_mode=True)
-        options.create_if_missing(True)
-        options.create_missing_column_families(True)
-        try:
-            self._db = Rdict(
-                str(folder),
-                options,
-                {_ROWS: Options(raw_mode=True), _WAITING: Options(raw_mode=True)},
-                AccessType.read_write(),
-            )
-            self._rows = self._db.get_column_family(_ROWS)
-            self._waiting = self._db.get_column_family(_WAITING)
-        except Exception as error:  # the binding raises plain Exception
-            if "/LOCK:" in str(error).replace(str(folder), ""):
-                raise SluiceError(f"Another process uses the store in {folder}: give each instance its own.") from error
-            raise Unusable(f"The store in {folder} cannot be opened: {error}.") from error
-        self._parts: tuple[Rdict, ...] = (self._rows, self._waiting, self._db)
+
+class Family(StrEnum):
+    """Parts of a database, each with its own order of keys."""
+
+    ROWS = "rows"
+    WAITING = "waiting"
+    DUE = "due"
+    META = "default"
+
+
+Change = tuple[Family, bytes, bytes | None]
+"""Put a value under a key, or remove the key."""
+
+
+class Database(Protocol):
+    """Ordered keys and values, written atomically. Raises Unusable for damage, StoreTrouble for its place."""
+
+    def get(self, family: Family, keys: Sequence[bytes]) -> list[bytes | None]: ...
+
+    def write(self, changes: Sequence[Change]) -> None:
+        """All of it or nothing."""
+
+    def keys(self, family: Family, start: bytes | None = None) -> Iterator[bytes]:
+        """In their order, from `start` on."""
+
+    def estimate(self, family: Family) -> int:
+        """About how many keys there are."""
+
+    def copy_to(self, folder: Path) -> None:
+        """A consistent copy, as a database in a new folder."""
+
+    def close(self) -> None:
+        """May be called again."""
+
+
+class Stores(Protocol):
+    """Where the stores of an instance's partitions are kept."""
+
+    def open(self, number: int) -> Store:
+        """Open or create. Raises Unusable for what cannot be read there, StoreTrouble when its place is at fault."""
+
+    def discard(self, number: int) -> None:
+        """Remove a store that is not to be trusted."""
+
+    def snapshot(self, number: int, store: Store) -> None:
+        """Keep a copy of an open store as it is now, where it outlives the store. Raises StoreTrouble."""
+
+    def restore(self, number: int) -> bool:
+        """Put the newest copy in the place of a store that is gone; whether there is one."""
+
+
+class Store:
+    """One partition's rows, the indexes of customers who wait for updates or for a time, and the meta record."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._decode_row = msgspec.msgpack.Decoder(Row).decode
         self._encode = msgspec.msgpack.Encoder().encode
 
-    @property
-    def folder(self) -> Path:
-        return self._folder
-
-    @contextmanager
-    def _judged(self) -> Iterator[None]:
-        """What cannot be read is damaged. The cause may quote what is stored, and is not told."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - the binding raises plain Exception
-            raise Unusable(f"The store in {self._folder} is damaged ({type(error).__name__}).") from None
-
     def meta(self) -> Meta | None:
         """None: the store is new. Raises Unusable."""
-        with self._judged():
-            found = self._db.get(_META)
-            meta = None if found is None else msgspec.msgpack.decode(cast("bytes", found), type=Meta)
-        if meta is None:
+        found = self._database.get(Family.META, [_META])[0]
+        if found is None:
             return None
+        try:
+            meta = msgspec.msgpack.decode(found, type=Meta)
+        except msgspec.MsgspecError:
+            raise Unusable("The store is damaged, or of another format.") from None
         if meta.format != FORMAT:
-            raise Unusable(f"The store in {self._folder} has format {meta.format}, not {FORMAT}.")
+            raise Unusable(f"The store has format {meta.format}, not {FORMAT}.")
         return meta
 
     def get(self, customers: list[CustomerId]) -> dict[CustomerId, Row]:
         """A row for every customer asked for; an empty one for who is not known. Raises Unusable."""
-        with self._judged():
-            found = cast("list[bytes | None]", self._rows.get([customer.encode() for customer in customers]))
-            return {c: Row() if row is None else self._decode_row(row) for c, row in zip(customers, found, strict=True)}
+        found = self._database.get(Family.ROWS, [customer.encode() for customer in customers])
+        return {
+            customer: Row() if row is None else self._row(row) for customer, row in zip(customers, found, strict=True)
+        }
 
-    def write(self, rows: Mapping[CustomerId, tuple[Row, Row]], meta: Meta | None) -> None:
-        """Rows as (before, after) with their waiting index, and the meta record, atomically.
+    def _row(self, encoded: bytes) -> Row:
+        """What cannot be read is damaged; what is stored is never quoted."""
+        try:
+            return self._decode_row(encoded)
+        except msgspec.MsgspecError:
+            raise Unusable("The store is damaged.") from None
 
-        Without a meta record what is written is not to be trusted yet: a store without one is discarded when opened.
-        """
-        batch = WriteBatch(raw_mode=True)
-        rows_handle = self._db.get_column_family_handle(_ROWS)
-        waiting_handle = self._db.get_column_family_handle(_WAITING)
+    def write(self, rows: Mapping[CustomerId, tuple[Row, Row]], meta: Meta) -> None:
+        """Rows as (before, after) with their indexes, and the meta record, atomically. Raises StoreTrouble."""
+        changes: list[Change] = []
         for customer, (before, after) in rows.items():
             key = customer.encode()
-            if after.is_empty:
-                batch.delete(key, rows_handle)
-            else:
-                batch.put(key, self._encode(after), rows_handle)
-            if before.widen_at is not None:
-                batch.delete(before.widen_at.to_bytes(8, "big") + key, waiting_handle)
-            if after.widen_at is not None and not after.is_empty:
-                batch.put(after.widen_at.to_bytes(8, "big") + key, b"", waiting_handle)
-        if meta is not None:
-            batch.put(_META, self._encode(meta))
-        self._db.write(batch)
+            changes.append((Family.ROWS, key, None if after.is_empty else self._encode(after)))
+            now = Row() if after.is_empty else after
+            for family, old, new in (
+                (Family.WAITING, before.widen_at, now.widen_at),
+                (Family.DUE, before.due_at, now.due_at),
+            ):
+                if old != new:
+                    changes += [
+                        (family, _indexed(at, key), value) for at, value in ((old, None), (new, b"")) if at is not None
+                    ]
+        changes.append((Family.META, _META, self._encode(meta)))
+        self._database.write(changes)
 
     def waiting(self, position: int, limit: int, after: bytes | None = None) -> tuple[list[CustomerId], bytes | None]:
         """Customers whose `widen_at` the updates' position has reached, longest waiting first.
@@ -151,38 +183,46 @@ class Store:
         With where to go on next time, or None when all were seen: some may have to wait longer, and must not keep
         others from their turn.
         """
-        due: list[CustomerId] = []
-        with self._judged():
-            for key in _keys(self._waiting, None if after is None else after + b"\x00"):
-                if int.from_bytes(key[:8], "big") > position:
-                    break
-                due.append(CustomerId(key[8:].decode()))
-                if len(due) >= limit:
-                    return due, key
-        return due, None
+        return self._indexed_to(Family.WAITING, position, limit, after)
+
+    def due(self, now: Millis, limit: int) -> list[CustomerId]:
+        """Customers whose `due_at` has come, longest due first."""
+        return self._indexed_to(Family.DUE, now, limit, None)[0]
+
+    def _indexed_to(
+        self, family: Family, bound: int, limit: int, after: bytes | None
+    ) -> tuple[list[CustomerId], bytes | None]:
+        found: list[CustomerId] = []
+        for key in self._database.keys(family, None if after is None else after + b"\x00"):
+            if int.from_bytes(key[:8], "big") > bound:
+                break
+            if len(found) >= limit:
+                return found, after
+            found.append(CustomerId(key[8:].decode()))
+            after = key
+        return found, None
 
     def customers(self, after: CustomerId | None, limit: int) -> list[CustomerId]:
         """The next customers in the store's order, to go through all of them in pieces."""
         start = None if after is None else after.encode() + b"\x00"
-        with self._judged():
-            return [CustomerId(key.decode()) for key in islice(_keys(self._rows, start), limit)]
+        return [CustomerId(key.decode()) for key in islice(self._database.keys(Family.ROWS, start), limit)]
+
+    def size(self) -> int:
+        """About how many customers are known."""
+        return self._database.estimate(Family.ROWS)
 
     def __iter__(self) -> Iterator[tuple[CustomerId, Row]]:
-        for key, value in self._rows.items():
-            yield CustomerId(cast("bytes", key).decode()), self._decode_row(value)
+        for customer in self.customers(None, 1 << 62):
+            yield customer, self.get([customer])[customer]
+
+    def copy_to(self, folder: Path) -> None:
+        """Raises StoreTrouble."""
+        self._database.copy_to(folder)
 
     def close(self) -> None:
-        """Release the folder. May be called again."""
-        parts, self._parts = self._parts, ()
-        for part in parts:
-            part.close()
+        """Release what keeps the bytes. May be called again."""
+        self._database.close()
 
 
-def _keys(family: Rdict, start: bytes | None = None) -> Iterator[bytes]:
-    """Keys in their order; raw mode gives bytes, which the binding's types do not say."""
-    return cast("Iterator[bytes]", family.keys(from_key=start))
-
-
-def discard(folder: Path) -> None:
-    """Remove a store that is not to be trusted."""
-    shutil.rmtree(folder, ignore_errors=True)
+def _indexed(at: int, key: bytes) -> bytes:
+    return at.to_bytes(8, "big") + key

@@ -8,6 +8,9 @@ CUSTOMER_UPDATES = "crm.customer-updates"
 CONSENT_EVENTS = "crm.consent-events"
 DISCLOSURES = "sluice.disclosures"
 REJECTED = "sluice.rejected"
+REDRIVES = "sluice.redrives"
+CONTRACT_SETS = "sluice.contract-sets"
+"""One partition: the newest record is the set in force."""
 
 OWN_SCHEMAS = {
     CUSTOMER_UPDATES: "customer_profile",

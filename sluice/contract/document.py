@@ -91,6 +91,8 @@ class Contract(Strict):
     """Alternatives to a law's usual test that a reviewer has switched on; they count with their evidence alone."""
     special_categories: list[Category] = Field(default_factory=list)
     """Special categories of data (GDPR 9(1)) that the contract lists on purpose."""
+    paused: bool = False
+    """Nobody and no field is added; what the partner holds is maintained and recalled as ever."""
     valid: Validity
     """From when until when; `from` is included, `until` is not."""
     source: Literal["crm.customer-updates"] = "crm.customer-updates"

@@ -65,6 +65,13 @@ def answers(client: AdminClient, timeout_seconds: float) -> bool:
         return False
 
 
+def client_ids(client: AdminClient, group: str) -> set[str]:
+    """Of the group's live members."""
+    with translated(f"look at the group {group}"):
+        future = client.describe_consumer_groups([group], request_timeout=TIMEOUT_SECONDS)[group]
+        return {member.client_id for member in future.result().members}
+
+
 def cluster_id(client: AdminClient) -> str:
     with translated("reach the broker"):
         return str(client.list_topics(timeout=TIMEOUT_SECONDS).cluster_id)

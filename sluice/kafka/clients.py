@@ -5,32 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TypeAlias
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from sluice.errors import SluiceError
+from sluice.log import LogUnavailable
 
 ClientConfig = Mapping[str, str]
-
-
-class Record(NamedTuple):
-    """One record of a topic. `timestamp` is its producer's clock, milliseconds since the epoch."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    timestamp: int
+Broker: TypeAlias = AdminClient
+"""The administrative client."""
 
 
 class KafkaTrouble(SluiceError):
     """The broker, or a right on it, is not what we need; said in one sentence."""
 
 
-class KafkaUnavailable(KafkaTrouble):
+class KafkaUnavailable(KafkaTrouble, LogUnavailable):
     """The broker does not answer, or not yet; asking again may help without anybody doing something."""
 
 
@@ -41,6 +33,8 @@ _PASSING = frozenset(
         KafkaError._TIMED_OUT,  # noqa: SLF001
         KafkaError._NOENT,  # noqa: SLF001 - no leader is known
         KafkaError._RESOLVE,  # noqa: SLF001
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.FENCED_LEADER_EPOCH,
         KafkaError.UNKNOWN_LEADER_EPOCH,
     }
@@ -86,7 +80,7 @@ def read_properties(path: Path) -> dict[str, str]:
     return settings
 
 
-def admin_client(client: ClientConfig) -> AdminClient:
+def admin_client(client: ClientConfig) -> Broker:
     return AdminClient({**client, "socket.timeout.ms": 10_000, "log_level": 0})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,8 +21,8 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from sluice.kafka.admin import TIMEOUT_SECONDS
-from sluice.kafka.clients import KafkaTrouble, reason, translated
+from sluice.kafka.admin import TIMEOUT_SECONDS, high_watermarks, topic_identities
+from sluice.kafka.clients import KafkaTrouble, KafkaUnavailable, reason, translated
 from sluice.provisioning import Right, Topic
 
 _SCRAM_ITERATIONS = 8192
@@ -30,7 +31,12 @@ _SCRAM_ITERATIONS = 8192
 def create_topics(client: AdminClient, topics: Iterable[Topic], partitions: int, replication: int) -> list[str]:
     """The names of those that were not there before."""
     wanted = [
-        NewTopic(topic.name, num_partitions=partitions, replication_factor=replication, config=dict(topic.settings))
+        NewTopic(
+            topic.name,
+            num_partitions=topic.partitions or partitions,
+            replication_factor=replication,
+            config=dict(topic.settings),
+        )
         for topic in topics
     ]
     created = []
@@ -42,7 +48,24 @@ def create_topics(client: AdminClient, topics: Iterable[Topic], partitions: int,
                 raise KafkaTrouble(f"Cannot create the topic {name}: {reason(error)}.") from error
         else:
             created.append(name)
+    if created:
+        _await_leaders(client, created)
     return created
+
+
+def _await_leaders(client: AdminClient, created: Iterable[str]) -> None:
+    """A new topic has no leader for a moment, and nothing can be asked of it."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    for topic in topic_identities(client, list(created)):
+        while True:
+            try:
+                high_watermarks(client, [(topic.name, number) for number in range(topic.partitions)])
+            except KafkaUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                break
 
 
 def set_passwords(client: AdminClient, passwords: Mapping[str, str]) -> None:

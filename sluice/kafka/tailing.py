@@ -12,13 +12,13 @@ from sluice.kafka import admin
 from sluice.kafka.clients import (
     ClientConfig,
     KafkaTrouble,
-    Record,
     admin_client,
     is_passing,
     reader,
     reason,
     translated,
 )
+from sluice.log import Record
 
 
 class Tail:
@@ -34,6 +34,7 @@ class Tail:
         partition: int | None = None,
     ) -> None:
         """`partition`: only this number of each topic. Raises KafkaTrouble when a topic is not there or not for us."""
+        self._client = client
         broker = admin_client(client)
         found = admin.topic_identities(broker, topics)
         places = [
@@ -53,8 +54,12 @@ class Tail:
         """Offsets from what was reached up to the ends when the tail was opened; not each of them is a record."""
         return sum(max(0, end - self._reached[place]) for place, end in self._ends.items())
 
+    def extend(self) -> None:
+        """`to_the_end` is the end of now. Raises KafkaTrouble."""
+        self._ends = admin.stable_ends(admin_client(self._client), self._ends)
+
     def to_the_end(self) -> Iterator[Record]:
-        """What is there now, up to the ends when the tail was opened."""
+        """What is there, up to the ends when the tail was opened or extended."""
         while any(self._reached[place] < end for place, end in self._ends.items()):
             yield from self.poll(0.2)
 
@@ -73,6 +78,9 @@ class Tail:
             elif not is_passing(error):
                 raise KafkaTrouble(f"Cannot read {place[0]}: {reason(error)}.")
         return records
+
+    def close(self) -> None:
+        self._consumer.close()
 
     def __enter__(self) -> Self:
         return self

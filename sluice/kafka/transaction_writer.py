@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from sluice.kafka.clients import ClientConfig, KafkaTrouble, reason, translated
+from sluice.log import Aborted, Fenced
 
 _OPERATION_SECONDS = 30.0
 _SHORT_SECONDS = 5.0
@@ -30,16 +31,8 @@ _NEEDS_AN_OPERATOR = frozenset(
 )
 
 
-class Aborted(Exception):
-    """The transaction was aborted. `retriable`: trying again may help without anybody doing something."""
-
-    def __init__(self, why: str, *, retriable: bool) -> None:
-        super().__init__(why)
-        self.retriable = retriable
-
-
-class Fenced(KafkaTrouble):
-    """Another process has taken this one's place; it must end."""
+class ProducerFenced(KafkaTrouble, Fenced):
+    """See sluice.log.Fenced."""
 
 
 class TransactionWriter:
@@ -171,8 +164,8 @@ class TransactionWriter:
             yield
         except (KafkaException, SystemError) as error:
             inner = error.__cause__ if isinstance(error, SystemError) else error
-            if not isinstance(inner, KafkaException):
-                raise
+            if not isinstance(inner, KafkaException):  # the client says no more; what is true shows when it aborts
+                raise Aborted(f"The client failed while it was to {what}", retriable=True) from error
             raise self._judged(inner, what) from error
 
     def _judged(self, error: KafkaException, what: str) -> Aborted | KafkaTrouble:
@@ -184,7 +177,7 @@ class TransactionWriter:
     def _ending(self, error: KafkaException, what: str) -> KafkaTrouble:
         inner: KafkaError = error.args[0]
         if inner.code() in _FENCING:
-            return Fenced(
+            return ProducerFenced(
                 f"Another process runs as {self._name}, or the broker gave this one up while it was silent: it ends. "
                 "Give each its own `instance`, and start this one again if there is no other."
             )

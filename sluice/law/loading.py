@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from hashlib import blake2b
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -23,8 +24,13 @@ EVIDENCE = "evidence.yaml"
 
 def shipped_law(source_priority: Sequence[str] = (), paths: FactPaths = AS_IN_OUR_PROFILE) -> Law:
     """The packs that come with Sluice: `sluice/law/packs`."""
-    with as_file(files("sluice.law").joinpath("packs")) as folder:
+    with shipped_packs() as folder:
         return load_law(folder, source_priority, paths)
+
+
+def shipped_packs() -> AbstractContextManager[Path]:
+    """The folder of the packs that come with Sluice."""
+    return as_file(files("sluice.law").joinpath("packs"))
 
 
 def load_law(folder: Path, source_priority: Sequence[str] = (), paths: FactPaths = AS_IN_OUR_PROFILE) -> Law:

@@ -23,9 +23,9 @@ def judged(task: Task, shards: int, workers: int) -> Iterator[ShardResult]:
         return
     # spawned, not forked: the progress bar's thread must not be copied in the middle of its work
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, shards), context, _begin, (task,)) as pool, _ended_by_interrupt(pool):
+    with ProcessPoolExecutor(min(workers, shards), context, _begin, (task,)) as pool, ended_by_interrupt(pool):
         try:
-            with _interrupts_held():
+            with interrupts_held():
                 asked = [pool.submit(_judge, shard) for shard in range(shards)]
             for done in as_completed(asked):
                 yield done.result()
@@ -36,7 +36,7 @@ def judged(task: Task, shards: int, workers: int) -> Iterator[ShardResult]:
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
+def interrupts_held() -> Iterator[None]:
     """What is started meanwhile never hears of Ctrl-C, not even while it starts; this process does, at the end."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -46,7 +46,7 @@ def _interrupts_held() -> Iterator[None]:
 
 
 @contextmanager
-def _ended_by_interrupt(pool: ProcessPoolExecutor) -> Iterator[None]:
+def ended_by_interrupt(pool: ProcessPoolExecutor) -> Iterator[None]:
     try:
         yield
     except BaseException:

@@ -13,8 +13,8 @@ import msgspec
 from sluice import topics
 from sluice.avro import Undecodable
 from sluice.errors import SluiceError
-from sluice.kafka.clients import Record
 from sluice.kafka.tailing import Tail
+from sluice.log import Record
 from sluice.model import CustomerId
 from sluice.projection import SourceReader, Unread
 from sluice.registry import Registry
@@ -121,12 +121,10 @@ def _followed(tail: Tail, span: int, on_records: Callable[[int, int], None]) -> 
 
 def _named(record: Record, settings: Settings) -> str | Problem | None:
     """Whom a record is about; None: nobody, and an operator knows it."""
-    acknowledged = settings.sharing.acknowledged
-    try:
-        customer = folding.customer_of(record, settings.partitions, acknowledged)
-    except folding.Misplaced:
-        return _problem(record, "The record lies in the wrong partition; the processor stops there.", nameless=True)
-    if customer is not None or str(folding.pointer(record)) in acknowledged:
+    customer = folding.named(record, settings.partitions)
+    if isinstance(customer, folding.Misplaced):
+        return _problem(record, "The record lies in the wrong partition.", nameless=True)
+    if customer is not None or str(folding.pointer(record)) in settings.sharing.acknowledged:
         return customer
     return _problem(record, "The record's key names nobody.", nameless=True)
 

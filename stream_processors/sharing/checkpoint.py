@@ -11,25 +11,31 @@ from sluice.errors import SluiceError
 from sluice.kafka.admin import TopicIdentity
 from sluice.model import Millis
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Under what the offsets count: this cluster, these topics with these partitions, this contract set."""
+    """Under what the offsets count: this cluster, these topics with these partitions."""
 
     cluster: str
     topics: str
-    contracts: str
+    """One hash over name, id and partition count of the inputs, the disclosures and the rejects."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
     """The metadata of a partition's committed offset, as JSON far below the broker's limit of 4,095 characters."""
 
     identity: Identity
+    contract_set: str
+    """Digest of the set that the partition's customers are, or are being, reconciled under: sluice.contract-sets."""
+    settled: bool
+    """The view is what the inputs below the offsets say: nobody waits to be reconciled."""
     disclosures: int
     """One past the last disclosure of this partition that the commit made visible; 0: none ever."""
     now: Millis
     """The time of the last decision: it never goes back."""
+    evidence_from: int = 0
+    """The disclosures begin here: what was before was lost, and written anew from the partner topics."""
     format: int = FORMAT
 
     def encode(self) -> str:
@@ -58,7 +64,7 @@ def topics_hash(identities: Iterable[TopicIdentity]) -> str:
 
 
 def check(committed: Identity, current: Identity) -> None:
-    """Raises SluiceError that says which of the three is another one now."""
+    """Raises SluiceError that says which of the two is another one now."""
     if committed.cluster != current.cluster:
         raise SluiceError(
             f"The offsets belong to the Kafka cluster {committed.cluster}, and this is {current.cluster}: "
@@ -68,9 +74,4 @@ def check(committed: Identity, current: Identity) -> None:
         raise SluiceError(
             "A topic was re-created, added or given partitions since the last commit, so the offsets no longer mean "
             "what they did: restore the topics, or begin again with another `sharing.group` and empty partner topics."
-        )
-    if committed.contracts != current.contracts:
-        raise SluiceError(
-            f"The contract set changed from {committed.contracts} to {current.contracts}, and this version cannot "
-            "reconcile a running view with another set: restore contracts, source schema and master key as they were."
         )

@@ -6,13 +6,13 @@ import time
 
 from sluice.errors import SluiceError
 from sluice.model import Millis
-from stream_processors.sharing.partition import Moment
+from stream_processors.sharing.batch import Moment
 
 JUMP_MS = 10 * 60 * 1000
 
 
 class Clock:
-    """`wall_ms` and `monotonic_ms` are the machine's clocks; tests pass others."""
+    """`wall_ms`, `monotonic_ms` and `sleep` are the machine's; the simulation has others."""
 
     def __init__(self) -> None:
         self._offset: float | None = None
@@ -22,6 +22,9 @@ class Clock:
 
     def monotonic_ms(self) -> float:
         return time.monotonic() * 1000
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def read(self, not_before: Millis) -> Moment:
         """Now, and never before `not_before`. Raises SluiceError when the wall clock jumped since the last call."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -10,8 +11,7 @@ import msgspec
 from sluice.avro import Record as AvroRecord
 from sluice.avro import Undecodable
 from sluice.consent import ConsentRecord, Contradiction, UnreadEvent, parse_event
-from sluice.errors import SluiceError
-from sluice.kafka.clients import Record
+from sluice.log import Record
 from sluice.model import Cause, CustomerId, Held, Millis, PartnerId, Pointer, Pseudonym
 from sluice.partitioning import partition_of
 from sluice.store import Row
@@ -20,22 +20,15 @@ Decode = Callable[[bytes | None], AvroRecord]
 """A framed value's record. Raises Undecodable, RegistryUnavailable."""
 
 
-class Misplaced(SluiceError):
+@dataclass(frozen=True, slots=True)
+class Misplaced:
     """The record's key belongs into another partition: its writer partitions by another rule than murmur2."""
 
-    def __init__(self, where: Pointer, rightful: int) -> None:
-        super().__init__(
-            f"The record {where} belongs into partition {rightful}: its producer does not partition by murmur2 "
-            "(librdkafka: partitioner=murmur2_random). Correct the producer, publish what it said again, then list "
-            "this record under `sharing.acknowledged` in the settings; nothing can be shared before."
-        )
+    rightful: int
 
 
-def customer_of(record: Record, partitions: int, acknowledged: Collection[str]) -> CustomerId | None:
-    """The customer that a record's key names; None if it names nobody. Raises Misplaced.
-
-    A record in the wrong partition that an operator has acknowledged names nobody either.
-    """
+def named(record: Record, partitions: int) -> CustomerId | Misplaced | None:
+    """The customer that a record's key names; None if it names nobody."""
     if not record.key:
         return None
     try:
@@ -43,16 +36,7 @@ def customer_of(record: Record, partitions: int, acknowledged: Collection[str]) 
     except UnicodeDecodeError:
         return None
     rightful = partition_of(record.key, partitions)
-    if rightful == record.partition:
-        return customer
-    if str(pointer(record)) in acknowledged:
-        return None
-    raise Misplaced(pointer(record), rightful)
-
-
-def not_named(record: Record, acknowledged: Collection[str]) -> Cause:
-    """Why a record names nobody."""
-    return Cause.MISPLACED if record.key and str(pointer(record)) in acknowledged else Cause.KEY_UNREADABLE
+    return customer if rightful == record.partition else Misplaced(rightful)
 
 
 def pointer(record: Record) -> Pointer:
@@ -73,7 +57,7 @@ def with_consent(row: Row, customer: CustomerId, event: UnreadEvent, decode: Dec
         read = parse_event(decode(event.value), customer, event.logged_at)
     except (Undecodable, Contradiction) as error:
         return with_consents(row, row.consents.with_unreadable(event.place)), error.cause
-    return with_consents(row, row.consents.with_event(read)), None
+    return with_consents(row, row.consents.with_event(read, event.place)), None
 
 
 def with_unread_consent(row: Row, event: UnreadEvent) -> Row:
@@ -89,6 +73,13 @@ def consent_in(record: Record) -> UnreadEvent:
     return UnreadEvent(str(pointer(record)), record.value or b"", Millis(record.timestamp))
 
 
+def record_of(event: UnreadEvent, customer: CustomerId) -> Record:
+    """The record that `consent_in` was made of."""
+    place, _, offset = event.place.rpartition("@")
+    topic, _, partition = place.rpartition("/")
+    return Record(topic, int(partition), int(offset), customer.encode(), event.value, event.logged_at)
+
+
 def with_disclosure(row: Row, disclosure: AvroRecord) -> Row:
     """`held` is the fold of disclosures and nothing else (LOOP 16)."""
     held = dict(row.held)
@@ -98,7 +89,8 @@ def with_disclosure(row: Row, disclosure: AvroRecord) -> Row:
             held.pop(partner, None)
         else:
             held[partner] = _held(entry)
-    return msgspec.structs.replace(row, held=held)
+    ends = [one.expires_at for one in held.values() if one.expires_at is not None]
+    return msgspec.structs.replace(row, held=held, due_at=min(ends, default=None))
 
 
 def _held(entry: dict[str, Any]) -> Held:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from sluice import topics
+from sluice.model import label
+from stream_processors.sharing.batch import Batch
+from stream_processors.sharing.inputs import Inputs
+from stream_processors.sharing.partition import Partition
 
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600)
 
@@ -50,9 +58,35 @@ class Metrics:
         )
         self.catching_up = Gauge(
             "sluice_catching_up",
-            "1 while customers of this partition are still to be reconciled after a gap or rebuild.",
+            "1 while customers of this partition are still to be reconciled: after a gap, rebuild or other contracts.",
             ["partition"],
             registry=registry,
+        )
+        self.to_reconcile = Gauge(
+            "sluice_customers_to_reconcile",
+            "Customers of this partition that are still to be reconciled, about.",
+            ["partition"],
+            registry=registry,
+        )
+        self.reconciled = Counter(
+            "sluice_customers_reconciled_total",
+            "Customers reconciled although no input named them: for the time, after a wait, to catch up.",
+            registry=registry,
+        )
+        self.to_fold = Gauge(
+            "sluice_records_to_fold",
+            "Records that the store of this partition still lacks before it is served.",
+            ["partition"],
+            registry=registry,
+        )
+        self.paused = Gauge(
+            "sluice_updates_paused",
+            "1 while the updates of this partition are held, because too many of them were rejected.",
+            ["partition"],
+            registry=registry,
+        )
+        self.fenced = Counter(
+            "sluice_fenced_total", "Transactions of dead instances that were ended.", registry=registry
         )
         self.unavailable = Gauge(
             "sluice_unavailable", "1 while the broker or the registry does not answer.", registry=registry
@@ -66,9 +100,35 @@ class Metrics:
             registry=registry,
         )
 
+    def committed(self, batches: Collection[Batch], inputs: Inputs, at_ms: int) -> None:
+        """What a committed transaction held. Events last, so that who sees one counted sees what came of it."""
+        self.batches.inc()
+        for record in inputs.updates:
+            self.update_to_commit.observe(max(at_ms - record.timestamp, 0) / 1000)
+        for batch in batches:
+            self.reconciled.inc(batch.background)
+            for timestamp in batch.recall_timestamps:
+                self.withdrawal_to_recall.observe(max(at_ms - timestamp, 0) / 1000)
+            for party, outcome in batch.outcomes:
+                self.outcomes.labels(party.partner, *label(outcome)).inc()
+            for record, cause in batch.rejects:
+                self.rejected.labels(record.topic, cause.value).inc()
+        self.events.labels(topics.CUSTOMER_UPDATES).inc(len(inputs.updates))
+        self.events.labels(topics.CONSENT_EVENTS).inc(len(inputs.consents))
+
+    def standing(self, partition: Partition, behind: int, *, braked: bool) -> None:
+        """How a partition stands after a batch."""
+        number = partition.number
+        self.lag.labels(number).set(max(behind, 0))
+        self.catching_up.labels(number).set(partition.meta.catching_up)
+        self.paused.labels(number).set(braked)
+        stopped = partition.stopped_by()
+        for reason in STOPS:
+            self.widening_stopped.labels(number, reason).set(reason in stopped)
+
     def forget(self, partition: int) -> None:
         """The partition is somebody else's now."""
-        for gauge in (self.lag, self.catching_up):
+        for gauge in (self.lag, self.catching_up, self.to_reconcile, self.paused, self.to_fold):
             gauge.remove(partition)
         for reason in STOPS:
             self.widening_stopped.remove(partition, reason)

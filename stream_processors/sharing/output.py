@@ -27,13 +27,20 @@ from sluice.model import (
     Withheld,
 )
 from sluice.store import Row
-from stream_processors.sharing.pipeline import Partnership
+from stream_processors.sharing.pipeline import Party
 
 _ACTIONS: Mapping[str, str] = {
     "WITHDRAW": "Delete this customer's record and every copy of it, and acknowledge.",
     "ERASE": "Erase this customer's record and every copy of it, backups included, and acknowledge.",
+    "CONTRACT_ENDED": "The contract is over: delete this customer's record and every copy of it, and acknowledge.",
 }
 
+_KINDS: Mapping[Reason | Cause, str] = {
+    Reason.DELETED_AT_SOURCE: "ERASE",
+    Reason.CONTRACT_ENDED: "CONTRACT_ENDED",
+    Reason.CONTRACT_NOT_IN_FORCE: "CONTRACT_ENDED",
+}
+"""What a partner is told; for every other reason it is a withdrawal."""
 
 _COVERS = 1_000
 """Input offsets that one disclosure lists, the newest: a customer with more in one batch must not make it too large."""
@@ -65,22 +72,20 @@ class Decided:
     """One customer's outcomes in one batch, with the input offsets that they answer."""
 
     customer: CustomerId
-    outcomes: tuple[tuple[Partnership, Outcome], ...]
+    outcomes: tuple[tuple[Party, Outcome], ...]
     covers: tuple[Pointer, ...]
     now: Millis
 
 
 def outputs(decided: Decided, writers: Writers) -> Iterable[Output]:
     """Everything to be written for one customer; the disclosure last, and only if something changed."""
-    entries = []
+    entries: list[AvroRecord] = []
     for partner, outcome in decided.outcomes:
         if _changes_nothing(outcome):
             continue
         decision = _decision_id(decided, partner, writers)
         yield from _to_partner(partner, outcome, decision, decided.now, writers)
-        entry = _entry(partner, outcome, decision)
-        if entry is not None:
-            entries.append(entry)
+        entries += _entries(partner, outcome, decision)
     if entries:
         value = writers.disclosure.write(
             {
@@ -131,54 +136,59 @@ def _changes_nothing(outcome: Outcome) -> bool:
             return False
 
 
-def _to_partner(
-    partner: Partnership, outcome: Outcome, decision: str, now: Millis, writers: Writers
-) -> Iterable[Output]:
-    topic = topics.customers(partner.partner)
+def _to_partner(partner: Party, outcome: Outcome, decision: str, now: Millis, writers: Writers) -> Iterable[Output]:
+    recalled = _recall(outcome)
+    if recalled is not None:
+        held, reason = recalled
+        key = held.pseudonym.encode()
+        yield Output(topics.customers(partner.partner), key, None)
+        message = _message(partner, held, _KINDS.get(reason, "WITHDRAW"), decision, now)
+        yield Output(topics.control(partner.partner), key, writers.control[partner.partner].write(message))
+    if isinstance(outcome, Shared):
+        yield Output(topics.customers(partner.partner), outcome.held.pseudonym.encode(), outcome.record)
+
+
+def _recall(outcome: Outcome) -> tuple[Held, Reason | Cause] | None:
+    """What is taken back, and why."""
     match outcome:
-        case Shared(held=held, record=record):
-            yield Output(topic, held.pseudonym.encode(), record)
-        case Recalled(held=held) | Rejected(recalls=Held() as held):
-            key = held.pseudonym.encode()
-            yield Output(topic, key, None)
-            yield Output(topics.control(partner.partner), key, _control(partner, outcome, decision, now, writers))
-        case Unchanged() | Withheld() | Rejected():
-            pass
-
-
-def _control(partner: Partnership, outcome: Recalled | Rejected, decision: str, now: Millis, writers: Writers) -> bytes:
-    """Tells the partner what to do and by when, and nothing about why beyond that."""
-    erased = isinstance(outcome, Recalled) and outcome.reason is Reason.DELETED_AT_SOURCE
-    kind = "ERASE" if erased else "WITHDRAW"
-    held = outcome.held if isinstance(outcome, Recalled) else outcome.recalls
-    assert held is not None
-    return writers.control[partner.partner].write(
-        {
-            "decision_id": decision,
-            "type": kind,
-            "customer": held.pseudonym,
-            "action": _ACTIONS[kind],
-            "deadline": now + partner.acknowledge_within_ms,
-            "issued_at": now,
-        }
-    )
-
-
-def _entry(partner: Partnership, outcome: Outcome, decision: str) -> AvroRecord | None:
-    match outcome:
-        case Shared(held=held):
-            return _disclosed(partner, "SHARED", held, decision)
-        case Unchanged(renewed=Held() as held):
-            return _disclosed(partner, "REAFFIRMED", held, decision)
         case Recalled(held=held, reason=reason):
-            return _recalled(partner, held, reason.value, decision)
+            return held, reason
         case Rejected(cause=cause, recalls=Held() as held):
-            return _recalled(partner, held, cause.value, decision)
-        case Unchanged() | Withheld() | Rejected():
+            return held, cause
+        case Shared(replaces=Held() as held):
+            return held, Reason.PSEUDONYM_REPLACED
+        case Shared() | Unchanged() | Withheld() | Rejected():
             return None
 
 
-def _disclosed(partner: Partnership, action: str, held: Held, decision: str) -> AvroRecord:
+def _message(party: Party, held: Held, kind: str, decision: str, now: Millis) -> AvroRecord:
+    """Tells the partner what to do and by when, and nothing about why beyond that."""
+    return {
+        "decision_id": decision,
+        "type": kind,
+        "customer": held.pseudonym,
+        "action": _ACTIONS[kind],
+        "deadline": now + party.acknowledge_within_ms,
+        "issued_at": now,
+    }
+
+
+def _entries(partner: Party, outcome: Outcome, decision: str) -> Iterable[AvroRecord]:
+    """A recall before what takes its place: the fold takes them in order."""
+    recalled = _recall(outcome)
+    if recalled is not None:
+        held, reason = recalled
+        yield _recalled(partner, held, reason.value, decision)
+    match outcome:
+        case Shared(held=held):
+            yield _disclosed(partner, "SHARED", held, decision)
+        case Unchanged(renewed=Held() as held):
+            yield _disclosed(partner, "REAFFIRMED", held, decision)
+        case Recalled() | Unchanged() | Withheld() | Rejected():
+            pass
+
+
+def _disclosed(partner: Party, action: str, held: Held, decision: str) -> AvroRecord:
     return {
         "partner": partner.partner,
         "action": action,
@@ -195,13 +205,13 @@ def _disclosed(partner: Partnership, action: str, held: Held, decision: str) -> 
     }
 
 
-def _recalled(partner: Partnership, held: Held, reason: str, decision: str) -> AvroRecord:
+def _recalled(partner: Party, held: Held, reason: str, decision: str) -> AvroRecord:
     """Names what is taken back by its pseudonym; a recall discloses no field."""
     nothing: AvroRecord = {"fields": [], "digest": None, "consents": [], "rules": [], "expires_at": None}
     return _disclosed(partner, "RECALLED", held, decision) | nothing | {"reason": reason}
 
 
-def _decision_id(decided: Decided, partner: Partnership, writers: Writers) -> str:
+def _decision_id(decided: Decided, partner: Party, writers: Writers) -> str:
     """The same for the same decision, whenever it is taken again; means nothing to who has no key."""
     parts = (decided.customer, partner.partner, str(decided.now), *map(str, decided.covers))
     return keys.pseudonym(writers.decision_key, "\x1f".join(parts))

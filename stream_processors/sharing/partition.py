@@ -2,112 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 import msgspec
 
+from sluice import topics
 from sluice.avro import FRAME_BYTES, Undecodable, unframe
-from sluice.errors import SluiceError
-from sluice.kafka.clients import Record
-from sluice.kafka.transactions import Ends
 from sluice.keys import CustomerKeys
-from sluice.model import Cause, CustomerId, Millis, Outcome, Pointer, Recalled, Rejected
+from sluice.log import Positions, Record
+from sluice.model import Cause, CustomerId, PartnerId, Recalled, Rejected
 from sluice.projection import SourceReader, Unread
 from sluice.registry import RegistryUnavailable
 from sluice.ruling import Policy
-from sluice.store import Meta, Row, Store, Unusable, discard
+from sluice.store import Meta, Row, Store
 from stream_processors.sharing import folding, output
-from stream_processors.sharing.folding import Decode
+from stream_processors.sharing.batch import Batch, Moment, Situation, Touched
+from stream_processors.sharing.brake import Brake, BrakePolicy
+from stream_processors.sharing.folding import Decode, Misplaced
 from stream_processors.sharing.output import Decided, Output, Writers
 from stream_processors.sharing.pipeline import (
     DELETED,
     NO_PROFILE,
     UNREADABLE,
     Case,
-    Partnership,
+    Party,
     Profile,
     needs_customer_key,
+    next_due,
     reconcile,
     ruling_on,
 )
 
-_OPEN_TRANSACTION_MS = 1_000
+OPEN_TRANSACTION_MS = 1_000
 _RETRY_UNREAD_MS = 1_000
+_NEVER = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What every decision of this process depends on, beside the customers."""
+    """What every decision depends on, beside the customers: one contract set, as this process carries it out."""
 
-    partnerships: tuple[Partnership, ...]
+    parties: tuple[Party, ...]
     writers: Writers
     decode: Decode
     source: SourceReader
     policy: Policy
     acknowledged: frozenset[str]
     partitions: int
-    chunk: int
-    """How many customers that no input names are reconciled in one batch, at the most."""
     customer_keys: CustomerKeys | None
     """None only where no contract encrypts with them."""
+    contract_set: str
+    """Digest under which the set is recorded."""
+    topic_ids: Mapping[PartnerId, tuple[str, str]] = field(default_factory=dict)
+    """Ids of each partner's customer and control topic, as the set was recorded."""
+    brake: BrakePolicy = field(default_factory=BrakePolicy)
 
-
-class Situation(NamedTuple):
-    """What the barrier of a batch found for one partition."""
-
-    ends: Ends
-    reached: int
-    """The offset that the updates have been read to, those of the batch included."""
-    complete: bool
-    """Every consent event below the ends was judged, or is in the batch; otherwise nothing may be added."""
-    moment: Moment
-
-
-class Moment(NamedTuple):
-    """When a batch is judged: the decision's time, and a clock that only goes forward (milliseconds)."""
-
-    now: Millis
-    monotonic_ms: float
-
-
-@dataclass(slots=True)
-class Touched:
-    """One customer in one batch."""
-
-    before: Row
-    after: Row
-    covers: list[Pointer] = field(default_factory=list)
-    asked: bool = False
-    """A consent event of this customer is in the batch."""
-    consent_timestamp: int = 0
-    update: Record | None = None
-    """The newest update in the batch."""
-    profile: Profile | None = None
-    """Of that update, when it has been read already."""
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one batch makes of one partition; applied only when its transaction is committed."""
-
-    outputs: list[Output] = field(default_factory=list)
-    rows: dict[CustomerId, tuple[Row, Row]] = field(default_factory=dict)
-    outcomes: list[tuple[Partnership, Outcome]] = field(default_factory=list)
-    rejects: list[tuple[str, Cause]] = field(default_factory=list)
-    recall_timestamps: list[int] = field(default_factory=list)
-    """Of the consent events that caused recalls."""
-    blockers: list[str] = field(default_factory=list)
-    updated: set[CustomerId] = field(default_factory=set)
-    scanned_to: CustomerId | None = None
-    scan_ended: bool = False
-    waited_to: bytes | None = None
-    unread: bool = False
+    @property
+    def rules(self) -> str:
+        """Digest of the set and of what makes decisions of it here: another one, and everybody is reconciled."""
+        return self.policy.rules
 
 
 class OpenTransactionWatch:
-    """Notices an upstream transaction that hides consents (LOOP 14).
+    """Notices a transaction that hides what was written behind it (LOOP 5, 14).
 
     Its sign: the stable end stays below a high watermark that was seen more than a second ago.
     """
@@ -115,66 +73,110 @@ class OpenTransactionWatch:
     def __init__(self) -> None:
         self._seen_at_ms = 0.0
         self._high = -1
-        self.hides_consents = False
+        self.hides = False
 
-    def observe(self, ends: Ends, monotonic_ms: float) -> None:
-        if ends.joined_stable >= self._high:
-            self._high, self._seen_at_ms, self.hides_consents = ends.joined_high, monotonic_ms, False
-        elif monotonic_ms - self._seen_at_ms > _OPEN_TRANSACTION_MS:
-            self.hides_consents = True
+    def observe(self, stable: int, high: int, monotonic_ms: float) -> None:
+        if stable >= self._high:
+            self._high, self._seen_at_ms, self.hides = high, monotonic_ms, False
+        elif monotonic_ms - self._seen_at_ms > OPEN_TRANSACTION_MS:
+            self.hides = True
 
 
 class Partition:
     """State of one assigned partition between batches."""
 
-    def __init__(self, store: Store, meta: Meta, mark: int, view: View) -> None:
+    def __init__(self, number: int, store: Store, meta: Meta, mark: int, view: View) -> None:
         """`mark`: the updates' high watermark at assignment; see LOOP 22."""
+        self.number = number
         self.store = store
         self.meta = meta
-        self.watch = OpenTransactionWatch()
+        self.brake = Brake(view.brake)
+        self._inputs_watch = OpenTransactionWatch()
         self._view = view
         self._mark = mark
         self._updated: set[CustomerId] = set()
-        self._scan_from: CustomerId | None = None
+        self._to_scan = store.size() if meta.catching_up else 0
         self._wait_from: bytes | None = None
         self._retry_unread_at = 0.0
 
-    def step(self, updates: Sequence[Record], consents: Sequence[Record], situation: Situation) -> Batch:
-        """Fold the inputs, then reconcile each customer once: those touched, those who waited, those not yet caught up.
+    @property
+    def view(self) -> View:
+        return self._view
 
-        Raises Misplaced, and SluiceError when the store is damaged.
+    @property
+    def to_reconcile(self) -> int:
+        """Customers that are still to be reconciled to catch up, about."""
+        return max(self._to_scan, 0) if self.meta.catching_up else 0
+
+    def adopt(self, view: View) -> None:
+        """Another contract set: everybody is reconciled under it, from the first customer on.
+
+        What that means is written with the next batch; a restart before it begins anew, for it only compares.
+        """
+        self._view, self._to_scan = view, self.store.size()
+        self.meta = msgspec.structs.replace(self.meta, rules=view.rules, catching_up=True, scanned_to=None)
+
+    def step(self, updates: Sequence[Record], consents: Sequence[Record], situation: Situation) -> Batch:
+        """Fold the inputs, then reconcile each customer once: those touched, and of the others those whose turn it is.
+
+        Raises Unusable when the store is damaged.
         """
         batch = Batch()
-        self.watch.observe(situation.ends, situation.moment.monotonic_ms)
-        try:
-            touched = self._touch(updates, consents, situation, batch)
-        except Unusable as error:
-            self.store.close()
-            discard(self.store.folder)
-            raise SluiceError(f"{error} It has been discarded; start the processor again, and it is rebuilt.") from None
+        ends = situation.ends
+        self._inputs_watch.observe(ends.joined_stable, ends.joined_high, situation.moment.monotonic_ms)
+        touched = self._touch(updates, consents, situation, batch)
         self._fold_consents(consents, touched, situation.moment, batch)
         self._fold_updates(updates, touched, situation.moment, batch)
         for customer, case in touched.items():
             self._settle(customer, case, situation, batch)
+        batch.settled = self._is_settled(batch, situation.moment)
         return batch
 
     def stopped_by(self, batch: Batch | None = None) -> list[str]:
         """Why nothing may be added on this partition now; empty: it may."""
         blockers = {*self.meta.blockers, *(batch.blockers if batch else ())} - self._view.acknowledged
         reasons = ["unreadable_consent_key"] if blockers else []
-        return reasons + (["open_transaction"] if self.watch.hides_consents else [])
+        return reasons + (["open_transaction"] if self._inputs_watch.hides else [])
 
-    def apply(self, batch: Batch, meta: Meta, moment: Moment) -> None:
-        """The transaction is committed: write the rows and remember how far we are (LOOP 7i)."""
+    def brakes(self, batch: Batch) -> bool:
+        """Whether the batch holds so many rejects that nothing of its updates may be used (LOOP 24)."""
+        return self.brake.trips(self._counted(batch))
+
+    def _counted(self, batch: Batch) -> Iterator[bool]:
+        """The batch's updates: whether each is a reject that no operator has let pass."""
+        here = f"{topics.CUSTOMER_UPDATES}/{self.number}@"
+        seen = max((int(p.removeprefix(here)) for p in self._view.acknowledged if p.startswith(here)), default=-1)
+        return (rejected and offset > seen for offset, rejected in sorted(batch.updates.items()))
+
+    def _is_settled(self, batch: Batch, moment: Moment) -> bool:
+        """Whether the view is what the inputs say, once this batch is applied: nobody waits for their turn."""
+        catching_up = self.meta.catching_up and not batch.scan_ended
+        waiting = any(after.widen_at is not None for _, after in batch.rows.values())
+        listed = len(batch.rows) + 1
+        others = {*self.store.waiting(_NEVER, listed)[0], *self.store.due(moment.now, listed)} - batch.rows.keys()
+        return not (catching_up or waiting or others or batch.unread or self.stopped_by(batch))
+
+    def apply(
+        self, batch: Batch, positions: Positions, disclosures: int, moment: Moment, *, fresh: bool = True
+    ) -> None:
+        """What the batch made is certain: write the rows and remember how far we are (LOOP 7i).
+
+        `fresh`: the store was compared with the ends of its logs, and is as good as new.
+        """
         self.meta = msgspec.structs.replace(
-            meta,
+            self.meta,
+            updates=positions.driving,
+            consents=positions.joined,
+            disclosures=disclosures,
+            written_at=moment.now if fresh else self.meta.written_at,
             blockers=tuple(sorted({*self.meta.blockers, *batch.blockers})),
             catching_up=self.meta.catching_up and not batch.scan_ended,
+            scanned_to=None if batch.scan_ended else batch.scanned_to or self.meta.scanned_to,
         )
         self.store.write(batch.rows, self.meta)
+        self.brake.passed(self._counted(batch))
+        self._to_scan -= batch.scanned
         self._wait_from = batch.waited_to
-        if batch.scanned_to is not None:
-            self._scan_from = batch.scanned_to
         self._updated = self._updated | batch.updated if self.meta.catching_up else set()
         if batch.unread:
             self._retry_unread_at = moment.monotonic_ms + _RETRY_UNREAD_MS
@@ -182,30 +184,44 @@ class Partition:
     def _touch(
         self, updates: Iterable[Record], consents: Iterable[Record], situation: Situation, batch: Batch
     ) -> dict[CustomerId, Touched]:
-        named = [self._customer_of(record) for record in (*updates, *consents)]
-        customers = [customer for customer in named if customer is not None]
+        named = [self._named(record) for record in (*updates, *consents)]
+        customers = [customer for customer in named if isinstance(customer, str)]
+        customers += self._background(situation, batch)
+        rows = self.store.get(list(dict.fromkeys(customers)))
+        return {customer: Touched(row, row) for customer, row in rows.items()}
+
+    def _background(self, situation: Situation, batch: Batch) -> list[CustomerId]:
+        """Customers that no input names: who waited long enough, whose time has come, who is not caught up yet."""
+        room = situation.allowance
+        chosen = self.store.due(situation.moment.now, room)
         marked = not self._is_before_mark(situation.reached)
         rested = situation.moment.monotonic_ms >= self._retry_unread_at
         if marked and rested and situation.complete and not self.stopped_by():
-            due, batch.waited_to = self.store.waiting(situation.reached, self._view.chunk, self._wait_from)
-            customers += due
-        if marked and self.meta.catching_up:
-            chunk = self.store.customers(self._scan_from, self._view.chunk)
-            batch.scan_ended = len(chunk) < self._view.chunk
-            batch.scanned_to = chunk[-1] if chunk else None
-            customers += chunk
-        rows = self.store.get(list(dict.fromkeys(customers)))
-        return {customer: Touched(row, row) for customer, row in rows.items()}
+            waited, batch.waited_to = self.store.waiting(situation.reached, room, self._wait_from)
+            chosen += waited
+        chosen += situation.requested
+        room -= len(chosen)
+        if marked and self.meta.catching_up and room > 0:
+            chunk = self.store.customers(self.meta.scanned_to, room)
+            batch.scan_ended = len(chunk) < room
+            batch.scanned_to, batch.scanned = (chunk[-1] if chunk else None), len(chunk)
+            chosen += chunk
+        batch.background = len(chosen)
+        return chosen
 
     def _fold_consents(
         self, consents: Iterable[Record], touched: Mapping[CustomerId, Touched], moment: Moment, batch: Batch
     ) -> None:
         for record in consents:
             where = folding.pointer(record)
-            customer = self._customer_of(record)
+            customer = self._named(record)
+            if isinstance(customer, Misplaced):  # LOOP 15
+                batch.misplaced.append((record, customer.rightful))
+                self._reject(record, Cause.MISPLACED, moment, batch)
+                continue
             if customer is None:  # LOOP 25
                 batch.blockers.append(str(where))
-                self._reject(record, folding.not_named(record, self._view.acknowledged), moment, batch)
+                self._reject(record, Cause.KEY_UNREADABLE, moment, batch)
                 continue
             case = touched[customer]
             case.asked = True
@@ -220,7 +236,7 @@ class Partition:
             if cause is not None:
                 self._reject(record, cause, moment, batch)
 
-    def _read_consents(self, customer: CustomerId, touched: Touched, batch: Batch) -> None:
+    def _read_consents(self, customer: CustomerId, touched: Touched, moment: Moment, batch: Batch) -> None:
         """Events that could not be read for want of their schema are tried again."""
         waiting = touched.after.consents.unread
         if not waiting:
@@ -229,18 +245,27 @@ class Partition:
         touched.after = folding.with_consents(touched.after, consents)
         for event in waiting:
             try:
-                touched.after, _ = folding.with_consent(touched.after, customer, event, self._view.decode)
+                touched.after, cause = folding.with_consent(touched.after, customer, event, self._view.decode)
             except RegistryUnavailable:
                 touched.after = folding.with_unread_consent(touched.after, event)
                 batch.unread = True
+                continue
+            if cause is not None:
+                self._reject(folding.record_of(event, customer), cause, moment, batch)
 
     def _fold_updates(
         self, updates: Iterable[Record], touched: Mapping[CustomerId, Touched], moment: Moment, batch: Batch
     ) -> None:
         for record in updates:
-            customer = self._customer_of(record)
+            batch.updates[record.offset] = False
+            customer = self._named(record)
+            if isinstance(customer, Misplaced):  # LOOP 15
+                if record.value is None:
+                    batch.misplaced.append((record, customer.rightful))
+                self._reject_update(record, Cause.MISPLACED, moment, batch)
+                continue
             if customer is None:
-                self._reject(record, folding.not_named(record, self._view.acknowledged), moment, batch)
+                self._reject_update(record, Cause.KEY_UNREADABLE, moment, batch)
                 continue
             case = touched[customer]
             case.covers.append(folding.pointer(record))
@@ -257,7 +282,7 @@ class Partition:
             profile = self._view.source.read(row.profile)
         except Undecodable as error:
             if record is not None:
-                self._reject(record, error.cause, moment, batch)
+                self._reject_update(record, error.cause, moment, batch)
             return UNREADABLE
         if isinstance(profile, Unread):
             batch.unread = True
@@ -266,22 +291,22 @@ class Partition:
     def _settle(self, customer: CustomerId, touched: Touched, situation: Situation, batch: Batch) -> None:
         """One customer: reconcile at every partner, and note what follows."""
         now = situation.moment.now
-        self._read_consents(customer, touched, batch)
+        self._read_consents(customer, touched, situation.moment, batch)
         profile = self._profile(customer, touched, situation, batch)
         may_widen, widen_at = self._widening(touched, profile, situation, batch)
         ruling = ruling_on(touched.after, profile, self._view.policy, now)
         case = self._with_key(Case(customer, touched.after, profile, ruling, may_widen, now, self._view.policy))
-        outcomes = tuple((partner, reconcile(case, partner)) for partner in self._view.partnerships)
+        outcomes = tuple((party, reconcile(case, party)) for party in self._view.parties)
         decided = Decided(customer, outcomes, tuple(touched.covers), now)
         batch.outputs += output.outputs(decided, self._view.writers)
-        batch.outputs += self._partner_rejects(touched, decided)
+        batch.outputs += self._partner_rejects(touched, decided, batch)
         batch.outcomes += outcomes
         if touched.asked:
             recalls = sum(isinstance(outcome, Recalled) for _, outcome in outcomes)
             batch.recall_timestamps += [touched.consent_timestamp] * recalls
-        after = msgspec.structs.replace(
-            output.held_after(touched.after, decided), widen_at=widen_at, ruling=ruling or touched.after.ruling
-        )
+        after = output.held_after(touched.after, decided)
+        due_at = next_due(replace(case, row=after), self._view.parties)
+        after = msgspec.structs.replace(after, widen_at=widen_at, ruling=ruling or after.ruling, due_at=due_at)
         if after.is_empty:
             after = Row()
         if after != touched.before:
@@ -290,7 +315,7 @@ class Partition:
     def _with_key(self, case: Case) -> Case:
         """With the customer's own key, fetched once, if a partner is to get what is sealed with it."""
         customer_keys = self._view.customer_keys
-        if customer_keys is None or not needs_customer_key(case, self._view.partnerships):
+        if customer_keys is None or not needs_customer_key(case, self._view.parties):
             return case
         return replace(case, customer_key=customer_keys.key_of(case.customer))
 
@@ -310,8 +335,8 @@ class Partition:
             return False, widen_at
         return True, None
 
-    def _customer_of(self, record: Record) -> CustomerId | None:
-        return folding.customer_of(record, self._view.partitions, self._view.acknowledged)
+    def _named(self, record: Record) -> CustomerId | Misplaced | None:
+        return folding.named(record, self._view.partitions)
 
     def _is_before_mark(self, reached: int) -> bool:
         return self.meta.catching_up and reached < self._mark
@@ -323,25 +348,29 @@ class Partition:
             return Unread()  # LOOP 22: compaction may have removed the update that says otherwise
         return self._read(touched.after, None, situation.moment, batch)
 
-    def _partner_rejects(self, touched: Touched, decided: Decided) -> Iterable[Output]:
+    def _partner_rejects(self, touched: Touched, decided: Decided, batch: Batch) -> Iterable[Output]:
         """Pointers for records that one partner could not be given, if an update in this batch is to blame."""
         if touched.update is None:
             return
-        for partner, outcome in decided.outcomes:
+        for party, outcome in decided.outcomes:
             if isinstance(outcome, Rejected):
-                where = folding.pointer(touched.update)
+                batch.updates[touched.update.offset] = True
                 yield output.rejected(
-                    where,
+                    folding.pointer(touched.update),
                     outcome.cause,
                     touched.update.key,
                     decided.now,
                     self._view.writers,
                     schema_id=_schema_id(touched.update),
-                    partner=partner.partner,
+                    partner=party.partner,
                 )
 
+    def _reject_update(self, record: Record, cause: Cause, moment: Moment, batch: Batch) -> None:
+        batch.updates[record.offset] = True
+        self._reject(record, cause, moment, batch)
+
     def _reject(self, record: Record, cause: Cause, moment: Moment, batch: Batch) -> None:
-        batch.rejects.append((record.topic, cause))
+        batch.rejects.append((record, cause))
         batch.outputs.append(
             output.rejected(
                 folding.pointer(record),

@@ -58,6 +58,19 @@ class Partnership:
     keys: PartnerKeys
     projector: Projector
     acknowledge_within_ms: int
+    paused: bool = False
+    """Nobody and nothing is added; what is held is maintained and recalled as ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormerPartnership:
+    """A partner whose contract is gone: whatever it still holds is recalled."""
+
+    partner: PartnerId
+    acknowledge_within_ms: int
+
+
+Party = Partnership | FormerPartnership
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +95,22 @@ def ruling_on(row: Row, profile: Profile, policy: Policy, now: Millis) -> Ruling
     if not isinstance(profile, Snapshot):
         return None
     facts = read_facts(profile.value, policy.law.paths)
-    if row.ruling is not None and row.ruling.holds(facts, now):
+    if row.ruling is not None and row.ruling.holds(facts, now, policy.stamp):
         return row.ruling
     return policy.rule(facts, row.consents, now)
 
 
-def reconcile(case: Case, partner: Partnership) -> Outcome:
+def reconcile(case: Case, partner: Party) -> Outcome:
     """What must become of the customer at this partner, for what is held to equal what is allowed."""
     held = case.row.held.get(partner.partner)
+    if isinstance(partner, FormerPartnership):
+        return _stop(held, Reason.CONTRACT_ENDED)
     verdict = _verdict(case, partner, held)
     if isinstance(verdict, Denied):
         return _stop(held, verdict.reason)
     if not isinstance(case.profile, Snapshot):
         return _without_profile(held, verdict)
-    pseudonym = held.pseudonym if held else keys.pseudonym(partner.keys.record, case.customer)
+    pseudonym = keys.pseudonym(partner.keys.record, case.customer)
     customer = Customer(case.customer, pseudonym, case.customer_key)
     match partner.projector.project(case.profile, verdict.fields, customer):
         case None:
@@ -106,9 +121,23 @@ def reconcile(case: Case, partner: Partnership) -> Outcome:
             return _compare(held, _held(partner, pseudonym, record, verdict), record)
 
 
-def needs_customer_key(case: Case, partners: Iterable[Partnership]) -> bool:
+def next_due(case: Case, partners: Iterable[Party]) -> Millis | None:
+    """The first instant after now at which time alone may change an outcome; None: there is none."""
+    instants = [case.ruling.until] if case.ruling else []
+    for partner in partners:
+        if isinstance(partner, FormerPartnership):
+            continue
+        if isinstance(case.profile, Snapshot):
+            instants.append(partner.projector.next_change(case.profile, case.now))
+            instants.append(retained_until(case, case.profile, partner.terms))
+        elif partner.partner in case.row.held:
+            instants.append(case.row.held[partner.partner].expires_at)
+    return min((instant for instant in instants if instant is not None and instant > case.now), default=None)
+
+
+def needs_customer_key(case: Case, partners: Iterable[Party]) -> bool:
     """Whether `reconcile` would seal a field at one of them: nobody is to get a key of whom nothing is shared."""
-    return any(_seals(case, partner) for partner in partners if partner.projector.sealed)
+    return any(_seals(case, one) for one in partners if isinstance(one, Partnership) and one.projector.sealed)
 
 
 def _seals(case: Case, partner: Partnership) -> bool:
@@ -143,10 +172,10 @@ def _ruling(case: Case, partner: Partnership, held: Held | None) -> Permitted | 
         # LOOP 22: the rules that the disclosure rests on need no profile
         return case.policy.rule_on(partner.terms, held.rules, case.row.consents, case.now)
     verdict = case.ruling.answers[partner.partner]
-    if case.may_widen or isinstance(verdict, Denied):
+    if isinstance(verdict, Denied) or (case.may_widen and not partner.paused):
         return verdict
     if held is None:
-        return Denied(Reason.WAITING_FOR_UPDATES)
+        return Denied(Reason.CONTRACT_PAUSED if partner.paused else Reason.WAITING_FOR_UPDATES)
     narrow = partner.terms.only(held.fields)
     return case.policy.rule_on(narrow, case.ruling.facts, case.row.consents, case.now)
 
@@ -179,6 +208,8 @@ def _held(partner: Partnership, pseudonym: Pseudonym, record: bytes, verdict: Pe
 
 
 def _compare(held: Held | None, new: Held, record: bytes) -> Shared | Unchanged:
+    if held is not None and held.pseudonym != new.pseudonym:
+        return Shared(new, record, replaces=held)
     if held is None or held.digest != new.digest:
         return Shared(new, record)
     return Unchanged(renewed=None if new == held else new)

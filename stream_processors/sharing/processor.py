@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import structlog
 
 from sluice import topics
 from sluice.errors import SluiceError
-from sluice.kafka.clients import KafkaUnavailable, Record
-from sluice.kafka.transaction_writer import Aborted
-from sluice.kafka.transactions import Ends, Positions, TransactionalLog
-from sluice.model import Millis, label
+from sluice.log import Aborted, Ends, Log, LogUnavailable, OffsetsUnstable, Positions, Record
+from sluice.model import CustomerId, Millis
 from sluice.registry import RegistryUnavailable
+from sluice.store import Stores, Unusable
 from stream_processors.sharing import checkpoint
+from stream_processors.sharing.arrivals import Arrivals, Standby
+from stream_processors.sharing.batch import Batch, Moment, Situation
+from stream_processors.sharing.brake import RETRY_MS
 from stream_processors.sharing.checkpoint import Checkpoint, Identity
 from stream_processors.sharing.clock import Clock
-from stream_processors.sharing.metrics import STOPS, Metrics
-from stream_processors.sharing.partition import Batch, Moment, Partition, Situation, View
-from stream_processors.sharing.recovery import Recovery, open_partition
+from stream_processors.sharing.contract_sets import ContractSets
+from stream_processors.sharing.inputs import Inputs, Reading
+from stream_processors.sharing.metrics import Metrics
+from stream_processors.sharing.pace import Pace
+from stream_processors.sharing.partition import OpenTransactionWatch, Partition, View
+from stream_processors.sharing.progress import Progress
+from stream_processors.sharing.recovery import Opened, Recovery
+from stream_processors.sharing.redrives import Redrives
+from stream_processors.sharing.snapshots import Snapshots
 
-_IDLE_WAIT_SECONDS = 0.005
 _RETRY_SECONDS = 1.0
 _STORE_IS_FRESH_MS = 60_000
 _PAUSE_SECONDS = 0.1
 _ATTEMPTS = 3
-_CONSENTS = 20_000
-"""Consent events judged in one transaction, about."""
 _IDENTITY_CHECK_MS = 30_000
+_FENCE_AGAIN_MS = 5_000
 _log = structlog.get_logger(__name__)
 
 
@@ -39,39 +44,44 @@ _log = structlog.get_logger(__name__)
 class Plan:
     """What a processor was set up to do."""
 
-    view: View
+    sets: ContractSets
+    stores: Stores
     identity: Identity
-    identity_now: Callable[[], Identity]
-    """The identity as the broker tells it now. Raises KafkaTrouble."""
-    state: Path
+    identity_now: Callable[[View], Identity]
+    """The identity as the broker tells it now. Raises SluiceError when a partner's topic was re-created."""
     batch: int
+    """Updates in one transaction, at the most."""
+    lease_ms: float
+    """Nothing is produced so long after the group last heard of us: somebody else may own the partitions (LOOP 2)."""
     tombstones_kept_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What one batch is about."""
-
-    updates: list[Record]
-    consents: list[Record]
-    ends: Mapping[int, Ends]
-    complete: bool
-    """Every consent event below the ends is here or was judged before; otherwise nothing may be added."""
+    redrives: Redrives
+    snapshot_every_ms: float = math.inf
+    standby: bool = False
+    """Keep copies of the partitions that others serve."""
 
 
 class Processor:
     """Maintains the partner topics of the partitions that the group assigns to it."""
 
-    def __init__(self, log: TransactionalLog, plan: Plan, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, log: Log, plan: Plan, metrics: Metrics, clock: Clock) -> None:
         self._log = log
         self._plan = plan
         self._metrics = metrics
         self._clock = clock
+        self._reading = Reading(log, clock)
+        self._progress = Progress(metrics, clock)
+        self._pace = Pace(plan.batch)
+        self._view = plan.sets.newest()
+        self._arrivals = Arrivals(clock)
+        self._standby = Standby(clock, self._view.partitions)
+        self._snapshots = Snapshots(plan.stores, plan.snapshot_every_ms)
         self._partitions: dict[int, Partition] = {}
         self._positions: dict[int, Positions] = {}
         self._checkpoints: dict[int, Checkpoint] = {}
+        self._outputs_watch: dict[int, OpenTransactionWatch] = {}
         self._failed_attempts = 0
         self._identity_checked_at = 0.0
+        self._fenced_at = 0.0
         self._stopping = False
 
     def stop(self) -> None:
@@ -80,8 +90,7 @@ class Processor:
 
     def run(self) -> None:
         """Work until `stop`. Raises SluiceError when somebody has to do something first."""
-        self._log.writer.claim()
-        self._check_history()
+        self._log.claim()
         self._log.join()
         try:
             while not self._stopping:
@@ -91,111 +100,121 @@ class Processor:
             self._log.close()
 
     def step(self) -> None:
-        """One batch (LOOP 7); or the change to another assignment."""
+        """One batch (LOOP 7); or the change to another assignment, or to another contract set."""
         try:
-            inputs = self._read()  # (a), (b), (c)
+            updates = self._reading.fetch(self._pace.batch)  # (a)
+            if self._log.new_assignment is not None:
+                self._change_assignment(self._log.new_assignment)
+                return
+            if self._go_on_opening():
+                return
+            self._follow_contracts()
+            with self._metrics.barrier.time():
+                inputs = self._reading.completed(updates, self._braked())  # (b), (c)
             if inputs is None:
                 return
-            moment = self._clock.read(max((c.now for c in self._checkpoints.values()), default=Millis(0)))
-            self._check_identity(moment)
-            batches = self._decide(inputs, moment)  # (d)
-            positions = self._next_positions(inputs)
-            if positions == self._positions and not any(batch.rows or batch.outputs for batch in batches.values()):
+            moment = self._moment()
+            self._check_topics(moment)
+            self._fence_the_dead(inputs.ends, moment)
+            batches = self._decide(inputs, self._redriven(), moment)  # (d)
+            if self._brakes(batches, moment):
+                return
+            positions = inputs.positions(self._positions)
+            checkpoints = self._next_checkpoints(batches)
+            if positions == self._positions and not self._changes_anything(batches, checkpoints):
                 self._idle(batches, inputs, moment)
                 return
-            checkpoints = self._transact(batches, positions, moment)  # (e) to (h)
+            checkpoints = self._transact(batches, positions, checkpoints, moment)  # (e) to (h)
         except Aborted as aborted:
             self._start_over(aborted)
         except RegistryUnavailable as error:
             self._wait(error)
-            self._log.rewind(self._positions)
-        except KafkaUnavailable as error:
+            self._reading.rewind()
+        except LogUnavailable as error:
             self._wait(error)
             self._reconnect()
         else:
             self._settle(batches, positions, checkpoints, moment)  # (i)
             self._measure(batches, inputs)
 
-    def _read(self) -> Inputs | None:
-        """Updates, and every consent event below the stable end that was read after they were fetched.
+    def _moment(self) -> Moment:
+        known = [c.now for c in self._checkpoints.values()]
+        known += [Millis(partition.meta.written_at) for partition in self._partitions.values()]
+        return self._clock.read(max(known, default=Millis(0)))
 
-        A backlog of consents is worked off first, in pieces that only narrow, with the updates held. None: there is
-        nothing to judge yet.
-        """
-        updates = self._log.fetch(self._plan.batch, _IDLE_WAIT_SECONDS)  # (a)
-        if self._log.new_assignment is not None:
-            self._change_assignment(self._log.new_assignment)
-            return None
-        with self._metrics.barrier.time():
-            ends = self._log.ends()  # (b)
-            self._check_ends(ends)
-            consents, complete = self._log.drain(ends, _CONSENTS)  # (c)
-        if updates and not complete:
-            self._log.rewind(self._positions)
-        self._log.hold_driving(held=not complete)
-        return None if updates and not complete else Inputs(updates, consents, ends, complete)
+    def _redriven(self) -> tuple[list[Record], dict[int, list[CustomerId]]]:
+        """Consent events to be read again, and customers to be reconciled; who is served elsewhere is not ours."""
+        consents: list[Record] = []
+        customers: dict[int, list[CustomerId]] = {}
+        for request in self._plan.redrives.poll():
+            number, at = request.partition, request.offset
+            if number in self._partitions:
+                customers.setdefault(number, []).append(request.customer)
+                if request.topic == topics.CONSENT_EVENTS and at < self._positions[number].joined:
+                    consents += filter(None, self._log.read(request.topic, number, at, at + 1))
+        return consents, customers
 
-    def _decide(self, inputs: Inputs, moment: Moment) -> dict[int, Batch]:
-        updates, consents = _by_partition(inputs.updates), _by_partition(inputs.consents)
+    def _decide(
+        self, inputs: Inputs, redriven: tuple[list[Record], dict[int, list[CustomerId]]], moment: Moment
+    ) -> dict[int, Batch]:
+        again, requested = redriven
+        updates, consents = _by_partition(inputs.updates), _by_partition([*again, *inputs.consents])
+        allowance = self._pace.allowance(len(self._partitions))
+        batches = {}
+        for number, partition in self._partitions.items():
+            reached = self._log.driving_reached(number)
+            wanted = requested.get(number, ())
+            situation = Situation(inputs.ends[number], reached, inputs.complete, moment, allowance, wanted)
+            try:
+                batches[number] = partition.step(updates.get(number, ()), consents.get(number, ()), situation)
+            except Unusable as error:
+                partition.store.close()
+                self._plan.stores.discard(number)
+                raise SluiceError(f"{error} It has been discarded; start again, and it is rebuilt.") from None
+        self._pace.took(self._clock.monotonic_ms() - moment.monotonic_ms, sum(b.background for b in batches.values()))
+        return batches
+
+    def _next_checkpoints(self, batches: Mapping[int, Batch]) -> dict[int, Checkpoint]:
         return {
-            number: partition.step(
-                updates.get(number, ()),
-                consents.get(number, ()),
-                Situation(inputs.ends[number], self._log.driving_reached(number), inputs.complete, moment),
+            number: msgspec.structs.replace(
+                self._checkpoints[number],
+                contract_set=partition.view.contract_set,
+                settled=batches[number].settled,
             )
             for number, partition in self._partitions.items()
         }
 
-    def _next_positions(self, inputs: Inputs) -> dict[int, Positions]:
-        """Past every record of the batch; for consents the barrier's end, never the consumer's position (LOOP 8)."""
-        updated = {record.partition: record.offset + 1 for record in inputs.updates}
-        asked = {record.partition: record.offset + 1 for record in inputs.consents}
-        if inputs.complete:
-            asked = {number: inputs.ends[number].joined_stable for number in asked}
-        return {
-            number: Positions(updated.get(number, at.driving), asked.get(number, at.joined))
-            for number, at in self._positions.items()
-        }
-
-    def _check_ends(self, ends: Mapping[int, Ends]) -> None:
-        """A log that ends before where we are is another one now, or its broker does not know better yet."""
-        for number, at in self._positions.items():
-            if ends[number].joined_stable < at.joined or ends[number].driving_high < at.driving:
-                checkpoint.check(self._plan.identity, self._plan.identity_now())
-                raise KafkaUnavailable(f"Partition {number} of an input ends before what was read of it.")
-
-    def _wait(self, error: SluiceError) -> None:
-        """The broker or the registry is away: nothing of the batch is used, and it is read again later."""
-        self._metrics.unavailable.set(1)
-        _log.warning("unavailable", why=str(error))
-        time.sleep(_RETRY_SECONDS)
-
-    def _reconnect(self) -> None:
-        while not self._stopping:
-            try:
-                self._log.reconnect(self._positions)
-            except KafkaUnavailable as error:
-                self._wait(error)
-            else:
-                return
+    def _changes_anything(self, batches: Mapping[int, Batch], checkpoints: Mapping[int, Checkpoint]) -> bool:
+        """Whether there is anything to commit; rows alone are what the committed inputs say anyway."""
+        return checkpoints != self._checkpoints or any(batch.outputs or batch.misplaced for batch in batches.values())
 
     def _transact(
-        self, batches: Mapping[int, Batch], positions: Mapping[int, Positions], moment: Moment
+        self,
+        batches: Mapping[int, Batch],
+        positions: Mapping[int, Positions],
+        checkpoints: Mapping[int, Checkpoint],
+        moment: Moment,
     ) -> dict[int, Checkpoint]:
         """Everything the batch writes, and both inputs' offsets, or nothing. The offsets move last."""
-        self._log.writer.begin()
+        self._log.republish(record for batch in batches.values() for record in batch.misplaced)  # LOOP 15
+        self._log.begin()
         for number, batch in batches.items():
             for topic, key, value in batch.outputs:
-                self._log.writer.produce(topic, number, key, value, moment.now)  # (e)
-        delivered = self._log.writer.flush()  # (f)
-        checkpoints = {
-            number: msgspec.structs.replace(
-                previous, disclosures=delivered.get(number, previous.disclosures), now=moment.now
-            )
-            for number, previous in self._checkpoints.items()
+                self._check_lease()
+                self._log.produce(topic, number, key, value, moment.now)  # (e)
+        delivered = self._log.flush()  # (f)
+        written = {
+            number: msgspec.structs.replace(one, disclosures=delivered.get(number, one.disclosures), now=moment.now)
+            for number, one in checkpoints.items()
         }
-        self._log.commit(positions, {number: c.encode() for number, c in checkpoints.items()})  # (g), (h)
-        return checkpoints
+        self._log.commit(positions, {number: one.encode() for number, one in written.items()})  # (g), (h)
+        return written
+
+    def _check_lease(self) -> None:
+        """LOOP 2: who was silent for so long may have lost the partitions, and does not know it yet."""
+        if self._clock.monotonic_ms() - self._reading.fetched_at_ms >= self._plan.lease_ms:
+            self._pace.shorten()
+            raise Aborted("The batch took longer than the session lasts", retriable=True)
 
     def _settle(
         self,
@@ -206,104 +225,180 @@ class Processor:
     ) -> None:
         """The commit is certain: now the stores may know of it."""
         self._failed_attempts = 0
+        self._pace.recover()
         self._positions, self._checkpoints = positions, checkpoints
+        self._reading.moved(positions)
         for number, partition in self._partitions.items():
-            meta = msgspec.structs.replace(
-                partition.meta,
-                updates=positions[number].driving,
-                consents=positions[number].joined,
-                disclosures=checkpoints[number].disclosures,
-                written_at=moment.now,
-            )
-            partition.apply(batches[number], meta, moment)
+            partition.apply(batches[number], positions[number], checkpoints[number].disclosures, moment)
+        self._snapshots.take_turns(self._partitions, moment)
 
     def _idle(self, batches: Mapping[int, Batch], inputs: Inputs, moment: Moment) -> None:
-        """Nothing to commit. A store that was just compared with the ends of its logs is as good as new."""
+        """Nothing to commit. What was learned of customers is kept, and that the store is up to date."""
         for number, partition in self._partitions.items():
             batch = batches[number]
             at_end = self._log.driving_reached(number) >= inputs.ends[number].driving_high
             stale = at_end and moment.now - partition.meta.written_at > _STORE_IS_FRESH_MS
-            if stale or batch.unread or batch.scanned_to is not None or batch.scan_ended:
-                written_at = moment.now if at_end else partition.meta.written_at
-                partition.apply(batch, msgspec.structs.replace(partition.meta, written_at=written_at), moment)
+            if stale or batch.rows or batch.unread or batch.scanned_to is not None or batch.scan_ended:
+                disclosures = self._checkpoints[number].disclosures
+                partition.apply(batch, self._positions[number], disclosures, moment, fresh=at_end)
+        self._snapshots.take_turns(self._partitions, moment)
         self._gauge(inputs.ends)
+        if self._plan.standby and not inputs.updates:
+            self._standby.advance(self._recovery(), self._partitions, self._pace.opening_ms(serving=True))
+
+    def _follow_contracts(self) -> None:
+        """Everybody is reconciled under the newest contract set, in the background, whenever it is another one."""
+        newest = self._plan.sets.newest()
+        if newest.rules == self._view.rules:
+            return
+        _log.info("contract_set_changed", before=self._view.contract_set, now=newest.contract_set)
+        self._plan.identity_now(newest)
+        self._view = newest
+        for partition in self._partitions.values():
+            partition.adopt(newest)
+
+    def _braked(self) -> list[int]:
+        now = self._clock.monotonic_ms()
+        return [number for number, partition in self._partitions.items() if partition.brake.holds(now)]
+
+    def _brakes(self, batches: Mapping[int, Batch], moment: Moment) -> bool:
+        """LOOP 24: too many rejects in a partition hold its updates; the batch is read again without them."""
+        tripped = [number for number, partition in self._partitions.items() if partition.brakes(batches[number])]
+        for number, partition in self._partitions.items():
+            if number in tripped:
+                partition.brake.retry_at_ms = moment.monotonic_ms + RETRY_MS
+                rejects = [record for record, _ in batches[number].rejects]
+                causes = sorted({cause.value for _, cause in batches[number].rejects})
+                places = [f"{record.topic}/{number}@{record.offset}" for record in (*rejects[:3], *rejects[-1:])]
+                _log.error("updates_paused", partition=number, causes=causes, first=places[:-1], last=places[-1:])
+            elif batches[number].updates:
+                partition.brake.retry_at_ms = None
+        if tripped:
+            self._reading.rewind()
+            self._log.hold(self._braked())
+        return bool(tripped)
+
+    def _fence_the_dead(self, ends: Mapping[int, Ends], moment: Moment) -> None:
+        """LOOP 5: an open transaction before ours hides from partners what we write; its owner may be dead."""
+        for number, end in ends.items():
+            watch = self._outputs_watch[number]
+            watch.observe(end.confirmed_stable, end.confirmed_high, moment.monotonic_ms)
+        if any(watch.hides for watch in self._outputs_watch.values()):
+            self._end_open_transactions()
+
+    def _end_open_transactions(self) -> None:
+        now = self._clock.monotonic_ms()
+        if now - self._fenced_at > _FENCE_AGAIN_MS:
+            self._fenced_at = now
+            fenced = self._log.fence_the_dead()
+            self._metrics.fenced.inc(len(fenced))
+            _log.warning("fenced_the_dead", instances=fenced)
 
     def _start_over(self, aborted: Aborted) -> None:
         """Nothing of the batch is visible; it is read again from the last committed offsets."""
         self._metrics.aborts.inc()
         _log.warning("transaction_aborted", why=str(aborted), retriable=aborted.retriable)
-        self._log.writer.abort()
+        self._log.abort()
         self._failed_attempts += 0 if aborted.retriable else 1
         if self._failed_attempts >= _ATTEMPTS:
             raise SluiceError(f"The same batch failed {_ATTEMPTS} times. {aborted}. Mend the cause and start again.")
-        time.sleep(_PAUSE_SECONDS)
-        self._log.rewind(self._positions)
+        self._clock.sleep(_PAUSE_SECONDS)
+        self._reading.rewind()
 
-    def _check_history(self) -> None:
-        """What was committed for every partition must be of this cluster, these topics and contracts."""
-        for committed in self._log.committed(frozenset(range(self._plan.view.partitions))).values():
-            if committed.positions is not None:
-                checkpoint.check(checkpoint.decode(committed.metadata).identity, self._plan.identity)
+    def _wait(self, error: SluiceError) -> None:
+        """The broker or the registry is away: nothing of the batch is used, and it is read again later."""
+        self._metrics.unavailable.set(1)
+        _log.warning("unavailable", why=str(error))
+        self._clock.sleep(_RETRY_SECONDS)
 
-    def _check_identity(self, moment: Moment) -> None:
+    def _reconnect(self) -> None:
+        while not self._stopping:
+            try:
+                checkpoint.check(self._plan.identity, self._plan.identity_now(self._view))
+                self._log.reconnect()
+                self._reading.rewind()
+            except LogUnavailable as error:
+                self._wait(error)
+            else:
+                return
+
+    def _check_topics(self, moment: Moment) -> None:
         """From time to time: a client goes on in a topic that was re-created, and skips what was there before."""
         if moment.monotonic_ms - self._identity_checked_at > _IDENTITY_CHECK_MS:
-            checkpoint.check(self._plan.identity, self._plan.identity_now())
+            checkpoint.check(self._plan.identity, self._plan.identity_now(self._view))
             self._identity_checked_at = moment.monotonic_ms
 
     def _change_assignment(self, numbers: frozenset[int]) -> None:
-        """Forget what we had; bring what we got to where its offsets are; read on from there."""
+        """Forget what we had; begin to bring what we got to where its offsets are."""
         self._close_partitions()
-        checkpoint.check(self._plan.identity, self._plan.identity_now())
-        committed = self._log.committed(numbers)
-        recovery = Recovery(
-            self._log,
-            self._plan.view,
-            self._plan.identity,
-            self._plan.state,
-            self._plan.tombstones_kept_ms,
-            self._clock.read(Millis(0)).now,
-        )
-        for number in sorted(numbers):
-            partition, positions, previous = open_partition(recovery, number, committed[number])
-            self._partitions[number] = partition
-            self._positions[number] = positions
-            self._checkpoints[number] = previous
-        self._log.start(self._positions)
+        checkpoint.check(self._plan.identity, self._plan.identity_now(self._view))
+        self._plan.sets.refresh()  # whoever had the partitions before may have known a newer one
+        self._follow_contracts()
+        try:
+            committed = self._log.committed(numbers)
+        except OffsetsUnstable:
+            self._end_open_transactions()
+            return  # the assignment is still new: next time
+        self._log.take()
+        self._arrivals.begin(self._recovery(), committed)
         _log.info("assigned", partitions=sorted(numbers))
 
+    def _recovery(self) -> Recovery:
+        plan = self._plan
+        now = self._clock.read(Millis(0)).now
+        return Recovery(self._log, plan.stores, self._view, plan.identity, plan.tombstones_kept_ms, now)
+
+    def _go_on_opening(self) -> bool:
+        """A piece of the way for what is not served yet; what is served goes on meanwhile (LOOP 23).
+
+        Whether more is served from now on: then everything is read anew from where it is committed.
+        """
+        for_ms = self._pace.opening_ms(serving=bool(self._partitions))
+        served = len(self._partitions)
+        try:
+            for opened in self._arrivals.advance(for_ms, self._progress.folding):
+                self._begin_serving(opened)
+        finally:
+            if len(self._partitions) > served:
+                self._reading.start(self._positions)
+        if self._arrivals.is_stuck:
+            self._end_open_transactions()
+        return len(self._partitions) > served
+
+    def _begin_serving(self, opened: Opened) -> None:
+        partition, number = opened.partition, opened.partition.number
+        if partition.view is not self._view:
+            partition.adopt(self._view)  # it changed while the partition was brought up
+        self._partitions[number] = partition
+        self._positions[number] = opened.positions
+        self._checkpoints[number] = opened.previous
+        self._outputs_watch[number] = OpenTransactionWatch()
+        _log.info("serving", partition=number, catching_up=partition.meta.catching_up)
+
     def _close_partitions(self) -> None:
+        self._arrivals.close()
+        self._standby.close()
         for number, partition in self._partitions.items():
             partition.store.close()
             self._metrics.forget(number)
+            self._progress.forget(number)
         self._partitions, self._positions, self._checkpoints = {}, {}, {}
+        self._outputs_watch = {}
+        self._reading.moved({})
 
     def _measure(self, batches: Mapping[int, Batch], inputs: Inputs) -> None:
-        committed_at = self._clock.wall_ms()
-        self._metrics.batches.inc()
-        for record in inputs.updates:
-            self._metrics.update_to_commit.observe(max(committed_at - record.timestamp, 0) / 1000)
+        self._metrics.committed(batches.values(), inputs, self._clock.wall_ms())
         for batch in batches.values():
-            for timestamp in batch.recall_timestamps:
-                self._metrics.withdrawal_to_recall.observe(max(committed_at - timestamp, 0) / 1000)
-            for partner, outcome in batch.outcomes:
-                self._metrics.outcomes.labels(partner.partner, *label(outcome)).inc()
-            for topic, cause in batch.rejects:
-                self._metrics.rejected.labels(topic, cause.value).inc()
-                _log.warning("record_rejected", topic=topic, cause=cause.value)
-        # last, so that who sees an event counted sees what came of it
-        self._metrics.events.labels(topics.CUSTOMER_UPDATES).inc(len(inputs.updates))
-        self._metrics.events.labels(topics.CONSENT_EVENTS).inc(len(inputs.consents))
+            for record, cause in batch.rejects:
+                _log.warning("record_rejected", topic=record.topic, cause=cause.value)
         self._gauge(inputs.ends)
 
     def _gauge(self, ends: Mapping[int, Ends]) -> None:
         self._metrics.unavailable.set(0)
         for number, partition in self._partitions.items():
-            self._metrics.lag.labels(number).set(max(ends[number].driving_high - self._log.driving_reached(number), 0))
-            self._metrics.catching_up.labels(number).set(partition.meta.catching_up)
-            stopped = partition.stopped_by()
-            for reason in STOPS:
-                self._metrics.widening_stopped.labels(number, reason).set(reason in stopped)
+            behind = ends[number].driving_high - self._log.driving_reached(number)
+            self._progress.reconciling(partition)
+            self._metrics.standing(partition, behind, braked=partition.brake.holds(self._clock.monotonic_ms()))
 
 
 def _by_partition(records: list[Record]) -> dict[int, list[Record]]:

@@ -1,15 +1,14 @@
-"""From what the logs and the store say to a partition that can go on: a gap folded, or everything rebuilt (LOOP 20-22).
+"""From what the logs and the store say to a partition that can go on: a gap folded, or everything rebuilt (LOOP 20-23).
 
 Nothing is emitted here. What the fold cannot know, because compaction may have removed it, is settled by reconciling
-every customer of the partition once the updates have been read to their end.
+every customer of the partition once the updates have been read to their end. It goes on in pieces, so that the process
+keeps polling and serving its other partitions meanwhile; a piece that is folded is never folded again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from itertools import islice
-from pathlib import Path
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -18,15 +17,14 @@ import structlog
 from sluice import topics
 from sluice.avro import Undecodable
 from sluice.errors import SluiceError
-from sluice.kafka.clients import Record
-from sluice.kafka.transactions import Bounds, Committed, Positions, TransactionalLog
+from sluice.log import Bounds, Committed, Log, Positions, Record
 from sluice.model import CustomerId, Millis
-from sluice.store import Meta, Row, Store, Unusable, discard
+from sluice.store import Meta, Row, Store, Stores, Unusable
 from stream_processors.sharing import checkpoint, folding
 from stream_processors.sharing.checkpoint import Checkpoint, Identity
 from stream_processors.sharing.partition import Partition, View
 
-_CHUNK = 5_000
+_CHUNK = 1_000
 _log = structlog.get_logger(__name__)
 
 
@@ -38,26 +36,37 @@ class Folded(NamedTuple):
     disclosures: int
 
 
+class Opened(NamedTuple):
+    """A partition that can go on, from where, after what was committed last."""
+
+    partition: Partition
+    positions: Positions
+    previous: Checkpoint
+
+
+Opening = Generator[int, None, Opened]
+"""A partition on its way; yields how many records are still to be folded, about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """What opening a partition needs to know."""
 
-    log: TransactionalLog
+    log: Log
+    stores: Stores
     view: View
     identity: Identity
-    state: Path
     tombstones_kept_ms: int
     """Shortest `delete.retention.ms` of the keyed inputs: a store older than this may miss a deletion."""
     now: Millis
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """One partition on its way from what was committed to its next batch."""
+class _Place:
+    """One partition between what was committed and its next batch."""
 
     recovery: Recovery
     number: int
-    committed: Committed
     bounds: Mapping[str, Bounds]
     previous: Checkpoint
     positions: Positions
@@ -69,130 +78,152 @@ class Opening:
 
     @property
     def beginning(self) -> Folded:
-        return Folded(self.bounds[topics.CUSTOMER_UPDATES].low, 0, 0)
+        return Folded(self.bounds[topics.CUSTOMER_UPDATES].low, 0, self.previous.evidence_from)
 
 
-@dataclass(slots=True)
-class Found:
-    """What folding came across beside the customers."""
-
-    blockers: list[str] = field(default_factory=list)
-    newest_set: str | None = None
-
-
-def open_partition(recovery: Recovery, number: int, committed: Committed) -> tuple[Partition, Positions, Checkpoint]:
-    """The partition, ready for its next batch; where to read on; and the checkpoint that its next commit follows.
-
-    Raises SluiceError when the logs contradict what was committed, KafkaUnavailable.
-    """
+def open_partition(recovery: Recovery, number: int, committed: Committed) -> Opening:
+    """The partition, brought to where its offsets are. Raises SluiceError when evidence is missing or foreign."""
     bounds = recovery.log.bounds((topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS, topics.DISCLOSURES), number)
     previous, positions = _last_commit(recovery, committed, bounds)
-    opening = Opening(recovery, number, committed, bounds, previous, positions)
-    _check_logs(opening)
-    store, start = _usable_store(opening)
+    place = _Place(recovery, number, bounds, previous, positions)
+    _check_logs(place)
+    store, meta = _usable_store(place)
     try:
-        return _bring_to_target(opening, store, start), positions, previous
+        partition = yield from _brought_up(place, store, meta)
+    except Unusable as error:
+        store.close()
+        recovery.stores.discard(number)
+        raise SluiceError(f"{error} It has been discarded; start again, and it is rebuilt.") from None
     except BaseException:
         store.close()
         raise
+    return Opened(partition, positions, previous)
 
 
-def _bring_to_target(opening: Opening, store: Store, start: Folded) -> Partition:
+def _brought_up(place: _Place, store: Store, meta: Meta | None) -> Generator[int, None, Partition]:
     """Fold what the store lacks, and say in its meta record what is still to be settled."""
-    meta, target = store.meta(), opening.target
-    acknowledged = tuple(sorted(opening.recovery.view.acknowledged))
-    found = Found(blockers=list(meta.blockers) if meta else [])
-    gap = meta is None or start != target
+    recovery, target, start = place.recovery, place.target, _folded(meta, place)
+    view = recovery.view
+    acknowledged = tuple(sorted(view.acknowledged))
+    begun = meta or _begun(place, acknowledged)
+    gap = start != target  # none at the very first start: there is no earlier life
     if gap:
-        _fold(opening, store, start, found)
-        _check_set(opening, found)
-        _log.info("folded", partition=opening.number, start=start._asdict(), stop=target._asdict())
-    unsure = start != target or (meta is not None and meta.catching_up)
-    fresh = Meta(
-        identity=_name(opening.recovery.identity),
-        updates=target.updates,
-        consents=target.consents,
-        disclosures=target.disclosures,
-        written_at=opening.recovery.now,
-        catching_up=unsure or (meta is not None and meta.acknowledged != acknowledged),
-        blockers=tuple(sorted(set(found.blockers))),
+        begun = yield from _fold(place, store, begun)
+        _log.info("folded", partition=place.number, start=start._asdict(), stop=target._asdict())
+    anew = gap or begun.acknowledged != acknowledged or begun.rules != view.rules
+    anew = anew or place.previous.contract_set != view.contract_set
+    fresh = msgspec.structs.replace(
+        begun,
+        rules=view.rules,
+        written_at=recovery.now,
+        catching_up=anew or begun.catching_up,
+        scanned_to=None if anew else begun.scanned_to,
         acknowledged=acknowledged,
     )
     store.write({}, fresh)
-    mark = opening.bounds[topics.CUSTOMER_UPDATES].high if unsure else 0
-    return Partition(store, fresh, mark, opening.recovery.view)
+    mark = place.bounds[topics.CUSTOMER_UPDATES].high if gap or begun.catching_up else 0
+    return Partition(place.number, store, fresh, mark, view)
 
 
-def _last_commit(recovery: Recovery, committed: Committed, bounds: dict[str, Bounds]) -> tuple[Checkpoint, Positions]:
+def _begun(place: _Place, acknowledged: tuple[str, ...]) -> Meta:
+    """Of a store that folds nothing yet."""
+    recovery = place.recovery
+    return Meta(
+        _name(recovery.identity, place.previous.evidence_from),
+        *place.beginning,
+        written_at=recovery.now,
+        rules=recovery.view.rules,
+        acknowledged=acknowledged,
+    )
+
+
+def _folded(meta: Meta | None, place: _Place) -> Folded:
+    return place.beginning if meta is None else Folded(meta.updates, meta.consents, meta.disclosures)
+
+
+def _last_commit(
+    recovery: Recovery, committed: Committed, bounds: Mapping[str, Bounds]
+) -> tuple[Checkpoint, Positions]:
     if committed.positions is None:
         low = Positions(bounds[topics.CUSTOMER_UPDATES].low, bounds[topics.CONSENT_EVENTS].low)
-        return Checkpoint(recovery.identity, bounds[topics.DISCLOSURES].high, Millis(0)), low
+        disclosures = bounds[topics.DISCLOSURES].high
+        first = Checkpoint(recovery.identity, recovery.view.contract_set, False, disclosures, Millis(0))
+        return first, low
     previous = checkpoint.decode(committed.metadata)
     checkpoint.check(previous.identity, recovery.identity)
     return previous, committed.positions
 
 
-def _check_logs(opening: Opening) -> None:
+def _check_logs(place: _Place) -> None:
     """The evidence must be whole: both logs from their beginning, up to at least where we were."""
-    number, target = opening.number, opening.target
-    for topic, needed in ((topics.CONSENT_EVENTS, target.consents), (topics.DISCLOSURES, target.disclosures)):
-        low, high = opening.bounds[topic]
-        if low > 0:
+    number, target = place.number, place.target
+    restore, recover = "Restore the topic", "or stop all processors and run `sluice recover-disclosures`"
+    for topic, first, needed, remedy in (
+        (topics.CONSENT_EVENTS, 0, target.consents, f"{restore}; it must keep its records for ever."),
+        (topics.DISCLOSURES, place.previous.evidence_from, target.disclosures, f"{restore}, {recover}."),
+    ):
+        low, high = place.bounds[topic]
+        if low > first:
             raise SluiceError(
                 f"{topic}/{number} begins at offset {low}: older records were deleted, and what customers said or "
-                "partners hold can no longer be known. Restore the topic; it must keep its records for ever."
+                f"partners hold can no longer be known. {remedy}"
             )
         if high < needed:
             raise SluiceError(
-                f"{topic}/{number} ends at offset {high}, but {needed} was committed: records were lost. Restore it."
+                f"{topic}/{number} ends at offset {high}, but {needed} was committed: records were lost. {remedy}"
             )
 
 
-def _usable_store(opening: Opening) -> tuple[Store, Folded]:
-    """The store and the offsets that it folds; an empty one from the logs' beginning when it cannot be trusted."""
-    folder = opening.recovery.state / str(opening.number)
+def _usable_store(place: _Place) -> tuple[Store, Meta | None]:
+    """The store with its meta record; else its newest copy; an empty one without when neither can be trusted."""
+    stores, number = place.recovery.stores, place.number
+    found = _trusted(place)
+    if isinstance(found, tuple):
+        return found
+    if stores.restore(number):
+        copy = _trusted(place)
+        if isinstance(copy, tuple):
+            _log.info("store_restored", partition=number, why=found)
+            return copy
+    _log.info("store_rebuilt", partition=number, why=found)
+    stores.discard(number)
+    return stores.open(number), None
+
+
+def _trusted(place: _Place) -> tuple[Store, Meta] | str:
+    """The store in its place, or why it is of no use."""
     try:
-        store = Store(folder)
+        store = place.recovery.stores.open(place.number)
     except Unusable as error:
-        return _new_store(opening, str(error))
+        return str(error)
     try:
-        why, start = _judge_store(opening, store)
+        meta = store.meta()
+        why = "there is none" if meta is None else _fault(place, meta)
     except Unusable as error:
-        why, start = str(error), opening.beginning
-    if why is None:
-        return store, start
+        meta, why = None, str(error)
+    if meta is not None and why is None:
+        return store, meta
     store.close()
-    return _new_store(opening, why)
+    return str(why)
 
 
-def _new_store(opening: Opening, why: str) -> tuple[Store, Folded]:
-    folder = opening.recovery.state / str(opening.number)
-    _log.info("store_rebuilt", partition=opening.number, why=why)
-    discard(folder)
-    return Store(folder), opening.beginning
-
-
-def _judge_store(opening: Opening, store: Store) -> tuple[str | None, Folded]:
-    """Why the store is of no use, if so; and the offsets that it folds."""
-    meta = store.meta()
-    if meta is None:
-        return "there is none, or it was not finished", opening.beginning
-    start = Folded(meta.updates, meta.consents, meta.disclosures)
-    recovery = opening.recovery
-    if meta.identity != _name(recovery.identity):
-        return "it is of another cluster, topics or contract set", start
-    if any(have > want for have, want in zip(start, opening.target, strict=True)):
-        return "it is ahead of what is committed", start
+def _fault(place: _Place, meta: Meta) -> str | None:
+    """Why the store is of no use, if so."""
+    recovery, start = place.recovery, _folded(meta, place)
+    if meta.identity != _name(recovery.identity, place.previous.evidence_from):
+        return "it is of another cluster or of other topics"
+    if any(have > want for have, want in zip(start, place.target, strict=True)):
+        return "it is ahead of what is committed"
     if recovery.now - meta.written_at > recovery.tombstones_kept_ms:
-        return "it is older than the tombstones are kept", start
-    if start.updates < opening.beginning.updates:
-        return "the updates that it lacks are gone", start
-    return None, start
+        return "it is older than the tombstones are kept"
+    if start.updates < place.beginning.updates:
+        return "the updates that it lacks are gone"
+    return None
 
 
-def _fold(opening: Opening, store: Store, start: Folded, found: Found) -> None:
-    """Fold what lies between, without emitting; restartable, for folding again gives the same rows."""
-    view, read, number, target = opening.recovery.view, opening.recovery.log.read, opening.number, opening.target
+def _fold(place: _Place, store: Store, begun: Meta) -> Generator[int, None, Meta]:
+    """Fold the three logs one after the other to where they have to be. Each piece is certain once it is written."""
+    view, log, target = place.recovery.view, place.recovery.log, place.target
 
     def update(row: Row, record: Record, _customer: CustomerId) -> Row:
         return folding.with_update(row, record)
@@ -202,48 +233,61 @@ def _fold(opening: Opening, store: Store, start: Folded, found: Found) -> None:
 
     def disclosure(row: Row, record: Record, _customer: CustomerId) -> Row:
         try:
-            decoded = view.decode(record.value)
+            return folding.with_disclosure(row, view.decode(record.value))
         except Undecodable:
             where = folding.pointer(record)
             raise SluiceError(
                 f"The disclosure {where} cannot be read: what partners hold is not known. Restore it."
             ) from None
-        found.newest_set = decoded["contract_set"]
-        return folding.with_disclosure(row, decoded)
 
-    updates = read(topics.CUSTOMER_UPDATES, number, start.updates, target.updates)
-    _fold_log(store, updates, update, view)
-    consents = read(topics.CONSENT_EVENTS, number, start.consents, target.consents)
-    nobodys = _fold_log(store, consents, consent, view)
-    found.blockers += [str(folding.pointer(record)) for record in nobodys]
-    disclosures = read(topics.DISCLOSURES, number, start.disclosures, target.disclosures)
-    _fold_log(store, disclosures, disclosure, view)
-
-
-def _fold_log(
-    store: Store, records: Iterable[Record], change: Callable[[Row, Record, CustomerId], Row], view: View
-) -> list[Record]:
-    """Fold one log into the store, piece by piece; the records whose key names nobody are returned."""
-    nobodys: list[Record] = []
-    source = iter(records)
-    while chunk := list(islice(source, _CHUNK)):
-        named = [(folding.customer_of(record, view.partitions, view.acknowledged), record) for record in chunk]
-        nobodys += [record for customer, record in named if customer is None]
-        before = store.get(list({customer for customer, _ in named if customer is not None}))
-        after = dict(before)
-        for customer, record in named:
-            if customer is not None:
-                after[customer] = change(after[customer], record, customer)
-        store.write({customer: (before[customer], row) for customer, row in after.items()}, None)
-    return nobodys
+    meta = msgspec.structs.replace(begun, catching_up=True, scanned_to=None)
+    for topic, name, change, stop in (
+        (topics.CUSTOMER_UPDATES, "updates", update, target.updates),
+        (topics.CONSENT_EVENTS, "consents", consent, target.consents),
+        (topics.DISCLOSURES, "disclosures", disclosure, target.disclosures),
+    ):
+        start = getattr(meta, name)
+        records = log.read(topic, place.number, start, stop)
+        for chunk in _chunks(records):
+            rows, nobodys = _fold_chunk(store, chunk, change, view)
+            if topic == topics.CONSENT_EVENTS:
+                blockers = tuple(sorted({*meta.blockers, *(str(folding.pointer(record)) for record in nobodys)}))
+                meta = msgspec.structs.replace(meta, blockers=blockers)
+            meta = msgspec.structs.replace(meta, **{name: chunk[-1].offset + 1 if chunk else getattr(meta, name)})
+            store.write(rows, meta)
+            yield sum(want - have for have, want in zip(_folded(meta, place), target, strict=True))
+        meta = msgspec.structs.replace(meta, **{name: stop})
+    return meta
 
 
-def _check_set(opening: Opening, found: Found) -> None:
-    """Without committed offsets the newest disclosure tells under which contract set the view stands (LOOP 20)."""
-    identity = opening.recovery.identity
-    if opening.committed.positions is None and found.newest_set is not None:
-        checkpoint.check(msgspec.structs.replace(identity, contracts=found.newest_set), identity)
+def _chunks(records: Iterator[Record | None]) -> Iterator[list[Record]]:
+    """In pieces; one that is short, or empty, when nothing has come for a while."""
+    chunk: list[Record] = []
+    for record in records:
+        if record is not None:
+            chunk.append(record)
+        if record is None or len(chunk) >= _CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
 
 
-def _name(identity: Identity) -> str:
-    return f"{identity.cluster} {identity.topics} {identity.contracts}"
+def _fold_chunk(
+    store: Store, chunk: Iterable[Record], change: Callable[[Row, Record, CustomerId], Row], view: View
+) -> tuple[dict[CustomerId, tuple[Row, Row]], list[Record]]:
+    """What a piece of one log makes of rows; and the records whose key names nobody."""
+    named = [(folding.named(record, view.partitions), record) for record in chunk]
+    before = store.get(list({customer for customer, _ in named if isinstance(customer, str)}))
+    after = dict(before)
+    for customer, record in named:
+        if isinstance(customer, str):
+            after[customer] = change(after[customer], record, customer)
+    rows = {customer: (before[customer], row) for customer, row in after.items()}
+    return rows, [record for customer, record in named if customer is None]
+
+
+def _name(identity: Identity, evidence_from: int) -> str:
+    """What a store was made of; after lost disclosures were written anew, a store from before is foreign."""
+    since = f" disclosures from {evidence_from}" if evidence_from else ""
+    return f"{identity.cluster} {identity.topics}{since}"

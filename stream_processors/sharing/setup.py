@@ -7,75 +7,51 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schemas import catalogue
-from sluice import topics
+from sluice import recorded_set, topics
 from sluice.avro import Writer
-from sluice.contract import CheckedContract, ContractSet, check, load_contracts, partner_schema
+from sluice.contract import CheckedContract, partner_schema
 from sluice.customer_keys import SqliteCustomerKeys
 from sluice.errors import SluiceError
 from sluice.kafka import admin
-from sluice.kafka.clients import admin_client
+from sluice.kafka.clients import Broker, ClientConfig, admin_client
 from sluice.kafka.transactions import LogSettings, TransactionalLog
 from sluice.keys import CustomerKeys, MasterKey, PartnerKeys, load_master_key
 from sluice.projection import Projector, SourceReader
+from sluice.recorded_set import LoadedSet, RecordedSet
 from sluice.registry import Registry, SchemaNotFound
+from sluice.rocks import RocksStores
 from sluice.ruling import Policy
 from sluice.settings import Settings
-from sluice.source_schema import leaves
 from stream_processors.sharing.checkpoint import Identity, topics_hash
 from stream_processors.sharing.clock import Clock
+from stream_processors.sharing.contract_sets import RecordedSets
 from stream_processors.sharing.metrics import Metrics
 from stream_processors.sharing.output import Writers
 from stream_processors.sharing.partition import View
-from stream_processors.sharing.pipeline import Partnership
+from stream_processors.sharing.pipeline import FormerPartnership, Partnership, Party
 from stream_processors.sharing.processor import Plan, Processor
+from stream_processors.sharing.redrives import RequestedRedrives
 
 USER = "sharing"
-_SCAN_CHUNK = 2_000
+OWN_TOPICS = (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS, topics.DISCLOSURES, topics.REJECTED)
 
 
 def processor(settings: Settings, metrics: Metrics) -> Processor:
     """Raises SluiceError with a sentence for whatever is missing: topics, rights, schemas, keys, contracts."""
-    client = settings.client(USER)
-    registry = Registry(settings.registry_url())
-    master = load_master_key(settings.master_key)
-    _, source_schema = registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
-    law = settings.load_law()
-    contracts = check(load_contracts(settings.contracts), leaves(source_schema), law)
-    broker = admin_client(client)
-    names = _topics(contracts)
-    identities = admin.topic_identities(broker, names)
-    _check_partition_counts(identities, settings.partitions)
-    limits = admin.topic_settings(broker, names)
-    serving = _Serving(master, registry)
-    partnerships = tuple(
-        _partnership(contract, serving, int(limits[topics.customers(contract.partner)]["max.message.bytes"]))
-        for contract in contracts.contracts
-    )
-    view = View(
-        partnerships=partnerships,
-        writers=_writers(contracts, master, registry),
-        decode=registry.decode,
-        source=SourceReader(registry.decode),
-        policy=Policy(
-            {contract.partner: contract.terms() for contract in contracts.contracts}, law, settings.sharing.acknowledged
-        ),
-        acknowledged=frozenset(settings.sharing.acknowledged),
-        partitions=settings.partitions,
-        chunk=min(settings.sharing.batch, _SCAN_CHUNK),
-        customer_keys=customer_keys(settings.customer_keys, master, partnerships),
-    )
-
-    def identity_now() -> Identity:
-        found = admin.topic_identities(broker, names)
-        return Identity(admin.cluster_id(broker), topics_hash(found), contracts.digest(master))
-
+    client, clock = settings.client(USER), Clock()
+    workshop = Workshop(settings, client, Registry(settings.registry_url()), load_master_key(settings.master_key))
+    sets = RecordedSets(client, settings.sharing.group, clock, workshop.view)
     plan = Plan(
-        view=view,
-        identity=identity_now(),
-        identity_now=identity_now,
-        state=settings.sharing.state / settings.sharing.instance,
+        sets=sets,
+        stores=RocksStores(settings.sharing.state / settings.sharing.instance, settings.sharing.snapshots),
+        identity=workshop.identity(sets.newest()),
+        identity_now=workshop.identity,
         batch=settings.sharing.batch,
-        tombstones_kept_ms=int(limits[topics.CUSTOMER_UPDATES]["delete.retention.ms"]),
+        lease_ms=settings.sharing.session_timeout_ms,
+        tombstones_kept_ms=workshop.tombstones_kept_ms(),
+        redrives=RequestedRedrives(client, settings.sharing.group),
+        snapshot_every_ms=settings.sharing.snapshot_every_s * 1000,
+        standby=settings.sharing.standby,
     )
     log = TransactionalLog(
         client,
@@ -85,17 +61,109 @@ def processor(settings: Settings, metrics: Metrics) -> Processor:
             driving=topics.CUSTOMER_UPDATES,
             joined=topics.CONSENT_EVENTS,
             confirmed=topics.DISCLOSURES,
+            instances=settings.sharing.instances,
             session_timeout_ms=settings.sharing.session_timeout_ms,
-            smallest_message_limit=min(int(limit["max.message.bytes"]) for limit in limits.values()),
+            smallest_message_limit=workshop.smallest_message_limit(sets.newest()),
         ),
     )
-    return Processor(log, plan, metrics, Clock())
+    return Processor(log, plan, metrics, clock)
 
 
-def _topics(contracts: ContractSet) -> list[str]:
-    partners = [contract.partner for contract in contracts.contracts]
-    own = [topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS, topics.DISCLOSURES, topics.REJECTED]
-    return own + [name for partner in partners for name in (topics.customers(partner), topics.control(partner))]
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Makes of a recorded contract set what this process decides by."""
+
+    settings: Settings
+    client: ClientConfig
+    registry: Registry
+    master: MasterKey
+
+    @property
+    def broker(self) -> Broker:
+        """A new one each time: what an old one knows of leaders goes stale."""
+        return admin_client(self.client)
+
+    def view(self, recorded: RecordedSet) -> View:
+        """Raises SluiceError for a set that cannot be carried out here, RegistryUnavailable, KafkaUnavailable."""
+        loaded = recorded_set.load(recorded, self.master)
+        parties = tuple(self._parties(loaded))
+        acknowledged = frozenset(self.settings.sharing.acknowledged)
+        terms = {contract.partner: contract.terms() for contract in loaded.contracts.contracts}
+        return View(
+            parties=parties,
+            writers=self._writers(recorded),
+            decode=self.registry.decode,
+            source=SourceReader(self.registry.decode),
+            policy=Policy(terms, loaded.law, acknowledged, loaded.rules),
+            acknowledged=acknowledged,
+            partitions=self.settings.partitions,
+            customer_keys=customer_keys(self.settings.customer_keys, self.master, parties),
+            contract_set=recorded.digest,
+            topic_ids={one.partner: (one.customers, one.control) for one in recorded.partners},
+        )
+
+    def identity(self, view: View) -> Identity:
+        """As the broker tells it now. Raises SluiceError for partner topics that are not those of the set."""
+        broker = self.broker
+        wanted = {topics.customers(p): ids[0] for p, ids in view.topic_ids.items()}
+        wanted |= {topics.control(p): ids[1] for p, ids in view.topic_ids.items()}
+        found = admin.topic_identities(broker, [*OWN_TOPICS, *wanted])
+        _check_partition_counts(found, self.settings.partitions)
+        for topic in found:
+            if wanted.get(topic.name, topic.topic_id) != topic.topic_id:
+                raise SluiceError(
+                    f"The topic {topic.name} was re-created since its contract was provisioned, so what the partner "
+                    "holds is not known: `sluice provision` says what to do."
+                )
+        own = [topic for topic in found if topic.name in OWN_TOPICS]
+        return Identity(admin.cluster_id(broker), topics_hash(own))
+
+    def tombstones_kept_ms(self) -> int:
+        limits = admin.topic_settings(self.broker, (topics.CUSTOMER_UPDATES,))
+        return int(limits[topics.CUSTOMER_UPDATES]["delete.retention.ms"])
+
+    def smallest_message_limit(self, view: View) -> int:
+        """Of all topics that are written."""
+        partners = [name for p in view.topic_ids for name in (topics.customers(p), topics.control(p))]
+        limits = admin.topic_settings(self.broker, (topics.DISCLOSURES, topics.REJECTED, *partners))
+        return min(int(limit["max.message.bytes"]) for limit in limits.values())
+
+    def _parties(self, loaded: LoadedSet) -> Iterable[Party]:
+        recorded = loaded.recorded.names()
+        names = [topics.customers(contract.partner) for contract in loaded.contracts.contracts]
+        limits = admin.topic_settings(self.broker, names)
+        for contract in loaded.contracts.contracts:
+            yield self._partnership(contract, int(limits[topics.customers(contract.partner)]["max.message.bytes"]))
+        for one in recorded.values():
+            if one.ended:
+                yield FormerPartnership(one.partner, one.acknowledge_within_ms)
+
+    def _partnership(self, contract: CheckedContract, max_bytes: int) -> Partnership:
+        keys = PartnerKeys.of(self.master, contract.partner, contract.contract.pseudonym_epoch)
+        schema_id = _registered(self.registry, topics.customers(contract.partner), partner_schema(contract))
+        return Partnership(
+            partner=contract.partner,
+            terms=contract.terms(),
+            contract=contract.digest(self.master),
+            keys=keys,
+            projector=Projector(contract, keys, schema_id, max_bytes),
+            acknowledge_within_ms=int(contract.contract.limits.acknowledge_within.total_seconds() * 1000),
+            paused=contract.contract.paused,
+        )
+
+    def _writers(self, recorded: RecordedSet) -> Writers:
+        control = catalogue.text("control")
+        return Writers(
+            disclosure=self._writer(topics.DISCLOSURES, catalogue.text("disclosure")),
+            rejected=self._writer(topics.REJECTED, catalogue.text("rejected")),
+            control={one.partner: self._writer(topics.control(one.partner), control) for one in recorded.partners},
+            source_key=self.master.derive("rejected"),
+            decision_key=self.master.derive("decision"),
+            contract_set=recorded.digest,
+        )
+
+    def _writer(self, topic: str, schema: str) -> Writer:
+        return Writer(schema, _registered(self.registry, topic, schema))
 
 
 def _check_partition_counts(identities: list[admin.TopicIdentity], partitions: int) -> None:
@@ -108,55 +176,17 @@ def _check_partition_counts(identities: list[admin.TopicIdentity], partitions: i
             )
 
 
-@dataclass(frozen=True, slots=True)
-class _Serving:
-    """What every partner's records are made with."""
-
-    master: MasterKey
-    registry: Registry
-
-
-def _partnership(contract: CheckedContract, serving: _Serving, max_bytes: int) -> Partnership:
-    master = serving.master
-    keys = PartnerKeys.of(master, contract.partner, contract.contract.pseudonym_epoch)
-    schema_id = _registered(serving.registry, topics.customers(contract.partner), partner_schema(contract))
-    return Partnership(
-        partner=contract.partner,
-        terms=contract.terms(),
-        contract=contract.digest(master),
-        keys=keys,
-        projector=Projector(contract, keys, schema_id, max_bytes),
-        acknowledge_within_ms=int(contract.contract.limits.acknowledge_within.total_seconds() * 1000),
-    )
-
-
-def customer_keys(path: Path | None, master: MasterKey, partnerships: Iterable[Partnership]) -> CustomerKeys | None:
+def customer_keys(path: Path | None, master: MasterKey, parties: Iterable[Party]) -> CustomerKeys | None:
     """Raises SluiceError when a contract encrypts with customers' keys and the settings name no file for them."""
     if path is not None:
         return SqliteCustomerKeys(path, master)
-    for partnership in partnerships:
-        for sealed in partnership.projector.sealed:
+    for party in parties:
+        for sealed in party.projector.sealed if isinstance(party, Partnership) else ():
             raise SluiceError(
-                f"The contract of {partnership.partner} encrypts `{sealed}` with customers' own keys, and there is no "
+                f"The contract of {party.partner} encrypts `{sealed}` with customers' own keys, and there is no "
                 "place for them: set `customer_keys` in the settings."
             )
     return None
-
-
-def _writers(contracts: ContractSet, master: MasterKey, registry: Registry) -> Writers:
-    control = catalogue.text("control")
-    return Writers(
-        disclosure=_writer(registry, topics.DISCLOSURES, catalogue.text("disclosure")),
-        rejected=_writer(registry, topics.REJECTED, catalogue.text("rejected")),
-        control={c.partner: _writer(registry, topics.control(c.partner), control) for c in contracts.contracts},
-        source_key=master.derive("rejected"),
-        decision_key=master.derive("decision"),
-        contract_set=contracts.digest(master),
-    )
-
-
-def _writer(registry: Registry, topic: str, schema: str) -> Writer:
-    return Writer(schema, _registered(registry, topic, schema))
 
 
 def _registered(registry: Registry, topic: str, schema: str) -> int:

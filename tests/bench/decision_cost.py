@@ -43,7 +43,7 @@ def main() -> None:
         row = Row(consents=consents, ruling=ruling)
         assert ruling_on(row, profile, policy, _NOW) is ruling
         anew = _micros(partial(policy.rule, facts, consents, _NOW), _REPEATS // 20)
-        kept = _micros(partial(ruling.holds, facts, _NOW), _REPEATS)
+        kept = _micros(partial(ruling.holds, facts, _NOW, policy.stamp), _REPEATS)
         read = _micros(partial(read_facts, profile.value, law.paths), _REPEATS)
         print(f"{name:<44}{anew:>10.1f}{kept:>10.3f}{read:>12.2f}")  # noqa: T201
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from sluice import keys, topics
@@ -23,11 +23,12 @@ from sluice.contract import CheckedContract, check, load_contracts
 from sluice.demo.processes import samples, total
 from sluice.installation import provision
 from sluice.kafka.admin import high_watermarks
-from sluice.kafka.clients import Record, admin_client, idempotent_producer
+from sluice.kafka.clients import admin_client, idempotent_producer
 from sluice.kafka.tailing import Tail
 from sluice.keys import PartnerKeys, load_master_key
 from sluice.law.loading import shipped_law
 from sluice.local.stack import Endpoints
+from sluice.log import Record
 from sluice.model import CustomerId, Held, PartnerId
 from sluice.partitioning import partition_of
 from sluice.registry import Registry
@@ -255,6 +256,12 @@ class Installation:
         for future in self.admin.incremental_alter_configs([resource]).values():
             future.result()
 
+    def delete_records(self, topic: str) -> None:
+        """All that are there; offsets go on."""
+        everything = [TopicPartition(topic, number, -1) for number in range(PARTITIONS)]
+        for future in self.admin.delete_records(everything).values():
+            future.result()
+
     def _writer(self, topic: str) -> Writer:
         schema_id, text = self.registry.latest(topics.subject(topic))
         return Writer(text, schema_id)
@@ -281,6 +288,10 @@ class Processor:
 
     def said(self, event: str) -> dict[str, Any] | None:
         return next((e for e in self.events() if e["event"] == event), None)
+
+    def last(self, event: str) -> dict[str, Any]:
+        """The newest event of this name; empty if there is none."""
+        return next((e for e in reversed(self.events()) if e["event"] == event), {})
 
     def metric(self, name: str, **labels: str) -> float:
         serving = eventually(lambda: self.said("serving_metrics"), "metrics served")

@@ -117,11 +117,11 @@ def test_two_processors_and_one_dies(installation: Installation) -> None:
     load = Load(installation, seed=4)
     first = installation.start_processor("0")
     second = installation.start_processor("1")
-    eventually(lambda: len(first.events()[-1].get("partitions", ())) == 2, "shared out")
+    eventually(lambda: len(first.last("assigned").get("partitions", ())) == 2, "shared out")
     load.send(400)
     first.kill()
     load.send(400)
-    eventually(lambda: second.events()[-1].get("partitions") == [0, 1, 2, 3], "taken over", 60)
+    eventually(lambda: second.last("assigned").get("partitions") == [0, 1, 2, 3], "taken over", 60)
     assert_exact(installation)
     second.stop()
 

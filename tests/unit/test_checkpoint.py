@@ -12,17 +12,17 @@ from sluice.kafka.admin import TopicIdentity
 from sluice.model import Millis
 from stream_processors.sharing.checkpoint import FORMAT, Checkpoint, Identity, check, decode, topics_hash
 
-HERE = Identity("cluster-1", "topics-1", "contracts-1")
+HERE = Identity("cluster-1", "topics-1")
 
 
-@given(st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
-def test_a_checkpoint_survives(disclosures: int, now: int) -> None:
-    checkpoint = Checkpoint(HERE, disclosures, Millis(now))
+@given(st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1), st.booleans())
+def test_a_checkpoint_survives(disclosures: int, now: int, settled: bool) -> None:  # noqa: FBT001 - drawn
+    checkpoint = Checkpoint(HERE, "set-1", settled, disclosures, Millis(now))
     assert decode(checkpoint.encode()) == checkpoint
 
 
 def test_a_checkpoint_is_far_below_what_the_broker_takes() -> None:
-    longest = Checkpoint(Identity("c" * 64, "0" * 32, "0" * 32), 2**63 - 1, Millis(2**63 - 1))
+    longest = Checkpoint(Identity("c" * 64, "0" * 32), "0" * 32, False, 2**63 - 1, Millis(2**63 - 1))
     assert len(longest.encode()) < 1_000
 
 
@@ -33,7 +33,7 @@ def test_somebody_elses_metadata_is_refused_in_a_sentence(metadata: str) -> None
 
 
 def test_another_formats_metadata_is_refused_in_a_sentence() -> None:
-    other = msgspec.structs.replace(Checkpoint(HERE, 1, Millis(2)), format=FORMAT + 1)
+    other = msgspec.structs.replace(Checkpoint(HERE, "set-1", True, 1, Millis(2)), format=FORMAT + 1)
     with pytest.raises(SluiceError, match=f"have format {FORMAT + 1}, and this version reads {FORMAT}"):
         decode(other.encode())
 
@@ -53,15 +53,14 @@ def test_one_hash_is_of_every_topics_name_id_and_partitions_in_any_order() -> No
 
 
 def test_the_same_identity_passes() -> None:
-    check(HERE, Identity("cluster-1", "topics-1", "contracts-1"))
+    check(HERE, Identity("cluster-1", "topics-1"))
 
 
 @pytest.mark.parametrize(
     ("other", "sentence"),
     [
-        (Identity("cluster-2", "topics-2", "contracts-2"), "the Kafka cluster cluster-1, and this is cluster-2"),
-        (Identity("cluster-1", "topics-2", "contracts-2"), "A topic was re-created"),
-        (Identity("cluster-1", "topics-1", "contracts-2"), "changed from contracts-1 to contracts-2"),
+        (Identity("cluster-2", "topics-2"), "the Kafka cluster cluster-1, and this is cluster-2"),
+        (Identity("cluster-1", "topics-2"), "A topic was re-created"),
     ],
 )
 def test_the_first_difference_is_told(other: Identity, sentence: str) -> None:

@@ -6,7 +6,7 @@ import json
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -22,10 +22,8 @@ from sluice.store import Row
 from stream_processors.review import one_customer
 from stream_processors.review.explain_command import explain_command
 from stream_processors.review.subject import Subject
+from tests.unit.installation import Installation
 from tests.unit.transforming import MASTER
-
-if TYPE_CHECKING:
-    from tests.unit.conftest import Installation
 
 CUSTOMER = CustomerId("dell-crm:1")
 NOW = Millis(1_780_000_000_000)
@@ -69,7 +67,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(new_installation: type[Installation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     (tmp_path / "master.key").write_text(MASTER.secret.hex())
     (tmp_path / "contracts").mkdir()
     (tmp_path / "contracts" / "hoshi-card.yaml").write_text(CONTRACT)
@@ -78,7 +76,7 @@ def desk(new_installation: type[Installation], tmp_path: Path, monkeypatch: pyte
         "clients: clients\ncontracts: contracts\nmaster_key: master.key\nsharing: {state: state}\n"
         "customer_keys: keys/customers.sqlite\n"
     )
-    installation = new_installation()
+    installation = Installation()
     yes = parse_event(installation.decode(installation.answer(CUSTOMER, "hoshi-card", 0)), CUSTOMER, NOW)
     subject = Subject(0, CUSTOMER, Row(consents=ConsentRecord().with_event(yes)), Snapshot(RECORD))
     monkeypatch.setattr(one_customer, "in_topics", lambda *_: (subject, []))

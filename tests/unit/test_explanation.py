@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import pytest
@@ -27,9 +27,7 @@ from stream_processors.review.explanation import Explanation, FieldTold, replaye
 from stream_processors.review.subject import Subject
 from stream_processors.review.telling import told
 from stream_processors.sharing.pipeline import DELETED
-
-if TYPE_CHECKING:
-    from tests.unit.conftest import Installation
+from tests.unit.installation import Installation
 
 CUSTOMER = CustomerId("dell-crm:1")
 NOW = Millis(1_780_000_000_000)
@@ -58,8 +56,8 @@ REQUIRED_MISSING = "required_field_missing"
 
 
 @pytest.fixture(scope="module")
-def installation(new_installation: type[Installation]) -> Installation:
-    return new_installation(CONTRACT)
+def installation() -> Installation:
+    return Installation(CONTRACT)
 
 
 def asked(installation: Installation, *, with_values: bool = False) -> Asked:
@@ -147,9 +145,9 @@ def test_no_value_is_told_unless_asked_for(installation: Installation, states: t
     ],
 )
 def test_no_field_is_told_as_shared_of_a_record_that_is_not(
-    new_installation: type[Installation], contract: dict[str, Any], changes: dict[str, Any], outcome: str, reason: str
+    contract: dict[str, Any], changes: dict[str, Any], outcome: str, reason: str
 ) -> None:
-    other = new_installation({**CONTRACT, **contract})
+    other = Installation({**CONTRACT, **contract})
     for states, data in ((("GIVEN",), ["*"]), (("GIVEN",), ["user.name", "user.contact"])):
         one = told_of(other, said(other, *states, data_scope=data), with_values=True, **changes)
         assert (one.outcome, one.reason) == (outcome, reason)
@@ -177,14 +175,14 @@ OWN_KEY = bytes(range(32))
 
 
 @pytest.fixture(scope="module")
-def sealing(new_installation: type[Installation]) -> Installation:
+def sealing() -> Installation:
     """With a field that is sealed and has to be there."""
-    return new_installation({**CONTRACT, "fields": {"given_name": "keep", "email": {"aes_siv": {"required": True}}}})
+    return Installation({**CONTRACT, "fields": {"given_name": "keep", "email": {"aes_siv": {"required": True}}}})
 
 
 @pytest.fixture(scope="module")
-def optional(new_installation: type[Installation]) -> Installation:
-    return new_installation({**CONTRACT, "fields": {"given_name": "keep", "email": "aes_siv"}})
+def optional() -> Installation:
+    return Installation({**CONTRACT, "fields": {"given_name": "keep", "email": "aes_siv"}})
 
 
 def email_told(
@@ -296,9 +294,9 @@ def test_replayed(installation: Installation, states: list[str], facts: dict[str
             assert (one.outcome, one.reason) == ("withheld", reason.value)
 
 
-def test_the_end_of_a_retention_is_told(new_installation: type[Installation]) -> None:
+def test_the_end_of_a_retention_is_told() -> None:
     """And a date reads as one."""
-    kept = new_installation({**CONTRACT, "limits": {"retain": "P30D"}, "fields": {"birth_date": "keep"}})
+    kept = Installation({**CONTRACT, "limits": {"retain": "P30D"}, "fields": {"birth_date": "keep"}})
     changed = NOW - 40 * 24 * 60 * 60 * 1000
     one = told_of(kept, said(kept, "GIVEN"), updated_at=changed)
     assert (one.outcome, one.reason) == ("withheld", "retention_ended")

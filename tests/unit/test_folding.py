@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.consent import UnreadEvent, parse_event
-from sluice.kafka.clients import Record
+from sluice.consent import ConsentRecord, UnreadEvent, parse_event
+from sluice.log import Record
 from sluice.model import Cause, CustomerId, Held, Millis, PartnerId, Pointer, Pseudonym
 from sluice.partitioning import partition_of
 from sluice.store import Row
 from stream_processors.sharing import folding
-
-if TYPE_CHECKING:
-    from tests.unit.conftest import Installation
+from tests.unit.installation import Installation
 
 
 def record(key: bytes | None, value: bytes | None = b"x", partition: int = 0) -> Record:
@@ -25,23 +23,16 @@ def record(key: bytes | None, value: bytes | None = b"x", partition: int = 0) ->
 
 @pytest.mark.parametrize("key", [None, b"", b"\xff", b"\xed\xa0\x80"])
 def test_a_key_that_names_nobody(key: bytes | None) -> None:
-    assert folding.customer_of(record(key), 4, ()) is None
+    assert folding.named(record(key), 4) is None
 
 
-@given(st.text(min_size=1), st.integers(1, 64))
-def test_a_key_names_a_customer_where_the_customer_belongs(name: str, partitions: int) -> None:
+@given(st.text(min_size=1), st.integers(1, 64), st.integers(1, 63))
+def test_a_key_names_a_customer_where_the_customer_belongs(name: str, partitions: int, away: int) -> None:
     rightful = partition_of(name.encode(), partitions)
-    assert folding.customer_of(record(name.encode(), partition=rightful), partitions, ()) == name
-    if partitions > 1:
-        with pytest.raises(folding.Misplaced, match=f"belongs into partition {rightful}"):
-            folding.customer_of(record(name.encode(), partition=(rightful + 1) % partitions), partitions, ())
-
-
-def test_a_misplaced_record_is_named_and_its_key_is_not() -> None:
-    with pytest.raises(folding.Misplaced) as raised:
-        folding.customer_of(record(b"canary", partition=(partition_of(b"canary", 4) + 1) % 4), 4, ())
-    assert "crm.customer-updates/" in str(raised.value)
-    assert "canary" not in str(raised.value)
+    assert folding.named(record(name.encode(), partition=rightful), partitions) == name
+    if away % partitions:
+        elsewhere = record(name.encode(), partition=(rightful + away) % partitions)
+        assert folding.named(elsewhere, partitions) == folding.Misplaced(rightful)
 
 
 def test_a_pointer_says_where_a_record_stands() -> None:
@@ -58,15 +49,8 @@ def test_the_newest_update_replaces_and_a_null_deletes() -> None:
     assert folding.with_update(row, record(b"a", b"null")) == Row(b"null", widen_at=5), "that is no tombstone"
 
 
-def test_an_acknowledged_misplaced_record_names_nobody() -> None:
-    misplaced = record(b"a", partition=(partition_of(b"a", 4) + 1) % 4)
-    assert folding.customer_of(misplaced, 4, {str(folding.pointer(misplaced))}) is None
-    assert folding.not_named(misplaced, {str(folding.pointer(misplaced))}) is Cause.MISPLACED
-    assert folding.not_named(record(b"\xff"), ()) is Cause.KEY_UNREADABLE
-
-
-def test_consents_are_gathered(new_installation: type[Installation]) -> None:
-    installation = new_installation()
+def test_consents_are_gathered() -> None:
+    installation = Installation()
     customer, logged_at = CustomerId("a"), Millis(10**15)
     value = installation.answer("a", "hoshi-card", 1)
     said = parse_event(installation.decode(value), customer, logged_at)
@@ -78,6 +62,15 @@ def test_consents_are_gathered(new_installation: type[Installation]) -> None:
     row, cause = folding.with_consent(row, customer, UnreadEvent("t/0@3", b"\x00", logged_at), installation.decode)
     assert cause is Cause.NOT_FRAMED
     assert row.consents.unreadable == ("t/0@3",)
+
+
+def test_an_event_that_can_be_read_now_is_no_longer_unreadable() -> None:
+    """A registry was told of the schema later, or a fault of ours was mended; only its own place is put right."""
+    installation, customer = Installation(), CustomerId("a")
+    places = Row(consents=ConsentRecord().with_unreadable("t/0@2").with_unreadable("t/0@3"))
+    event = UnreadEvent("t/0@2", installation.answer("a", "hoshi-card", 1), Millis(10**15))
+    row, _ = folding.with_consent(places, customer, event, installation.decode)
+    assert (len(row.consents.events), row.consents.unreadable) == (1, ("t/0@3",))
 
 
 def entry(partner: str, action: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -106,6 +99,7 @@ def test_what_is_held_is_the_fold_of_disclosures() -> None:
         adresso: Held(Pseudonym("p"), 2, "c0", ("email",), b"d", ("r1",), ("ZZ-R0",), Millis(9)),
     }
     assert (one.profile, one.widen_at, row.held) == (b"x", 3, {}), "nothing else changes, and nothing in place"
+    assert one.due_at == 9, "when the first of it expires"
     two = folding.with_disclosure(one, {"entries": [entry(hoshi, "REAFFIRMED", consents=["r2"])]})
     assert two.held[hoshi].consents == ("r2",)
     three = folding.with_disclosure(two, {"entries": [entry(hoshi, "RECALLED"), entry("never", "RECALLED")]})

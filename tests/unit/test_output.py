@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import msgspec
 import pytest
 
 from sluice import topics
@@ -26,9 +25,7 @@ from sluice.model import (
 from sluice.store import Row
 from stream_processors.sharing import folding, output
 from stream_processors.sharing.output import Decided, Output, held_after, outputs
-
-if TYPE_CHECKING:
-    from tests.unit.conftest import Installation
+from tests.unit.installation import HOSHI, Installation
 
 CUSTOMER = CustomerId("dell-crm:1")
 NOW = Millis(1_780_000_000_000)
@@ -39,21 +36,33 @@ NEW = Held(
 )
 COVERS = (Pointer(topics.CUSTOMER_UPDATES, 0, 5), Pointer(topics.CONSENT_EVENTS, 0, 6))
 
-CASES: list[tuple[Outcome, list[str], str | None, str | None]] = [
-    (Shared(NEW, b"record"), ["customers"], "SHARED", None),
-    (Recalled(OLD, Reason.WITHDRAWN), ["customers", "control"], "RECALLED", "withdrawn"),
-    (Recalled(OLD, Reason.DELETED_AT_SOURCE), ["customers", "control"], "RECALLED", "deleted_at_source"),
-    (Rejected(Cause.RECORD_TOO_LARGE, OLD), ["customers", "control"], "RECALLED", "record_too_large"),
-    (Unchanged(renewed=NEW), [], "REAFFIRMED", None),
-    (Unchanged(), [], None, None),
-    (Withheld(Reason.NO_CONSENT_RECORD), [], None, None),
-    (Rejected(Cause.UNENCODABLE), [], None, None),
+KINDS = {
+    Reason.DELETED_AT_SOURCE: "ERASE",
+    Reason.CONTRACT_ENDED: "CONTRACT_ENDED",
+    Reason.CONTRACT_NOT_IN_FORCE: "CONTRACT_ENDED",
+}
+Entries = list[tuple[str, str | None]]
+CASES: list[tuple[Outcome, list[str], Entries]] = [
+    (Shared(NEW, b"record"), ["customers"], [("SHARED", None)]),
+    (
+        Shared(NEW, b"record", replaces=OLD),
+        ["customers", "control", "customers"],
+        [("RECALLED", "pseudonym_replaced"), ("SHARED", None)],
+    ),
+    (Recalled(OLD, Reason.WITHDRAWN), ["customers", "control"], [("RECALLED", "withdrawn")]),
+    (Recalled(OLD, Reason.DELETED_AT_SOURCE), ["customers", "control"], [("RECALLED", "deleted_at_source")]),
+    (Recalled(OLD, Reason.CONTRACT_ENDED), ["customers", "control"], [("RECALLED", "contract_ended")]),
+    (Rejected(Cause.RECORD_TOO_LARGE, OLD), ["customers", "control"], [("RECALLED", "record_too_large")]),
+    (Unchanged(renewed=NEW), [], [("REAFFIRMED", None)]),
+    (Unchanged(), [], []),
+    (Withheld(Reason.NO_CONSENT_RECORD), [], []),
+    (Rejected(Cause.UNENCODABLE), [], []),
 ]
 
 
 @pytest.fixture(scope="module")
-def installation(new_installation: type[Installation]) -> Installation:
-    return new_installation()
+def installation() -> Installation:
+    return Installation()
 
 
 def written(installation: Installation, *outcomes: tuple[str, Outcome], now: int = NOW) -> list[Output]:
@@ -61,32 +70,27 @@ def written(installation: Installation, *outcomes: tuple[str, Outcome], now: int
     return list(outputs(Decided(CUSTOMER, pairs, COVERS, Millis(now)), installation.writers))
 
 
-@pytest.mark.parametrize(("outcome", "to_partner", "action", "reason"), CASES)
+@pytest.mark.parametrize(("outcome", "to_partner", "entries"), CASES)
 def test_each_outcome_has_its_outputs_and_the_disclosure_comes_last(
-    installation: Installation, outcome: Outcome, to_partner: list[str], action: str | None, reason: str | None
+    installation: Installation, outcome: Outcome, to_partner: list[str], entries: Entries
 ) -> None:
     found = written(installation, ("hoshi-card", outcome))
-    expected = [f"partner.hoshi-card.{kind}" for kind in to_partner] + ([topics.DISCLOSURES] if action else [])
+    expected = [f"partner.hoshi-card.{kind}" for kind in to_partner] + ([topics.DISCLOSURES] if entries else [])
     assert [one.topic for one in found] == expected
-    if action is None:
+    if not entries:
         return
     disclosure = installation.decode(found[-1].value)
     assert found[-1].key == b"dell-crm:1"
     assert disclosure["covers"] == [{"topic": place.topic, "offset": place.offset} for place in COVERS]
     assert (disclosure["decided_at"], disclosure["contract_set"]) == (NOW, installation.writers.contract_set)
-    (entry,) = disclosure["entries"]
-    assert (entry["partner"], entry["action"], entry["reason"]) == ("hoshi-card", action, reason)
+    told = [(entry["partner"], entry["action"], entry["reason"]) for entry in disclosure["entries"]]
+    assert told == [("hoshi-card", action, reason) for action, reason in entries]
 
 
-@pytest.mark.parametrize(("outcome", "to_partner", "action", "reason"), CASES)
+@pytest.mark.parametrize("outcome", [outcome for outcome, _, _ in CASES])
 @pytest.mark.parametrize("before", [None, OLD])
-def test_the_fold_of_what_is_disclosed_is_what_is_held_after(  # noqa: PLR0917 - a table's columns
-    installation: Installation,
-    before: Held | None,
-    outcome: Outcome,
-    to_partner: list[str],  # noqa: ARG001
-    action: str | None,  # noqa: ARG001
-    reason: str | None,  # noqa: ARG001
+def test_the_fold_of_what_is_disclosed_is_what_is_held_after(
+    installation: Installation, before: Held | None, outcome: Outcome
 ) -> None:
     hoshi, adresso = PartnerId("hoshi-card"), PartnerId("adresso")
     row = Row(b"x", held={adresso: OLD} | ({} if before is None else {hoshi: before}))
@@ -96,7 +100,7 @@ def test_the_fold_of_what_is_disclosed_is_what_is_held_after(  # noqa: PLR0917 -
     for one in outputs(decided, installation.writers):
         if one.topic == topics.DISCLOSURES:
             folded = folding.with_disclosure(folded, installation.decode(one.value))
-    assert folded == held_after(row, decided)
+    assert msgspec.structs.replace(folded, due_at=None) == held_after(row, decided)
     assert folded.held[adresso] == OLD
 
 
@@ -115,9 +119,7 @@ def test_a_shared_record_stands_under_the_pseudonym_alone(installation: Installa
     assert (record.key, record.value) == (b"new-pseudonym-22-chars", b"record")
 
 
-@pytest.mark.parametrize(
-    ("reason", "kind"), [(reason, "ERASE" if reason is Reason.DELETED_AT_SOURCE else "WITHDRAW") for reason in Reason]
-)
+@pytest.mark.parametrize(("reason", "kind"), [(reason, KINDS.get(reason, "WITHDRAW")) for reason in Reason])
 def test_a_recall_is_a_tombstone_and_what_to_do_by_when_and_no_reason(
     installation: Installation, reason: Reason, kind: str
 ) -> None:
@@ -136,6 +138,36 @@ def test_a_recall_is_a_tombstone_and_what_to_do_by_when_and_no_reason(
     assert control.value is not None
     assert b"dell-crm" not in control.value
     assert reason.value.encode() not in control.value
+
+
+def test_another_pseudonym_takes_the_old_record_back_before_the_new_one_comes(installation: Installation) -> None:
+    tombstone, control, record, disclosure = written(installation, ("hoshi-card", Shared(NEW, b"record", OLD)))
+    assert (tombstone.key, tombstone.value) == (b"old-pseudonym-22-chars", None)
+    message = installation.decode(control.value)
+    assert (message["type"], message["customer"]) == ("WITHDRAW", "old-pseudonym-22-chars")
+    assert (record.key, record.value) == (b"new-pseudonym-22-chars", b"record")
+    entries = installation.decode(disclosure.value)["entries"]
+    assert [entry["pseudonym"] for entry in entries] == [OLD.pseudonym, NEW.pseudonym]
+
+
+def test_a_former_partner_is_told_by_its_contracts_deadline() -> None:
+    installation = Installation(HOSHI, former=["adresso"])
+    (former,) = installation.former
+    decided = Decided(CUSTOMER, ((former, Recalled(OLD, Reason.CONTRACT_ENDED)),), COVERS, NOW)
+    tombstone, control, _ = outputs(decided, installation.writers)
+    assert (tombstone.topic, control.topic) == ("partner.adresso.customers", "partner.adresso.control")
+    message = installation.decode(control.value)
+    assert (message["type"], message["deadline"]) == ("CONTRACT_ENDED", NOW + former.acknowledge_within_ms)
+
+
+def test_a_customer_with_very_many_events_in_one_batch_makes_no_disclosure_too_large(
+    installation: Installation,
+) -> None:
+    covers = tuple(Pointer(topics.CONSENT_EVENTS, 0, offset) for offset in range(5_000))
+    pairs = ((installation.partner("hoshi-card"), Shared(NEW, b"record")),)
+    *_, disclosure = outputs(Decided(CUSTOMER, pairs, covers, NOW), installation.writers)
+    listed = [place["offset"] for place in installation.decode(disclosure.value)["covers"]]
+    assert listed == list(range(4_000, 5_000)), "the newest"
 
 
 def test_the_same_decision_has_the_same_id_and_another_another(installation: Installation) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import pytest
@@ -47,9 +47,7 @@ from stream_processors.sharing.pipeline import (
     reconcile,
     ruling_on,
 )
-
-if TYPE_CHECKING:
-    from tests.unit.conftest import Installation
+from tests.unit.installation import Installation
 
 CUSTOMER = CustomerId("dell-crm:1")
 NOW = Millis(1_780_000_000_000)
@@ -75,8 +73,8 @@ PROFILES = [GOOD, ABROAD, NAMELESS, OLD_SCHEMA, STRANGE, HUGE, Unread(), NO_PROF
 
 
 @pytest.fixture(scope="module")
-def installation(new_installation: type[Installation]) -> Installation:
-    return new_installation(CONTRACT, max_bytes=1_000)
+def installation() -> Installation:
+    return Installation(CONTRACT, max_bytes=1_000)
 
 
 @pytest.fixture(scope="module")
@@ -260,8 +258,21 @@ def test_a_recall_uses_the_pseudonym_that_was_disclosed(hoshi: Partnership, ever
         held_of(reconcile(case(GOOD, everything), hoshi)), pseudonym=Pseudonym("of-an-earlier-epoch---")
     )
     assert reconcile(case(DELETED, everything, held), hoshi) == Recalled(held, Reason.DELETED_AT_SOURCE)
-    again = reconcile(case(Snapshot(RECORD | {"given_name": "Hana"}), everything, held), hoshi)
-    assert held_of(again).pseudonym == held.pseudonym, "the partner keeps one record of the customer"
+
+
+@pytest.mark.parametrize("may_widen", [True, False])
+def test_a_record_under_another_pseudonym_is_replaced_whatever_it_says(
+    hoshi: Partnership,
+    everything: ConsentRecord,
+    may_widen: bool,  # noqa: FBT001
+) -> None:
+    """The key has another epoch; also while nothing may be added, for it is the same data."""
+    new = held_of(reconcile(case(GOOD, everything), hoshi))
+    old = msgspec.structs.replace(new, pseudonym=Pseudonym("of-an-earlier-epoch---"))
+    outcome = reconcile(case(GOOD, everything, old, may_widen=may_widen), hoshi)
+    assert isinstance(outcome, Shared)
+    assert (outcome.held, outcome.replaces) == (new, old)
+    assert reconcile(case(GOOD, everything, new, may_widen=may_widen), hoshi) == Unchanged()
 
 
 def test_an_unreadable_answer_counts_until_it_is_acknowledged(hoshi: Partnership, everything: ConsentRecord) -> None:

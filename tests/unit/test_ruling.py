@@ -31,11 +31,11 @@ def of_both(case: Case) -> Policy:
 def test_a_ruling_that_holds_is_what_a_new_decision_would_say(case: Case, data: st.DataObject) -> None:
     policy, consents = of_both(case), record(*case.events)
     ruling = policy.rule(case.facts, consents, case.now)
-    assert ruling.holds(case.facts, case.now)
+    assert ruling.holds(case.facts, case.now, policy.stamp)
     last = case.now + 2_000 * DAY if ruling.until is None else ruling.until - 1
     drawn = data.draw(st.integers(case.now, last))
     for instant in {last, drawn, *(one for one in INSTANTS if case.now <= one <= last)}:
-        assert ruling.holds(case.facts, Millis(instant))
+        assert ruling.holds(case.facts, Millis(instant), policy.stamp)
         assert policy.rule(case.facts, consents, Millis(instant)).answers == ruling.answers
 
 
@@ -61,12 +61,12 @@ def test_each_partner_has_its_own_answer() -> None:
 def test_a_ruling_ends_when_time_may_change_any_answer(now: int, holds: bool) -> None:  # noqa: FBT001
     ruling = POLICY.rule(SOMEBODY, record(grant()), NOW)
     assert ruling.until == 5_000
-    assert ruling.holds(SOMEBODY, Millis(now)) is holds
+    assert ruling.holds(SOMEBODY, Millis(now), POLICY.stamp) is holds
 
 
 def test_a_ruling_without_end_holds_for_ever() -> None:
     endless = Policy({HOSHI: replace(TERMS, valid_until=None)}, ANYWHERE)
-    assert endless.rule(SOMEBODY, record(grant()), NOW).holds(SOMEBODY, Millis(2**62))
+    assert endless.rule(SOMEBODY, record(grant()), NOW).holds(SOMEBODY, Millis(2**62), endless.stamp)
 
 
 @pytest.mark.parametrize(
@@ -75,18 +75,42 @@ def test_a_ruling_without_end_holds_for_ever() -> None:
 )
 def test_a_ruling_holds_for_the_same_facts_alone(others: Facts) -> None:
     ruling = POLICY.rule(SOMEBODY, record(grant()), NOW)
-    assert ruling.holds(Facts("AU"), NOW)
-    assert not ruling.holds(others, NOW)
+    assert ruling.holds(Facts("AU"), NOW, POLICY.stamp)
+    assert not ruling.holds(others, NOW, POLICY.stamp)
 
 
-def test_what_an_operator_may_acknowledge_is_asked_again_each_time() -> None:
+def test_an_acknowledgement_takes_the_ruling_away_and_so_does_taking_it_back() -> None:
     damaged = record(grant()).with_unreadable("t/0@7")
     ruling = POLICY.rule(SOMEBODY, damaged, NOW)
     assert ruling.answers[HOSHI] == Denied(Reason.CONSENT_UNREADABLE)
-    assert not ruling.holds(SOMEBODY, NOW)
-    looked_into = replace(POLICY, acknowledged=frozenset({"t/0@7"})).rule(SOMEBODY, damaged, NOW)
-    assert isinstance(looked_into.answers[HOSHI], Permitted)
-    assert not looked_into.holds(SOMEBODY, NOW)
+    looked_into = replace(POLICY, acknowledged=frozenset({"t/0@7"}))
+    assert ruling.holds(SOMEBODY, NOW, POLICY.stamp)
+    assert not ruling.holds(SOMEBODY, NOW, looked_into.stamp)
+    again = looked_into.rule(SOMEBODY, damaged, NOW)
+    assert isinstance(again.answers[HOSHI], Permitted)
+    assert again.holds(SOMEBODY, NOW, looked_into.stamp)
+    assert not again.holds(SOMEBODY, NOW, POLICY.stamp)
+
+
+def test_another_contract_set_takes_the_ruling_away() -> None:
+    one, other = replace(POLICY, rules="one"), replace(POLICY, rules="other")
+    ruling = one.rule(SOMEBODY, record(grant()), NOW)
+    assert ruling.holds(SOMEBODY, NOW, one.stamp)
+    assert not ruling.holds(SOMEBODY, NOW, other.stamp)
+
+
+def test_the_stamp_is_of_rules_and_acknowledgements_in_any_order_and_of_nothing_else() -> None:
+    def stamp(rules: str, *acknowledged: str) -> bytes:
+        return Policy({HOSHI: TERMS}, ANYWHERE, acknowledged, rules).stamp
+
+    assert stamp("a", "t/0@1", "t/0@2") == stamp("a", "t/0@2", "t/0@1")
+    different = [stamp("a"), stamp("b"), stamp("a", "t/0@1"), stamp("a", "t/0@2"), stamp("a", "t/0@1", "t/0@2")]
+    assert len(set(different)) == len(different)
+
+
+def test_a_ruling_of_a_store_that_knew_no_stamp_never_holds() -> None:
+    older = msgspec.structs.replace(POLICY.rule(SOMEBODY, record(grant()), NOW), made_under=b"")
+    assert not older.holds(SOMEBODY, NOW, POLICY.stamp)
 
 
 def test_without_a_profile_the_rules_of_the_disclosure_are_asked() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,11 +21,9 @@ from sluice.projection import Snapshot, Unread
 from sluice.store import Row
 from stream_processors.sharing.pipeline import DELETED, Case, Profile, needs_customer_key, reconcile, ruling_on
 from stream_processors.sharing.setup import customer_keys
-from tests.unit.conftest import ADRESSO, HOSHI
+from tests.unit.installation import ADRESSO, HOSHI, Installation
+from tests.unit.lane import Lane
 from tests.unit.transforming import MASTER, KeysInMemory
-
-if TYPE_CHECKING:
-    from tests.unit.conftest import Installation, Lane
 
 A = CustomerId("dell-crm:1")
 NOW = Millis(1_780_000_000_000)
@@ -50,10 +48,8 @@ def keys() -> WatchedKeys:
 
 
 @pytest.fixture
-def lane(
-    new_installation: type[Installation], new_lane: type[Lane], keys: WatchedKeys, tmp_path: Path
-) -> Iterator[Lane]:
-    one = new_lane(new_installation(SEALED, ADRESSO), tmp_path / "store", customer_keys=keys)
+def lane(keys: WatchedKeys, tmp_path: Path) -> Iterator[Lane]:
+    one = Lane(Installation(SEALED, ADRESSO), tmp_path / "store", customer_keys=keys)
     yield one
     one.close()
 
@@ -65,11 +61,9 @@ def shared(lane: Lane) -> None:
     assert lane.held(A)
 
 
-def test_the_key_is_fetched_once_for_all_partners(
-    new_installation: type[Installation], new_lane: type[Lane], keys: WatchedKeys, tmp_path: Path
-) -> None:
+def test_the_key_is_fetched_once_for_all_partners(keys: WatchedKeys, tmp_path: Path) -> None:
     address = {**ADRESSO, "fields": {"address.street": "aes_gcm", "address.postal_code": "aes_siv"}}
-    lane = new_lane(new_installation(SEALED, address), tmp_path / "store", customer_keys=keys)
+    lane = Lane(Installation(SEALED, address), tmp_path / "store", customer_keys=keys)
     lane.consent(A, "adresso")
     shared(lane)
     assert keys.asked == [A]
@@ -132,8 +126,8 @@ def test_keys_that_cannot_be_read_stop_the_batch_with_a_sentence(lane: Lane, tmp
 
 
 @pytest.fixture(scope="module")
-def installation(new_installation: type[Installation]) -> Installation:
-    return new_installation(SEALED)
+def installation() -> Installation:
+    return Installation(SEALED)
 
 
 @dataclass(frozen=True)
@@ -208,8 +202,8 @@ def test_a_contract_that_needs_customers_keys_is_refused_where_there_are_none(in
         customer_keys(None, MASTER, installation.partnerships)
 
 
-def test_without_such_a_contract_there_need_be_none(new_installation: type[Installation]) -> None:
-    assert customer_keys(None, MASTER, new_installation(HOSHI, ADRESSO).partnerships) is None
+def test_without_such_a_contract_there_need_be_none() -> None:
+    assert customer_keys(None, MASTER, Installation(HOSHI, ADRESSO).partnerships) is None
 
 
 def test_the_settings_file_of_keys_is_used(installation: Installation, tmp_path: Path) -> None:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from sluice import topics
 from sluice.errors import SluiceError
-from sluice.kafka.clients import Record
+from sluice.log import Record
 from sluice.partitioning import partition_of
 from sluice.projection import Snapshot
 from sluice.settings import Settings, Sharing
 from stream_processors.review.recorded_topics import deal_records, folded
 from stream_processors.review.subject import Problem, Subject
 from stream_processors.sharing.pipeline import DELETED, NO_PROFILE, UNREADABLE
-
-if TYPE_CHECKING:
-    from tests.unit.conftest import Installation
+from tests.unit.installation import Installation
 
 PARTITIONS = 4
 LOGGED = 1_780_000_000_000
@@ -27,8 +24,8 @@ HIDDEN = 1
 
 
 @pytest.fixture
-def installation(new_installation: type[Installation]) -> Installation:
-    return new_installation()
+def installation() -> Installation:
+    return Installation()
 
 
 @pytest.fixture

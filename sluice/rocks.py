@@ -1,0 +1,130 @@
+"""Stores in RocksDB, through rocksdict: one folder a partition."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+from rocksdict import AccessType, Checkpoint, Options, Rdict, WriteBatch
+
+from sluice.store import Change, Family, Store, StoreTrouble, Unusable
+
+_NEWEST = "newest"
+_PLACE_AT_FAULT = ("No space left", "Permission denied", "Read-only file system", "Disk quota", "Too many open files")
+
+
+class RocksDatabase:
+    """See sluice.store.Database."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open or create. Raises Unusable for what cannot be read there, StoreTrouble when its place is at fault."""
+        self._folder = folder
+        with self._judged("opened"):
+            folder.mkdir(parents=True, exist_ok=True)
+            options = Options(raw_mode=True)
+            options.create_if_missing(True)
+            options.create_missing_column_families(True)
+            families = {name.value: Options(raw_mode=True) for name in Family if name is not Family.META}
+            self._db = Rdict(str(folder), options, families, AccessType.read_write())
+            self._families = {
+                name: self._db if name is Family.META else self._db.get_column_family(name.value) for name in Family
+            }
+            self._handles = {
+                name: None if name is Family.META else self._db.get_column_family_handle(name.value) for name in Family
+            }
+        self._open = True
+
+    def get(self, family: Family, keys: Sequence[bytes]) -> list[bytes | None]:
+        with self._judged("read"):
+            return cast("list[bytes | None]", self._families[family].get(list(keys)))
+
+    def write(self, changes: Sequence[Change]) -> None:
+        batch = WriteBatch(raw_mode=True)
+        for family, key, value in changes:
+            if value is None:
+                batch.delete(key, self._handles[family])
+            else:
+                batch.put(key, value, self._handles[family])
+        with self._judged("written"):
+            self._db.write(batch)
+
+    def keys(self, family: Family, start: bytes | None = None) -> Iterator[bytes]:
+        with self._judged("read"):
+            yield from cast("Iterator[bytes]", self._families[family].keys(from_key=start))
+
+    def estimate(self, family: Family) -> int:
+        return int(self._families[family].property_int_value("rocksdb.estimate-num-keys") or 0)
+
+    def copy_to(self, folder: Path) -> None:
+        """Files that do not change any more are linked where the file system can."""
+        with self._judged("copied"):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            Checkpoint(self._db).create_checkpoint(str(folder))
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._handles.clear()  # they would keep the folder locked
+            for family in reversed(Family):
+                self._families[family].close()
+
+    @contextmanager
+    def _judged(self, what: str) -> Iterator[None]:
+        """The binding raises plain Exception. Its text may quote what is stored, and is told only of the place."""
+        try:
+            yield
+        except Exception as error:
+            said = str(error)
+            if "/LOCK:" in said.replace(str(self._folder), ""):
+                raise StoreTrouble(
+                    f"Another process uses the store in {self._folder}: give each instance its own."
+                ) from error
+            fault = next((fault for fault in _PLACE_AT_FAULT if fault in said), None)
+            if fault is not None:
+                raise StoreTrouble(
+                    f"The store in {self._folder} cannot be {what}: {fault.lower()}. Mend that and start again; "
+                    "it is brought up to date from the logs."
+                ) from None
+            raise Unusable(f"The store in {self._folder} is damaged ({type(error).__name__}).") from None
+
+
+class RocksStores:
+    """The stores of one instance, each in a folder named after its partition. See sluice.store.Stores."""
+
+    def __init__(self, folder: Path, snapshots: Path | None = None) -> None:
+        """`snapshots`: where copies are kept, better on another disk; all instances may share it."""
+        self._folder = folder
+        self._snapshots = snapshots
+
+    def open(self, number: int) -> Store:
+        return Store(RocksDatabase(self._folder / str(number)))
+
+    def discard(self, number: int) -> None:
+        shutil.rmtree(self._folder / str(number), ignore_errors=True)
+
+    def snapshot(self, number: int, store: Store) -> None:
+        if self._snapshots is None:
+            return
+        place = self._snapshots / str(number)
+        fresh, former = place / f"{self._folder.name}.new", place / f"{self._folder.name}.old"
+        for leftover in (fresh, former):
+            shutil.rmtree(leftover, ignore_errors=True)
+        store.copy_to(fresh)
+        if (place / _NEWEST).exists():
+            (place / _NEWEST).rename(former)
+        fresh.rename(place / _NEWEST)
+        shutil.rmtree(former, ignore_errors=True)
+
+    def restore(self, number: int) -> bool:
+        if self._snapshots is None or not (self._snapshots / str(number) / _NEWEST).exists():
+            return False
+        self.discard(number)
+        try:
+            shutil.copytree(self._snapshots / str(number) / _NEWEST, self._folder / str(number))
+        except OSError:  # another instance has just put a newer one there, or the disk is full: rebuild then
+            self.discard(number)
+            return False
+        return True

@@ -1,0 +1,98 @@
+"""What to recompute by: the contract sets as they are recorded, made ready to be carried out a second time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sluice import recorded_set, topics
+from sluice.contract import CheckedContract, partner_schema
+from sluice.customer_keys import issued_key
+from sluice.errors import SluiceError
+from sluice.kafka import admin
+from sluice.kafka.clients import Broker, ClientConfig
+from sluice.kafka.tailing import Tail
+from sluice.keys import CustomerKey, MasterKey, NoKey, PartnerKeys
+from sluice.model import CustomerId, PartnerId
+from sluice.recorded_set import RecordedSet
+from sluice.registry import Registry
+from sluice.settings import Settings
+from stream_processors.review.apache_avro import Codec, Encoder
+from stream_processors.review.recomputing import Agreement, Book
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What an installation is looked at with."""
+
+    settings: Settings
+    client: ClientConfig
+    broker: Broker
+    registry: Registry
+    master: MasterKey
+
+
+class Books:
+    """The book of each contract set, made once."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._codec = Codec(tools.registry.text)
+        self._recorded: dict[str, RecordedSet] = {}
+        self._newest: RecordedSet | None = None
+        self._books: dict[tuple[str, str], Book] = {}
+
+    def of(self, digest: str) -> Book:
+        """The set with this digest; partners that a newer one has, or any before, may hold nothing under it.
+
+        Raises SluiceError when it is not recorded, or a partner's topic is not the one that it names.
+        """
+        self._read()
+        recorded = self._recorded.get(digest)
+        if recorded is None or self._newest is None:
+            raise SluiceError(
+                f"The contract set {digest} that the processor decided by is not in {topics.CONTRACT_SETS}: restore it."
+            )
+        known = digest, self._newest.digest
+        if known not in self._books:
+            self._books[known] = self._book(recorded, self._newest)
+        return self._books[known]
+
+    def _read(self) -> None:
+        group = self._tools.settings.sharing.group  # never joined: see sluice.kafka.clients.reader
+        with Tail(self._tools.client, (topics.CONTRACT_SETS,), group, from_beginning=True) as tail:
+            for record in tail.to_the_end():
+                self._newest = recorded_set.decode(record.key, record.value)
+                self._recorded[self._newest.digest] = self._newest
+
+    def _book(self, recorded: RecordedSet, newest: RecordedSet) -> Book:
+        tools = self._tools
+        loaded = recorded_set.load(recorded, tools.master)
+        wanted = {one.partner: one.customers for one in (*newest.partners, *recorded.partners)}
+        self._check_topics(wanted)
+        limits = admin.topic_settings(tools.broker, [topics.customers(partner) for partner in wanted])
+        agreements: dict[PartnerId, Agreement | None] = dict.fromkeys(wanted)
+        for contract in loaded.contracts.contracts:
+            largest = int(limits[topics.customers(contract.partner)]["max.message.bytes"])
+            agreements[contract.partner] = self._agreement(contract, largest)
+        acknowledged = frozenset(tools.settings.sharing.acknowledged)
+        return Book(agreements, loaded.law, acknowledged, self._customer_key, self._codec)
+
+    def _agreement(self, contract: CheckedContract, max_bytes: int) -> Agreement:
+        schema = partner_schema(contract)
+        schema_id = self._tools.registry.id_of(topics.subject(topics.customers(contract.partner)), schema)
+        keys = PartnerKeys.of(self._tools.master, contract.partner, contract.contract.pseudonym_epoch)
+        return Agreement(contract, contract.digest(self._tools.master), keys, Encoder(schema, schema_id), max_bytes)
+
+    def _customer_key(self, customer: CustomerId) -> CustomerKey:
+        path = self._tools.settings.customer_keys
+        return NoKey.NOT_ISSUED if path is None else issued_key(path, self._tools.master, customer)
+
+    def _check_topics(self, wanted: Mapping[PartnerId, str]) -> None:
+        ids = {topics.customers(partner): topic_id for partner, topic_id in wanted.items()}
+        for topic in admin.topic_identities(self._tools.broker, list(ids)):
+            if topic.topic_id != ids[topic.name]:
+                raise SluiceError(
+                    f"The topic {topic.name} was re-created since its contract was provisioned, so what the partner "
+                    "holds is not known: `sluice provision` says what to do."
+                )

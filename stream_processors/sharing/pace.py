@@ -1,0 +1,38 @@
+"""How much is done between two polls: enough to get on, little enough that a withdrawal is not kept waiting."""
+
+from __future__ import annotations
+
+_TARGET_MS = 30.0
+"""Time in a batch for customers that no input names: it bounds what live traffic is slowed down by."""
+_OPENING_MS = 500.0
+_FEWEST, _MOST = 8, 2_000
+
+
+class Pace:
+    """Adapts itself to how long the last batches took."""
+
+    def __init__(self, batch: int) -> None:
+        self._most = self.batch = batch
+        self._background = 64.0
+
+    def allowance(self, partitions: int) -> int:
+        """Customers that no input names, in one partition of so many."""
+        return max(int(self._background) // max(partitions, 1), 1)
+
+    def took(self, elapsed_ms: float, background: int) -> None:
+        """A batch with so many of them took so long to decide."""
+        if background and elapsed_ms > 0:
+            fitting = background * _TARGET_MS / elapsed_ms
+            self._background = min(max((self._background + fitting) / 2, _FEWEST), _MOST)
+
+    def opening_ms(self, *, serving: bool) -> float:
+        """How long to bring up partitions before the next poll."""
+        return _TARGET_MS if serving else _OPENING_MS
+
+    def shorten(self) -> None:
+        """A batch took longer than the group waits for us."""
+        self.batch = max(self.batch // 2, 1)
+
+    def recover(self) -> None:
+        """A batch was committed."""
+        self.batch = min(self.batch + max(self.batch // 8, 1), self._most)

@@ -1,0 +1,79 @@
+"""How much is done between two polls: it follows what the last batches took, within bounds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_processors.sharing.pace import Pace
+
+
+def settled(per_customer_ms: float) -> Pace:
+    """After many batches that took all that was allowed."""
+    pace = Pace(5_000)
+    for _ in range(60):
+        work = pace.allowance(1)
+        pace.took(work * per_customer_ms, work)
+    return pace
+
+
+@pytest.mark.parametrize("per_customer_ms", [0.05, 0.1, 0.5, 1.0, 3.0])
+def test_it_settles_at_about_thirty_milliseconds_of_work(per_customer_ms: float) -> None:
+    assert 20 <= settled(per_customer_ms).allowance(1) * per_customer_ms <= 35
+
+
+def test_it_is_never_without_bounds() -> None:
+    assert settled(1e-6).allowance(1) == 2_000
+    assert settled(1e6).allowance(1) == 8
+
+
+def test_partitions_share_it_and_each_gets_on() -> None:
+    pace = settled(0.1)
+    whole = pace.allowance(1)
+    assert pace.allowance(4) == whole // 4
+    assert pace.allowance(10_000) == 1
+    assert pace.allowance(0) == whole
+
+
+def test_batches_without_such_work_teach_nothing() -> None:
+    pace = settled(0.1)
+    before = pace.allowance(1)
+    for elapsed in (0.0, 5_000.0):
+        pace.took(elapsed, 0)
+    pace.took(0.0, 50)
+    assert pace.allowance(1) == before
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e9), st.integers(0, 10**6)), max_size=50), st.integers(0, 100))
+def test_whatever_batches_take_everybody_gets_on(taken: list[tuple[float, int]], partitions: int) -> None:
+    pace = Pace(100)
+    for elapsed, background in taken:
+        pace.took(elapsed, background)
+    assert 1 <= pace.allowance(partitions) <= 2_000
+
+
+def test_a_batch_that_took_too_long_is_halved_and_grows_back_no_further_than_it_was() -> None:
+    pace = Pace(1_000)
+    pace.shorten()
+    pace.shorten()
+    assert pace.batch == 250
+    pace.recover()
+    assert 250 < pace.batch < 500
+    for _ in range(50):
+        pace.recover()
+    assert pace.batch == 1_000
+
+
+def test_a_batch_never_comes_to_nothing() -> None:
+    pace = Pace(3)
+    for _ in range(10):
+        pace.shorten()
+    assert pace.batch == 1
+    for _ in range(10):
+        pace.recover()
+    assert pace.batch == 3
+
+
+def test_while_something_is_served_opening_the_rest_is_not_in_its_way() -> None:
+    assert Pace(1).opening_ms(serving=True) < Pace(1).opening_ms(serving=False)

@@ -1,0 +1,121 @@
+"""The loop around a partition: what it does about a store, with a log that is driven by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry
+
+from sluice.errors import SluiceError
+from sluice.log import Ends, Log
+from sluice.model import Millis
+from sluice.store import Change, Family, Store, StoreTrouble
+from stream_processors.sharing.checkpoint import Checkpoint
+from stream_processors.sharing.clock import Clock
+from stream_processors.sharing.contract_sets import ContractSets
+from stream_processors.sharing.inputs import Inputs
+from stream_processors.sharing.metrics import Metrics
+from stream_processors.sharing.partition import View
+from stream_processors.sharing.processor import Plan, Processor
+from stream_processors.sharing.redrives import Redrive, Redrives
+from tests.unit.lane import A, Lane
+
+
+class OneSet:
+    """A contract set that stays in force, and nothing to be driven again."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def newest(self) -> View:
+        return self._view
+
+    def refresh(self) -> None:
+        pass
+
+    def poll(self) -> list[Redrive]:
+        return []
+
+
+@pytest.fixture
+def serving(lane: Lane) -> Iterator[Processor]:
+    """A processor that serves the lane's partition, where A is shared."""
+    lane.share()
+    sets = OneSet(lane.partition.view)
+    plan = Plan(
+        sets=cast("ContractSets", sets),
+        stores=lane.stores,
+        identity=lane.installation.identity,
+        identity_now=lambda _: lane.installation.identity,
+        batch=100,
+        lease_ms=10_000,
+        tombstones_kept_ms=1_000_000,
+        redrives=cast("Redrives", sets),
+    )
+    one = Processor(cast("Log", lane), plan, Metrics(CollectorRegistry()), Clock())
+    one._partitions = {0: lane.partition}
+    yield one
+    lane.close()
+    lane.partition.store = lane.stores.open(0)
+
+
+def decide(serving: Processor, lane: Lane) -> None:
+    """The processor's step (d), on an update of A."""
+    update = lane.update(A, lane.installation.profile())
+    ends = {0: Ends(lane.consents.high, lane.consents.high, lane.updates.high)}
+    serving._decide(Inputs([update], [], ends, complete=True), ([], {}), lane.moment)
+
+
+def test_a_damaged_row_discards_the_store_and_says_so(serving: Processor, lane: Lane) -> None:
+    lane.partition.store._database.write([(Family.ROWS, A.encode(), b"\xc1 canary")])
+    with pytest.raises(SluiceError, match=r"damaged.* has been discarded; start again, and it is rebuilt") as raised:
+        decide(serving, lane)
+    assert not lane.folder.exists()
+    assert raised.value.__cause__ is None
+    assert "canary" not in str(raised.value)
+
+
+class Full:
+    """A database on a disk without room."""
+
+    def __init__(self, store: Store) -> None:
+        self._database = store._database
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._database, name)
+
+    def get(self, _family: Family, _keys: list[bytes]) -> list[bytes | None]:
+        raise StoreTrouble("The store cannot be read: no space left.")
+
+    def write(self, _changes: list[Change]) -> None:
+        raise StoreTrouble("The store cannot be written: no space left.")
+
+
+def test_a_place_at_fault_discards_nothing(
+    serving: Processor, lane: Lane, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = dict(lane.partition.store)
+    with monkeypatch.context() as patch:
+        patch.setattr(lane.partition.store, "_database", Full(lane.partition.store))
+        with pytest.raises(StoreTrouble, match="no space left"):
+            decide(serving, lane)
+    lane.close()
+    again = lane.stores.open(0)
+    assert dict(again) == before
+    again.close()
+    assert (tmp_path / "stores" / "0").exists()
+
+
+def test_the_time_of_decision_never_goes_below_what_was_committed_or_stored(serving: Processor, lane: Lane) -> None:
+    """LOOP 11, also when another machine with another clock had the partition before."""
+    ahead = 10**15
+    committed = Checkpoint(lane.installation.identity, "set", True, 1, Millis(ahead))
+    serving._checkpoints = {0: committed}
+    assert serving._moment().now == ahead
+    serving._checkpoints = {}
+    lane.partition.meta = msgspec.structs.replace(lane.partition.meta, written_at=ahead + 5)
+    assert serving._moment().now == ahead + 5
