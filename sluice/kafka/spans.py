@@ -33,8 +33,10 @@ class Spans:
         Raises KafkaTrouble.
         """
         left = {place: bounds.high for place, bounds in wanted.items() if bounds.low < bounds.high}
+        places = [TopicPartition(*place, wanted[place].low) for place in left]
         with translated("read the topics"):
-            self._consumer.assign([TopicPartition(*place, wanted[place].low) for place in left])
+            self._consumer.assign(places)
+            self._consumer.resume(places)  # what was held once stays held, whatever is assigned since
         deadline = time.monotonic() + _STALLED_SECONDS
         while left:
             for message in self._consumer.consume(_BATCH, _WAIT_SECONDS):

@@ -139,7 +139,7 @@ class _Look:
         settings = self._tools.settings
         names = topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS
         while True:
-            found = committed(self._tools.broker, settings.sharing.group, *names, (self._number,))[self._number]
+            found = committed(self._tools.client, settings.sharing.group, *names, (self._number,))[self._number]
             if found.positions is not None:
                 cut = Cut(self._number, found.positions, checkpoint.decode(found.metadata))
                 checkpoint.check(cut.checkpoint.identity, self._identity())

@@ -3,8 +3,8 @@
 1. Topic and disclosures have to agree at every cut, for they are written in one transaction.
 2. In a settled partition both have to agree with the recomputation.
 3. In one that is not, who holds less is waiting (LOOP 12), and who holds something else is pending.
-4. Whom something was disclosed of after the cut is moving; whose update may be compacted away is indeterminate. Neither
-   ever counts as equal.
+4. Of whom something was disclosed after the cut is moving, for the topics are ahead; whose update may be compacted away
+   is indeterminate. Neither ever counts as equal.
 """
 
 from __future__ import annotations
@@ -82,8 +82,6 @@ def examine(customer: CustomerId, evidence: Evidence, book: Book) -> Examined:
         return Examined(customer, (), account.about_disclosure(error.record, Fault.DISCLOSURE_UNREADABLE))
     partners = sorted({*book.agreements, *disclosed})
     standings = {one: _standing(customer, one, disclosed.get(one), evidence, book) for one in partners}
-    if testimony.moved:
-        return Examined(customer, tuple(Finding(partner, State.MOVING) for partner in standings))
     known = recomputing.known(testimony, book)
     cases = (
         Case(partner, standing, testimony, known, _answer(standing, known, book, cut.now), cut)
@@ -150,6 +148,20 @@ def _standing(
 
 def _found(case: Case, book: Book) -> Finding:
     """See the module's four sentences."""
+    return _moving(case, book) if case.testimony.moved else _standing_still(case, book)
+
+
+def _moving(case: Case, book: Book) -> Finding:
+    """The partners' topics are ahead of the cut; inputs and disclosures are not, and are compared with each other."""
+    if case.cut.settled and case.testimony.certain:
+        apart = replace(case.standing, delivered={})
+        comparison = compared(apart, case.answer, case.cut.now, book.codec)
+        if comparison.faults and not _only_sealed(comparison, case.answer):
+            return Finding(case.partner, State.DIFFERENT, difference=account.difference(case, comparison))
+    return Finding(case.partner, State.MOVING)
+
+
+def _standing_still(case: Case, book: Book) -> Finding:
     standing, cut = case.standing, case.cut
     holds = standing.held is not None
     judged = cut.settled and case.testimony.certain

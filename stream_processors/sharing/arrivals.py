@@ -28,6 +28,11 @@ class Arrivals:
         self._moved_at_ms = self._clock.monotonic_ms()
 
     @property
+    def numbers(self) -> Collection[int]:
+        """Which are on their way."""
+        return self._begin.keys()
+
+    @property
     def is_stuck(self) -> bool:
         """Nothing has come for a second: somebody's open transaction may hold back what is to be read."""
         return bool(self._begin) and self._clock.monotonic_ms() - self._moved_at_ms > _STUCK_MS
@@ -73,10 +78,10 @@ class Standby:
         self._again_at_ms = 0.0
         self._opening: Opening | None = None
 
-    def advance(self, recovery: Recovery, served: Collection[int], for_ms: float) -> None:
-        """A piece of the way for one of those that are not served here. Raises SluiceError."""
+    def advance(self, recovery: Recovery, ours: Collection[int], for_ms: float) -> None:
+        """A piece of the way for one of those that are not ours. Raises SluiceError."""
         if self._opening is None and self._clock.monotonic_ms() >= self._again_at_ms:
-            self._opening = self._begun(recovery, served)
+            self._opening = self._begun(recovery, ours)
         until = self._clock.monotonic_ms() + for_ms
         while self._opening is not None and self._clock.monotonic_ms() <= until:
             opening, self._opening = self._opening, None
@@ -89,8 +94,8 @@ class Standby:
             else:
                 self._opening = opening
 
-    def _begun(self, recovery: Recovery, served: Collection[int]) -> Opening | None:
-        others = [number for number in range(self._numbers) if number not in served]
+    def _begun(self, recovery: Recovery, ours: Collection[int]) -> Opening | None:
+        others = [number for number in range(self._numbers) if number not in ours]
         self._next += 1
         if self._next % max(len(others), 1) == 0:
             self._again_at_ms = self._clock.monotonic_ms() + _COPY_EVERY_MS

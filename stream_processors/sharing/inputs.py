@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -10,8 +11,6 @@ from stream_processors.sharing.clock import Clock
 
 _IDLE_WAIT_SECONDS = 0.005
 _STALLED_MS = 30_000
-_CONSENTS = 20_000
-"""Consent events judged in one transaction, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +61,14 @@ class Reading:
         self.fetched_at_ms = self._clock.monotonic_ms()
         return self._log.fetch(limit, _IDLE_WAIT_SECONDS)
 
-    def completed(self, updates: list[Record], braked: Collection[int]) -> Inputs | None:
+    def completed(self, updates: list[Record], braked: Collection[int], limit: int) -> Inputs | None:
         """The batch with these updates; None: there is nothing to judge yet.
 
-        A backlog of consents is worked off first, in pieces that only narrow, with the updates held.
+        A backlog of more consents than `limit` is worked off first, in pieces that only narrow, with the updates held.
         """
         ends = self._log.ends()  # (b)
         self._check(ends)
-        consents, complete = self._drain(ends)  # (c)
+        consents, complete = self._drain(ends, limit)  # (c)
         if updates and not complete:
             self.rewind()
         self._log.hold(braked if complete else self._at)
@@ -81,13 +80,10 @@ class Reading:
             if ends[number].joined_stable < at.joined or ends[number].driving_high < at.driving:
                 raise LogUnavailable(f"Partition {number} of an input ends before what was read of it.")
 
-    def _drain(self, ends: Mapping[int, Ends]) -> tuple[list[Record], bool]:
-        """The consent events below the ends that were not drained before, and whether they are all there are.
-
-        At most about `_CONSENTS` of them, so that a backlog of any length is passed in pieces.
-        """
+    def _drain(self, ends: Mapping[int, Ends], limit: int) -> tuple[list[Record], bool]:
+        """At most `limit` consent events below the ends, not drained before; whether they are all there are."""
         deadline = self._clock.monotonic_ms() + _STALLED_MS
-        while not self._reached(ends) and sum(map(len, self._beyond.values())) < _CONSENTS:
+        while not self._reached(ends) and sum(map(len, self._beyond.values())) < limit:
             for record in self._log.fetch_joined(_IDLE_WAIT_SECONDS):
                 self._beyond[record.partition].append(record)
                 deadline = self._clock.monotonic_ms() + _STALLED_MS
@@ -96,9 +92,12 @@ class Reading:
         drained: list[Record] = []
         for number, end in ends.items():
             queue = self._beyond[number]
-            drained += [record for record in queue if record.offset < end.joined_stable]
-            self._beyond[number] = [record for record in queue if record.offset >= end.joined_stable]
-        return drained, self._reached(ends)
+            below = bisect_left(queue, end.joined_stable, key=lambda record: record.offset)
+            taken = min(below, limit - len(drained))
+            drained += queue[:taken]
+            self._beyond[number] = queue[taken:]
+        left = any(queue and queue[0].offset < ends[number].joined_stable for number, queue in self._beyond.items())
+        return drained, self._reached(ends) and not left
 
     def _reached(self, ends: Mapping[int, Ends]) -> bool:
         return all(self._log.joined_reached(number) >= end.joined_stable for number, end in ends.items())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import msgspec
 import structlog
@@ -14,50 +12,24 @@ from sluice.errors import SluiceError
 from sluice.log import Aborted, Ends, Log, LogUnavailable, OffsetsUnstable, Positions, Record
 from sluice.model import CustomerId, Millis
 from sluice.registry import RegistryUnavailable
-from sluice.store import Stores, Unusable
-from stream_processors.sharing import checkpoint
-from stream_processors.sharing.arrivals import Arrivals, Standby
+from sluice.store import Unusable
 from stream_processors.sharing.batch import Batch, Moment, Situation
 from stream_processors.sharing.brake import RETRY_MS
-from stream_processors.sharing.checkpoint import Checkpoint, Identity
+from stream_processors.sharing.checkpoint import Checkpoint
 from stream_processors.sharing.clock import Clock
-from stream_processors.sharing.contract_sets import ContractSets
 from stream_processors.sharing.inputs import Inputs, Reading
 from stream_processors.sharing.metrics import Metrics
+from stream_processors.sharing.ownership import Ownership
 from stream_processors.sharing.pace import Pace
-from stream_processors.sharing.partition import OpenTransactionWatch, Partition, View
-from stream_processors.sharing.progress import Progress
-from stream_processors.sharing.recovery import Opened, Recovery
-from stream_processors.sharing.redrives import Redrives
+from stream_processors.sharing.plan import Plan
 from stream_processors.sharing.snapshots import Snapshots
+from stream_processors.sharing.vigil import Vigil
 
 _RETRY_SECONDS = 1.0
 _STORE_IS_FRESH_MS = 60_000
 _PAUSE_SECONDS = 0.1
 _ATTEMPTS = 3
-_IDENTITY_CHECK_MS = 30_000
-_FENCE_AGAIN_MS = 5_000
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a processor was set up to do."""
-
-    sets: ContractSets
-    stores: Stores
-    identity: Identity
-    identity_now: Callable[[View], Identity]
-    """The identity as the broker tells it now. Raises SluiceError when a partner's topic was re-created."""
-    batch: int
-    """Updates in one transaction, at the most."""
-    lease_ms: float
-    """Nothing is produced so long after the group last heard of us: somebody else may own the partitions (LOOP 2)."""
-    tombstones_kept_ms: int
-    redrives: Redrives
-    snapshot_every_ms: float = math.inf
-    standby: bool = False
-    """Keep copies of the partitions that others serve."""
 
 
 class Processor:
@@ -69,19 +41,11 @@ class Processor:
         self._metrics = metrics
         self._clock = clock
         self._reading = Reading(log, clock)
-        self._progress = Progress(metrics, clock)
+        self._own = Ownership(log, plan, self._reading, metrics, clock)
+        self._vigil = Vigil(log, plan, metrics, clock)
         self._pace = Pace(plan.batch)
-        self._view = plan.sets.newest()
-        self._arrivals = Arrivals(clock)
-        self._standby = Standby(clock, self._view.partitions)
         self._snapshots = Snapshots(plan.stores, plan.snapshot_every_ms)
-        self._partitions: dict[int, Partition] = {}
-        self._positions: dict[int, Positions] = {}
-        self._checkpoints: dict[int, Checkpoint] = {}
-        self._outputs_watch: dict[int, OpenTransactionWatch] = {}
         self._failed_attempts = 0
-        self._identity_checked_at = 0.0
-        self._fenced_at = 0.0
         self._stopping = False
 
     def stop(self) -> None:
@@ -96,50 +60,61 @@ class Processor:
             while not self._stopping:
                 self.step()
         finally:
-            self._close_partitions()
+            self._own.close()
             self._log.close()
 
     def step(self) -> None:
-        """One batch (LOOP 7); or the change to another assignment, or to another contract set."""
+        """One batch, or a change; what stops it is waited out, tried again, or raised for somebody to mend."""
         try:
-            updates = self._reading.fetch(self._pace.batch)  # (a)
-            if self._log.new_assignment is not None:
-                self._change_assignment(self._log.new_assignment)
-                return
-            if self._go_on_opening():
-                return
-            self._follow_contracts()
-            with self._metrics.barrier.time():
-                inputs = self._reading.completed(updates, self._braked())  # (b), (c)
-            if inputs is None:
-                return
-            moment = self._moment()
-            self._check_topics(moment)
-            self._fence_the_dead(inputs.ends, moment)
-            batches = self._decide(inputs, self._redriven(), moment)  # (d)
-            if self._brakes(batches, moment):
-                return
-            positions = inputs.positions(self._positions)
-            checkpoints = self._next_checkpoints(batches)
-            if positions == self._positions and not self._changes_anything(batches, checkpoints):
-                self._idle(batches, inputs, moment)
-                return
-            checkpoints = self._transact(batches, positions, checkpoints, moment)  # (e) to (h)
+            self._batch()
         except Aborted as aborted:
             self._start_over(aborted)
+        except OffsetsUnstable:
+            self._vigil.end_open_transactions()  # the assignment is still new: next time
         except RegistryUnavailable as error:
             self._wait(error)
             self._reading.rewind()
         except LogUnavailable as error:
             self._wait(error)
             self._reconnect()
-        else:
-            self._settle(batches, positions, checkpoints, moment)  # (i)
-            self._measure(batches, inputs)
+
+    def _batch(self) -> None:
+        """LOOP 7, in its order; or the change to another assignment, or to another contract set."""
+        updates = self._reading.fetch(self._pace.batch)  # (a)
+        if self._log.new_assignment is not None:
+            self._own.change(self._log.new_assignment)
+            return
+        if self._brings_up_more():
+            return
+        self._own.follow_contracts()
+        with self._metrics.barrier.time():
+            inputs = self._reading.completed(updates, self._braked(), self._pace.batch)  # (b), (c)
+        if inputs is None:
+            return
+        moment = self._moment()
+        self._vigil.look(inputs.ends, self._own.view, moment)
+        batches = self._decide(inputs, self._redriven(), moment)  # (d)
+        if self._brakes(batches, moment):
+            return
+        positions = inputs.positions(self._own.positions)
+        checkpoints = self._next_checkpoints(batches)
+        if positions == self._own.positions and not self._changes_anything(batches, checkpoints):
+            self._idle(batches, inputs, moment)
+            return
+        committed = self._transact(batches, positions, checkpoints, moment)  # (e) to (h)
+        self._settle(batches, positions, committed, moment)  # (i)
+        self._measure(batches, inputs)
+
+    def _brings_up_more(self) -> bool:
+        """Whether one more partition is served from now on."""
+        more = self._own.advance(self._pace.opening_ms(serving=bool(self._own.partitions)))
+        if self._own.arrivals.is_stuck:
+            self._vigil.end_open_transactions()
+        return more
 
     def _moment(self) -> Moment:
-        known = [c.now for c in self._checkpoints.values()]
-        known += [Millis(partition.meta.written_at) for partition in self._partitions.values()]
+        known = [c.now for c in self._own.checkpoints.values()]
+        known += [Millis(partition.meta.written_at) for partition in self._own.partitions.values()]
         return self._clock.read(max(known, default=Millis(0)))
 
     def _redriven(self) -> tuple[list[Record], dict[int, list[CustomerId]]]:
@@ -148,9 +123,9 @@ class Processor:
         customers: dict[int, list[CustomerId]] = {}
         for request in self._plan.redrives.poll():
             number, at = request.partition, request.offset
-            if number in self._partitions:
+            if number in self._own.partitions:
                 customers.setdefault(number, []).append(request.customer)
-                if request.topic == topics.CONSENT_EVENTS and at < self._positions[number].joined:
+                if request.topic == topics.CONSENT_EVENTS and at < self._own.positions[number].joined:
                     consents += filter(None, self._log.read(request.topic, number, at, at + 1))
         return consents, customers
 
@@ -159,9 +134,9 @@ class Processor:
     ) -> dict[int, Batch]:
         again, requested = redriven
         updates, consents = _by_partition(inputs.updates), _by_partition([*again, *inputs.consents])
-        allowance = self._pace.allowance(len(self._partitions))
+        allowance = self._pace.allowance(len(self._own.partitions))
         batches = {}
-        for number, partition in self._partitions.items():
+        for number, partition in self._own.partitions.items():
             reached = self._log.driving_reached(number)
             wanted = requested.get(number, ())
             situation = Situation(inputs.ends[number], reached, inputs.complete, moment, allowance, wanted)
@@ -177,16 +152,18 @@ class Processor:
     def _next_checkpoints(self, batches: Mapping[int, Batch]) -> dict[int, Checkpoint]:
         return {
             number: msgspec.structs.replace(
-                self._checkpoints[number],
+                self._own.checkpoints[number],
                 contract_set=partition.view.contract_set,
                 settled=batches[number].settled,
             )
-            for number, partition in self._partitions.items()
+            for number, partition in self._own.partitions.items()
         }
 
     def _changes_anything(self, batches: Mapping[int, Batch], checkpoints: Mapping[int, Checkpoint]) -> bool:
         """Whether there is anything to commit; rows alone are what the committed inputs say anyway."""
-        return checkpoints != self._checkpoints or any(batch.outputs or batch.misplaced for batch in batches.values())
+        return checkpoints != self._own.checkpoints or any(
+            batch.outputs or batch.misplaced for batch in batches.values()
+        )
 
     def _transact(
         self,
@@ -226,45 +203,32 @@ class Processor:
         """The commit is certain: now the stores may know of it."""
         self._failed_attempts = 0
         self._pace.recover()
-        self._positions, self._checkpoints = positions, checkpoints
-        self._reading.moved(positions)
-        for number, partition in self._partitions.items():
+        self._own.committed(positions, checkpoints)
+        for number, partition in self._own.partitions.items():
             partition.apply(batches[number], positions[number], checkpoints[number].disclosures, moment)
-        self._snapshots.take_turns(self._partitions, moment)
+        self._snapshots.take_turns(self._own.partitions, moment)
 
     def _idle(self, batches: Mapping[int, Batch], inputs: Inputs, moment: Moment) -> None:
         """Nothing to commit. What was learned of customers is kept, and that the store is up to date."""
-        for number, partition in self._partitions.items():
+        for number, partition in self._own.partitions.items():
             batch = batches[number]
             at_end = self._log.driving_reached(number) >= inputs.ends[number].driving_high
             stale = at_end and moment.now - partition.meta.written_at > _STORE_IS_FRESH_MS
             if stale or batch.rows or batch.unread or batch.scanned_to is not None or batch.scan_ended:
-                disclosures = self._checkpoints[number].disclosures
-                partition.apply(batch, self._positions[number], disclosures, moment, fresh=at_end)
-        self._snapshots.take_turns(self._partitions, moment)
+                disclosures = self._own.checkpoints[number].disclosures
+                partition.apply(batch, self._own.positions[number], disclosures, moment, fresh=at_end)
+        self._snapshots.take_turns(self._own.partitions, moment)
         self._gauge(inputs.ends)
-        if self._plan.standby and not inputs.updates:
-            self._standby.advance(self._recovery(), self._partitions, self._pace.opening_ms(serving=True))
-
-    def _follow_contracts(self) -> None:
-        """Everybody is reconciled under the newest contract set, in the background, whenever it is another one."""
-        newest = self._plan.sets.newest()
-        if newest.rules == self._view.rules:
-            return
-        _log.info("contract_set_changed", before=self._view.contract_set, now=newest.contract_set)
-        self._plan.identity_now(newest)
-        self._view = newest
-        for partition in self._partitions.values():
-            partition.adopt(newest)
+        self._own.copy_others(self._pace.opening_ms(serving=True))
 
     def _braked(self) -> list[int]:
         now = self._clock.monotonic_ms()
-        return [number for number, partition in self._partitions.items() if partition.brake.holds(now)]
+        return [number for number, partition in self._own.partitions.items() if partition.brake.holds(now)]
 
     def _brakes(self, batches: Mapping[int, Batch], moment: Moment) -> bool:
         """LOOP 24: too many rejects in a partition hold its updates; the batch is read again without them."""
-        tripped = [number for number, partition in self._partitions.items() if partition.brakes(batches[number])]
-        for number, partition in self._partitions.items():
+        tripped = [number for number, partition in self._own.partitions.items() if partition.brakes(batches[number])]
+        for number, partition in self._own.partitions.items():
             if number in tripped:
                 partition.brake.retry_at_ms = moment.monotonic_ms + RETRY_MS
                 rejects = [record for record, _ in batches[number].rejects]
@@ -277,22 +241,6 @@ class Processor:
             self._reading.rewind()
             self._log.hold(self._braked())
         return bool(tripped)
-
-    def _fence_the_dead(self, ends: Mapping[int, Ends], moment: Moment) -> None:
-        """LOOP 5: an open transaction before ours hides from partners what we write; its owner may be dead."""
-        for number, end in ends.items():
-            watch = self._outputs_watch[number]
-            watch.observe(end.confirmed_stable, end.confirmed_high, moment.monotonic_ms)
-        if any(watch.hides for watch in self._outputs_watch.values()):
-            self._end_open_transactions()
-
-    def _end_open_transactions(self) -> None:
-        now = self._clock.monotonic_ms()
-        if now - self._fenced_at > _FENCE_AGAIN_MS:
-            self._fenced_at = now
-            fenced = self._log.fence_the_dead()
-            self._metrics.fenced.inc(len(fenced))
-            _log.warning("fenced_the_dead", instances=fenced)
 
     def _start_over(self, aborted: Aborted) -> None:
         """Nothing of the batch is visible; it is read again from the last committed offsets."""
@@ -314,77 +262,13 @@ class Processor:
     def _reconnect(self) -> None:
         while not self._stopping:
             try:
-                checkpoint.check(self._plan.identity, self._plan.identity_now(self._view))
+                self._vigil.check_topics(self._own.view)
                 self._log.reconnect()
                 self._reading.rewind()
             except LogUnavailable as error:
                 self._wait(error)
             else:
                 return
-
-    def _check_topics(self, moment: Moment) -> None:
-        """From time to time: a client goes on in a topic that was re-created, and skips what was there before."""
-        if moment.monotonic_ms - self._identity_checked_at > _IDENTITY_CHECK_MS:
-            checkpoint.check(self._plan.identity, self._plan.identity_now(self._view))
-            self._identity_checked_at = moment.monotonic_ms
-
-    def _change_assignment(self, numbers: frozenset[int]) -> None:
-        """Forget what we had; begin to bring what we got to where its offsets are."""
-        self._close_partitions()
-        checkpoint.check(self._plan.identity, self._plan.identity_now(self._view))
-        self._plan.sets.refresh()  # whoever had the partitions before may have known a newer one
-        self._follow_contracts()
-        try:
-            committed = self._log.committed(numbers)
-        except OffsetsUnstable:
-            self._end_open_transactions()
-            return  # the assignment is still new: next time
-        self._log.take()
-        self._arrivals.begin(self._recovery(), committed)
-        _log.info("assigned", partitions=sorted(numbers))
-
-    def _recovery(self) -> Recovery:
-        plan = self._plan
-        now = self._clock.read(Millis(0)).now
-        return Recovery(self._log, plan.stores, self._view, plan.identity, plan.tombstones_kept_ms, now)
-
-    def _go_on_opening(self) -> bool:
-        """A piece of the way for what is not served yet; what is served goes on meanwhile (LOOP 23).
-
-        Whether more is served from now on: then everything is read anew from where it is committed.
-        """
-        for_ms = self._pace.opening_ms(serving=bool(self._partitions))
-        served = len(self._partitions)
-        try:
-            for opened in self._arrivals.advance(for_ms, self._progress.folding):
-                self._begin_serving(opened)
-        finally:
-            if len(self._partitions) > served:
-                self._reading.start(self._positions)
-        if self._arrivals.is_stuck:
-            self._end_open_transactions()
-        return len(self._partitions) > served
-
-    def _begin_serving(self, opened: Opened) -> None:
-        partition, number = opened.partition, opened.partition.number
-        if partition.view is not self._view:
-            partition.adopt(self._view)  # it changed while the partition was brought up
-        self._partitions[number] = partition
-        self._positions[number] = opened.positions
-        self._checkpoints[number] = opened.previous
-        self._outputs_watch[number] = OpenTransactionWatch()
-        _log.info("serving", partition=number, catching_up=partition.meta.catching_up)
-
-    def _close_partitions(self) -> None:
-        self._arrivals.close()
-        self._standby.close()
-        for number, partition in self._partitions.items():
-            partition.store.close()
-            self._metrics.forget(number)
-            self._progress.forget(number)
-        self._partitions, self._positions, self._checkpoints = {}, {}, {}
-        self._outputs_watch = {}
-        self._reading.moved({})
 
     def _measure(self, batches: Mapping[int, Batch], inputs: Inputs) -> None:
         self._metrics.committed(batches.values(), inputs, self._clock.wall_ms())
@@ -395,9 +279,9 @@ class Processor:
 
     def _gauge(self, ends: Mapping[int, Ends]) -> None:
         self._metrics.unavailable.set(0)
-        for number, partition in self._partitions.items():
+        for number, partition in self._own.partitions.items():
             behind = ends[number].driving_high - self._log.driving_reached(number)
-            self._progress.reconciling(partition)
+            self._own.progress.reconciling(partition)
             self._metrics.standing(partition, behind, braked=partition.brake.holds(self._clock.monotonic_ms()))
 
 

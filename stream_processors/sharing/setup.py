@@ -29,7 +29,8 @@ from stream_processors.sharing.metrics import Metrics
 from stream_processors.sharing.output import Writers
 from stream_processors.sharing.partition import View
 from stream_processors.sharing.pipeline import FormerPartnership, Partnership, Party
-from stream_processors.sharing.processor import Plan, Processor
+from stream_processors.sharing.plan import Plan
+from stream_processors.sharing.processor import Processor
 from stream_processors.sharing.redrives import RequestedRedrives
 
 USER = "sharing"

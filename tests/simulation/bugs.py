@@ -54,7 +54,7 @@ def bug(what: str) -> Callable[[Callable[[], Patch]], Callable[[], Patch]]:
 @bug("Updates are judged with whatever consent events one call happens to return (LOOP 7c).")
 @contextmanager
 def barrier_removed() -> Iterator[None]:
-    def completed(self: Reading, updates: list[Record], _braked: object) -> Inputs:
+    def completed(self: Reading, updates: list[Record], _braked: object, _limit: int) -> Inputs:
         ends = self._log.ends()
         consents = [record for record in self._log.fetch_joined(0) if record.offset < ends[record.partition].joined_stable]
         return Inputs(updates, consents, ends, True)
@@ -107,8 +107,8 @@ def watermark_too_early() -> Iterator[None]:
 def beyond_the_barrier_dropped() -> Iterator[None]:
     drain = Reading._drain
 
-    def drained(self: Reading, ends: Mapping[int, Ends]) -> tuple[list[Record], bool]:
-        found = drain(self, ends)
+    def drained(self: Reading, ends: Mapping[int, Ends], limit: int) -> tuple[list[Record], bool]:
+        found = drain(self, ends, limit)
         self._beyond = {number: [] for number in self._beyond}
         return found
 
@@ -122,8 +122,8 @@ def position_of_the_consumer() -> Iterator[None]:
     completed, positions = Reading.completed, Inputs.positions
     reached: dict[int, dict[int, int]] = {}
 
-    def noted(self: Reading, updates: list[Record], braked: list[int]) -> Inputs | None:
-        inputs = completed(self, updates, braked)
+    def noted(self: Reading, updates: list[Record], braked: list[int], limit: int) -> Inputs | None:
+        inputs = completed(self, updates, braked, limit)
         if inputs is not None:
             reached[id(inputs.ends)] = {number: self._log.joined_reached(number) for number in inputs.ends}
         return inputs
@@ -275,8 +275,8 @@ def nobodys_consent_ignored() -> Patch:
 def pieces_taken_for_all() -> Iterator[None]:
     drain = Reading._drain
 
-    def drained(self: Reading, ends: Mapping[int, Ends]) -> tuple[list[Record], bool]:
-        records, complete = drain(self, ends)
+    def drained(self: Reading, ends: Mapping[int, Ends], limit: int) -> tuple[list[Record], bool]:
+        records, complete = drain(self, ends, limit)
         return records, complete or bool(records)
 
     def positions(self: Inputs, at: Mapping[int, Positions]) -> dict[int, Positions]:
@@ -332,14 +332,14 @@ def unread_event_forgotten() -> Iterator[None]:
 @bug("Each customer's consents are what was said last.")
 @contextmanager
 def last_word_only() -> Iterator[None]:
-    with patch.object(ConsentRecord, "with_event", lambda _self, event: ConsentRecord((event,))):
+    with patch.object(ConsentRecord, "with_event", lambda _self, event, *_: ConsentRecord((event,))):
         yield
 
 
 @bug("A consent event that comes again is kept again.")
 @contextmanager
 def duplicates_kept() -> Iterator[None]:
-    def listed(self: ConsentRecord, event: Any) -> ConsentRecord:  # noqa: ANN401
+    def listed(self: ConsentRecord, event: Any, *_more: str) -> ConsentRecord:  # noqa: ANN401
         return msgspec.structs.replace(self, events=(*self.events, event))
 
     with patch.object(ConsentRecord, "with_event", listed):

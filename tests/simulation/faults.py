@@ -12,6 +12,7 @@ from sluice.errors import SluiceError
 from sluice.log import Aborted, LogUnavailable
 from sluice.model import CustomerId
 from sluice.store import StoreTrouble
+from stream_processors.sharing.brake import BrakePolicy
 from stream_processors.sharing.redrives import Redrive
 from tests.simulation.installation import MINUTE, PARTITIONS, SETS, installation
 from tests.simulation.oracle import decoded, is_placed, of_nobody
@@ -110,13 +111,20 @@ def _end(world: World) -> str:
 def _stop(world: World) -> str:
     process = world.rng.choice(_running(world))
     process.is_stopped = True
+    process.wakes_at = max(process.wakes_at, world.now + world.rng.choice((1_000, 8_000, 20_000)))
+    if world.rng.random() < 0.5:
+        world.pass_time(world.rng.uniform(0, 9_000))
     return f"{process.instance} at {process.at}"
 
 
 def _resume(world: World) -> str:
-    process = world.rng.choice([one for one in world.processes.values() if one.is_stopped])
+    process = world.rng.choice(_resumable(world))
     process.is_stopped = False
     return f"{process.instance} at {process.at}"
+
+
+def _resumable(world: World) -> list[Process]:
+    return [one for one in world.processes.values() if one.is_stopped and world.now >= one.wakes_at]
 
 
 def _running(world: World) -> list[Process]:
@@ -164,7 +172,7 @@ def topics_compacted() -> tuple[str, ...]:
     return ()
 
 
-def _other_contracts(world: World) -> str:
+def other_contracts(world: World) -> str:
     world.sets.append(world.rng.choice(list(SETS)))
     return world.sets[-1]
 
@@ -217,13 +225,29 @@ def _framed() -> list[bytes]:
 _NOTHING = {"restricted": False}
 
 
+def later(world: World) -> str:
+    """Time goes on, and nothing else happens."""
+    world.pass_time(world.rng.randrange(1, 12) * MINUTE)
+    world.sharpen()
+    return "time goes on"
+
+
+def news(world: World) -> str:
+    """A few more inputs, right ones."""
+    writes = world.producers
+    for _ in range(world.rng.randint(1, 6)):
+        world.say("last", world.rng.choice((writes.update, writes.delete, writes.grant, writes.withdraw))())
+    return "the last inputs"
+
+
 def unacknowledged(world: World) -> list[str]:
     """What only an operator can settle: consent events of nobody, and the updates that hold a partition."""
     found = []
     for number in range(PARTITIONS):
         found += of_nobody(world.cluster, number, world.cluster.logs[topics.CONSENT_EVENTS, number].high)
         updates = world.cluster.logs[topics.CUSTOMER_UPDATES, number]
-        found.append(f"{topics.CUSTOMER_UPDATES}/{number}@{updates.high}")
+        if world.brake.at_least < BrakePolicy().at_least:
+            found.append(f"{topics.CUSTOMER_UPDATES}/{number}@{updates.high}")
     return found
 
 
@@ -260,12 +284,13 @@ _WEIGHTS: Mapping[str, tuple[float, Callable[[World], str]]] = {
     "update wrongly": (0.5, lambda world: world.producers.update_wrongly()),
     "misplace": (0.5, lambda world: world.producers.misplace()),
     "consent": (2, lambda world: world.producers.consent()),
+    "update and grant": (1.5, lambda world: world.producers.update_and_grant()),
     "grant": (4, lambda world: world.producers.grant()),
     "withdraw": (1.5, lambda world: world.producers.withdraw()),
     "grant for a time": (1.5, lambda world: world.producers.grant_for_a_time()),
     "consent again": (0.7, lambda world: world.producers.consent_again()),
     "consent wrongly": (0.07, lambda world: world.producers.consent_wrongly()),
-    "consent of nobody": (0.02, lambda world: world.producers.consent_of_nobody()),
+    "consent of nobody": (0.05, lambda world: world.producers.consent_of_nobody()),
     "upstream": (0.3, lambda world: world.producers.upstream()),
     "compact": (1, _compact),
     "crash": (0.5, _crash),
@@ -273,7 +298,7 @@ _WEIGHTS: Mapping[str, tuple[float, Callable[[World], str]]] = {
     "stop": (0.4, _stop),
     "lose store": (0.5, _lose_store),
     "copy store": (0.4, _copy_store),
-    "other contracts": (0.7, _other_contracts),
+    "other contracts": (0.7, other_contracts),
     "rebalance": (0.3, lambda world: str(world.cluster.group.rebalance())),
     "skew": (0.2, _skew),
     "jump": (0.03, _jump),
@@ -283,7 +308,7 @@ _WEIGHTS: Mapping[str, tuple[float, Callable[[World], str]]] = {
     "hours pass": (0.03, _pass(MINUTE, _HOURS)),
     "registry": (0.15, _registry),
     "redrive": (0.2, _redrive),
-    "acknowledge": (0.1, _acknowledge),
+    "acknowledge": (0.25, _acknowledge),
 }
 ACTIONS: Mapping[str, Callable[[World], str]] = {name: action for name, (_, action) in _WEIGHTS.items()} | {
     "restart": _restart,
@@ -293,7 +318,7 @@ ACTIONS: Mapping[str, Callable[[World], str]] = {name: action for name, (_, acti
 _ONLY_WHEN: Mapping[str, Callable[[World], bool]] = {
     "restart": lambda world: any(not one.is_running for one in world.processes.values()),
     "lose store": lambda world: any(not one.is_running for one in world.processes.values()),
-    "resume": lambda world: any(one.is_stopped for one in world.processes.values()),
+    "resume": lambda world: bool(_resumable(world)),
     "mark": lambda world: bool(world.cluster.unmarked),
     "crash": lambda world: bool(_running(world)),
     "end": lambda world: bool(_running(world)),

@@ -88,6 +88,13 @@ class Producers:
         customer = self._customer()
         return self._write(_CONSENTS, customer, self._said(customer, state=self._rng.choice(_NEGATIVES)))
 
+    def update_and_grant(self) -> str:
+        """Somebody comes back: the profile is changed, or deleted, and a grant follows at once."""
+        customer = self._customer()
+        value = self._rng.choice((None, self._profile()))
+        first = self._write(_UPDATES, customer, value)
+        return f"{first}; {self._write(_CONSENTS, customer, self._said(customer, state='GIVEN'))}"
+
     def grant_for_a_time(self) -> str:
         customer, rng = self._customer(), self._rng
         start = rng.choice((None, START + rng.randrange(1, 15) * MINUTE))

@@ -23,7 +23,7 @@ from stream_processors.sharing.partition import View
 from stream_processors.sharing.redrives import Redrive
 from tests.simulation import faults
 from tests.simulation.audit import Audit, Violation
-from tests.simulation.installation import MINUTE, PARTITIONS, SETS, START, TOPICS, installation
+from tests.simulation.installation import MINUTE, PARTITIONS, START, TOPICS, installation
 from tests.simulation.memory_cluster import Cluster
 from tests.simulation.memory_store import Contents
 from tests.simulation.oracle import Rules
@@ -168,31 +168,44 @@ class World:
     # --- the end
 
     def quiesce(self) -> None:
-        """The faults stop; then everything has to come right."""
+        """The faults stop; then everything has to come right, and once more after a change that disturbs nothing else."""
         self.say("world", "the faults stop")
         self._mend()
+        self._come_right()
+        for _ in range(self.rng.randrange(3)):
+            self.say("world", self.rng.choice((faults.later, faults.other_contracts, faults.news))(self))
+            for process in self.processes.values():
+                process.fetches = 0
+            self._come_right()
+
+    def _come_right(self) -> None:
         for _ in range(QUIESCENCE_STEPS):
             self.steps += 1
             if self._is_settled():
                 self._is_right()
                 return
             self._go_on()
-        standing = {number: one for number, one in self.audit.standing.items()}
-        raise Endless(f"(f) nothing is settled after {QUIESCENCE_STEPS} steps without faults: {standing}")
+        raise Endless(f"(f) nothing is settled after {QUIESCENCE_STEPS} steps without faults: {self.audit.standing}")
 
     def _mend(self) -> None:
+        """What holds things up is looked into; who has to be started anew for it, is, and others by chance."""
         self.producers.end_upstream()
         installation().schemas.unreachable.clear()
-        self.acknowledged |= set(faults.unacknowledged(self))
+        unseen = set(faults.unacknowledged(self)) - self.acknowledged
+        self.acknowledged |= unseen
+        anew = bool(unseen) or self.rng.random() < 0.3
         for process in self.processes.values():
-            process.crash()
-            process.skew_ms = 0.0
-        beyond = max(self.now, float(self.audit.latest)) + MINUTE
-        self.now = START + (int(beyond - START) // MINUTE) * MINUTE + MINUTE // 2
-        self.pass_time(0)
+            if anew or abs(process.skew_ms) > 9 * MINUTE:
+                process.crash()
+            process.skew_ms, process.believed_skew_ms = 0.0, max(process.believed_skew_ms, 0.0)
+            process.is_stopped = False
         self.is_quiet = True
-        for process in self.processes.values():
-            process.start()
+        self.sharpen()
+
+    def sharpen(self) -> None:
+        """On to the middle of a minute that no decision was taken after: nothing is due soon."""
+        beyond = max(self.now, float(self.audit.latest)) + MINUTE
+        self.pass_time(START + (int(beyond - START) // MINUTE) * MINUTE + MINUTE // 2 - self.now)
 
     def _go_on(self) -> None:
         cluster = self.cluster
@@ -210,7 +223,8 @@ class World:
     def _is_settled(self) -> bool:
         if self.cluster.group.is_forming or self.cluster.unmarked:
             return False
-        if any(process.fetches < _QUIET_FETCHES or not process.is_ready for process in self.processes.values()):
+        processes = self.processes.values()
+        if any(process.fetches < _QUIET_FETCHES or not process.is_ready or process.log is None for process in processes):
             return False
         assigned = [number for p in self.processes.values() if p.log for number in p.log.assigned]
         if sorted(assigned) != list(range(PARTITIONS)):

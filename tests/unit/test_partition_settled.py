@@ -168,10 +168,6 @@ STEPS = st.lists(
 )
 NARROWED = {**HOSHI, "fields": {"given_name": "keep"}}
 SETS: list[list[Mapping[str, Any]]] = [[HOSHI, ADRESSO], [NARROWED, ADRESSO], [{**HOSHI, "pseudonym_epoch": 2}]]
-    [HOSHI, ADRESSO],
-    [{**HOSHI, "fields": {"given_name": "keep"}}, ADRESSO],
-    [{**HOSHI, "pseudonym_epoch": 2}],
-]
 
 
 def _happen(lane: Lane, what: str, which: int) -> None:

@@ -20,7 +20,8 @@ from stream_processors.sharing.contract_sets import ContractSets
 from stream_processors.sharing.inputs import Inputs
 from stream_processors.sharing.metrics import Metrics
 from stream_processors.sharing.partition import View
-from stream_processors.sharing.processor import Plan, Processor
+from stream_processors.sharing.plan import Plan
+from stream_processors.sharing.processor import Processor
 from stream_processors.sharing.redrives import Redrive, Redrives
 from tests.unit.lane import A, Lane
 
@@ -57,7 +58,7 @@ def serving(lane: Lane) -> Iterator[Processor]:
         redrives=cast("Redrives", sets),
     )
     one = Processor(cast("Log", lane), plan, Metrics(CollectorRegistry()), Clock())
-    one._partitions = {0: lane.partition}
+    one._own.partitions = {0: lane.partition}
     yield one
     lane.close()
     lane.partition.store = lane.stores.open(0)
@@ -114,8 +115,8 @@ def test_the_time_of_decision_never_goes_below_what_was_committed_or_stored(serv
     """LOOP 11, also when another machine with another clock had the partition before."""
     ahead = 10**15
     committed = Checkpoint(lane.installation.identity, "set", True, 1, Millis(ahead))
-    serving._checkpoints = {0: committed}
+    serving._own.checkpoints = {0: committed}
     assert serving._moment().now == ahead
-    serving._checkpoints = {}
+    serving._own.checkpoints = {}
     lane.partition.meta = msgspec.structs.replace(lane.partition.meta, written_at=ahead + 5)
     assert serving._moment().now == ahead + 5

@@ -1,0 +1,1 @@
+"""What partners hold, found out anew from their topics when the disclosures that told it were lost."""

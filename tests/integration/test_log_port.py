@@ -1,0 +1,99 @@
+"""A real broker passes the suite that the log in memory passes: what the simulation shows, it shows of Kafka too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from sluice import topics
+from sluice.kafka.transactions import LogSettings, TransactionalLog
+from sluice.local.stack import Endpoints
+from sluice.log import Log
+from tests.contract.log_port import BehavesAsALog, Bench
+from tests.integration.installation import PARTITIONS, Installation
+
+pytestmark = pytest.mark.broker
+
+_SESSION_MS = 6_000
+
+
+class _Upstream:
+    def __init__(self, installation: Installation) -> None:
+        ours = {"transactional.id": "upstream", "log_level": 0}
+        self._producer = Producer({**installation.settings.client("admin"), **ours})
+        self._producer.init_transactions(10)
+        self._producer.begin_transaction()
+
+    def write(self, topic: str, partition: int, value: bytes) -> None:
+        self._producer.produce(topic, value, b"crm:1", partition=partition)
+        assert self._producer.flush(10) == 0
+
+    def commit(self) -> None:
+        self._producer.commit_transaction(10)
+
+    def abort(self) -> None:
+        self._producer.abort_transaction(10)
+
+
+class _BrokerBench:
+    partitions = PARTITIONS
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._group = installation.settings.sharing.group
+        # a process that does not fetch leaves the group as soon as one whose session ends
+        self._client = {**installation.settings.client("sharing"), "max.poll.interval.ms": str(_SESSION_MS)}
+
+    def log(self, instance: str) -> Log:
+        return TransactionalLog(
+            self._client,
+            LogSettings(
+                group=self._group,
+                instance=instance,
+                driving=topics.CUSTOMER_UPDATES,
+                joined=topics.CONSENT_EVENTS,
+                confirmed=topics.DISCLOSURES,
+                instances=("0", "1"),
+                session_timeout_ms=_SESSION_MS,
+            ),
+        )
+
+    def write(self, topic: str, partition: int, key: bytes, value: bytes | None) -> None:
+        self._installation.crm.produce(topic, value, key, partition=partition)
+        assert self._installation.crm.flush(10) == 0
+
+    def upstream(self) -> _Upstream:
+        return _Upstream(self._installation)
+
+    def wait(self) -> None:
+        time.sleep(0.02)
+
+    def outlive(self, log: Log) -> None:  # noqa: ARG002 - it is the only one that does not fetch
+        time.sleep(_SESSION_MS / 1000 + 2)
+
+    def leave_offsets_open(self, instance: str, partition: int) -> None:
+        client = self._installation.settings.client("sharing")
+        dead = Producer({**client, "transactional.id": f"{self._group}.{instance}", "log_level": 0})
+        dead.init_transactions(10)
+        dead.begin_transaction()
+        stranger = Consumer({**client, "group.id": self._group, "log_level": 0})
+        offsets = [TopicPartition(topics.CUSTOMER_UPDATES, partition, 0)]
+        dead.send_offsets_to_transaction(offsets, stranger.consumer_group_metadata(), 10)
+        stranger.close()
+
+
+@pytest.fixture(scope="module")
+def shared(endpoints: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    one = Installation(endpoints, tmp_path_factory.mktemp("log_port"))
+    one.set_up()
+    yield one
+    one.tear_down()
+
+
+class TestTransactionalLog(BehavesAsALog):
+    @pytest.fixture
+    def bench(self, shared: Installation) -> Bench:
+        return _BrokerBench(shared)
