@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit integration mutation bench-decision soak-broker bench-recall format lock clean
+.PHONY: help setup demo test check unit simulation soak integration chaos mutation bench-decision soak-broker bench-recall format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,25 +20,35 @@ setup: .venv/installed ## Install everything into .venv
 demo: setup ## Customer updates through consent and redaction into three partners' topics, and a recall
 	$(BIN)/sluice demo
 
-test: check integration ## Everything: check, then the tests on a real broker
+test: check simulation integration ## Everything: check, the simulation, then the tests on a real broker
 
 check: setup ## Style, types, import contracts, and the tests that need no broker (under a minute)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/unit tests/contract tests/repo
+	$(BIN)/pytest -q tests/unit tests/contract tests/repo tests/chaos/test_proxy.py
 
 unit: setup ## The tests that need no broker
-	$(BIN)/pytest -q tests/unit tests/contract tests/repo
+	$(BIN)/pytest -q tests/unit tests/contract tests/repo tests/chaos/test_proxy.py
+
+simulation: setup ## Some hundreds of interleavings of the loop, and deliberate faults (docs/simulation.md)
+	$(BIN)/pytest -q tests/simulation
+
+soak: setup ## Interleavings for as long as asked: make soak SECONDS=600
+	$(BIN)/python -m tests.simulation.run --seconds $(or $(SECONDS),600)
 
 integration: setup ## The tests on a real broker, which they start
 	REQUIRE_BROKER=1 $(BIN)/pytest -q tests/integration
+	REQUIRE_BROKER=1 $(BIN)/pytest -q tests/chaos
+
+chaos: setup ## Of these, only those in which everything goes wrong (docs/reliability.md)
+	REQUIRE_BROKER=1 $(BIN)/pytest -q tests/chaos
 
 bench-decision: setup ## What a decision costs on the running path, made anew and kept
 	PYTHONPATH=. $(BIN)/python tests/bench/decision_cost.py
 
-soak-broker: setup ## Hundreds of kills, fences, outages and contract changes under load, verified (under an hour; docs/reliability.md)
+soak-broker: setup ## Hundreds of kills and outages under load, verified (docs/reliability.md): make soak-broker OPTIONS=--help
 	$(BIN)/python -m tests.chaos.soak $(OPTIONS)
 
 bench-recall: setup ## From a withdrawal to the tombstone that the partner reads, while everybody is reconciled

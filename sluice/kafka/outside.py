@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from sluice.errors import SluiceError
 from sluice.kafka import admin
-from sluice.kafka.clients import ClientConfig, admin_client
+from sluice.kafka.clients import ClientConfig
 from sluice.kafka.fencing import end_transactions_of
 from sluice.kafka.transactions import LogSettings, TransactionalLog
 
@@ -35,9 +35,3 @@ def end_open_transactions(client: ClientConfig, group: str, instances: Collectio
     """What processes that died left open is aborted, and who still lives can write no more. Raises KafkaTrouble."""
     for instance in sorted(set(instances)):
         end_transactions_of(client, f"{group}.{instance}")
-
-
-def outside_log(client: ClientConfig, settings: LogSettings) -> OutsideLog:
-    """Raises KafkaTrouble when the broker is not there."""
-    admin.cluster_id(admin_client(client))
-    return OutsideLog(client, settings)

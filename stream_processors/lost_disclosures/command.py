@@ -11,7 +11,7 @@ import msgspec
 
 from sluice import topics
 from sluice.errors import SluiceError
-from sluice.kafka.outside import end_open_transactions, outside_log
+from sluice.kafka.outside import OutsideLog, end_open_transactions
 from sluice.kafka.transactions import LogSettings
 from sluice.keys import load_master_key
 from sluice.log import Aborted
@@ -71,7 +71,7 @@ def _recovered(settings: Settings, bars: Stages, *, write: bool) -> Iterator[Fin
             confirmed=topics.DISCLOSURES,
             smallest_message_limit=workshop.smallest_message_limit(view),
         )
-        with closing(outside_log(client, names)) as log:
+        with closing(OutsideLog(client, names)) as log:
             log.refuse_members()
             if write:
                 end_open_transactions(client, sharing.group, {sharing.instance, *sharing.instances})

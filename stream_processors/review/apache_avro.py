@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from typing import Any, Final, TypeAlias, cast
 
@@ -104,10 +104,30 @@ class _StrictDecoder(BinaryDecoder):
 
 
 class _StrictReader(DatumReader):
+    """Takes no damage for data, likewise."""
+
+    def read_array(
+        self,
+        writers_schema: avro.schema.ArraySchema,
+        readers_schema: avro.schema.ArraySchema,  # noqa: ARG002 - the library's; the same here
+        decoder: BinaryDecoder,
+    ) -> list[object]:
+        items = writers_schema.items
+        return [self.read_data(items, items, decoder) for _ in _items(decoder)]
+
+    def read_map(
+        self,
+        writers_schema: avro.schema.MapSchema,
+        readers_schema: avro.schema.MapSchema,  # noqa: ARG002 - likewise
+        decoder: BinaryDecoder,
+    ) -> Mapping[str, object]:
+        values = writers_schema.values
+        return {decoder.read_utf8(): self.read_data(values, values, decoder) for _ in _items(decoder)}
+
     def read_enum(
         self,
         writers_schema: avro.schema.EnumSchema,
-        readers_schema: avro.schema.EnumSchema,  # noqa: ARG002 - the library's; the same here
+        readers_schema: avro.schema.EnumSchema,  # noqa: ARG002 - likewise
         decoder: BinaryDecoder,
     ) -> str:
         """The library takes a number beyond the symbols for the schema's default."""
@@ -127,6 +147,20 @@ class _StrictReader(DatumReader):
             raise Unreadable
         branch = writers_schema.schemas[number]
         return self.read_data(branch, branch, decoder)
+
+
+def _items(decoder: BinaryDecoder) -> Iterator[None]:
+    """Once for each item, which is then to be read: a block is as long as it says, and no item has no bytes."""
+    tell = decoder.reader.tell
+    while count := decoder.read_long():
+        end = decoder.read_long() + tell() if count < 0 else None
+        for _ in range(abs(count)):
+            before = tell()
+            yield
+            if tell() == before:
+                raise Unreadable
+        if end is not None and tell() != end:
+            raise Unreadable
 
 
 def _parsed(text: str) -> avro.schema.Schema:

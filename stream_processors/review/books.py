@@ -12,12 +12,12 @@ from sluice.errors import SluiceError
 from sluice.kafka import admin
 from sluice.kafka.clients import Broker, ClientConfig
 from sluice.kafka.tailing import Tail
-from sluice.keys import CustomerKey, MasterKey, NoKey, PartnerKeys
+from sluice.keys import CustomerKey, MasterKey, NoKey
 from sluice.model import CustomerId, PartnerId
 from sluice.recorded_set import RecordedSet
 from sluice.registry import Registry
 from sluice.settings import Settings
-from stream_processors.review.apache_avro import Codec, Encoder
+from stream_processors.review.apache_avro import Codec
 from stream_processors.review.recomputing import Agreement, Book
 
 
@@ -79,10 +79,9 @@ class Books:
         return Book(agreements, loaded.law, acknowledged, self._customer_key, self._codec)
 
     def _agreement(self, contract: CheckedContract, max_bytes: int) -> Agreement:
-        schema = partner_schema(contract)
-        schema_id = self._tools.registry.id_of(topics.subject(topics.customers(contract.partner)), schema)
-        keys = PartnerKeys.of(self._tools.master, contract.partner, contract.contract.pseudonym_epoch)
-        return Agreement(contract, contract.digest(self._tools.master), keys, Encoder(schema, schema_id), max_bytes)
+        subject = topics.subject(topics.customers(contract.partner))
+        schema_id = self._tools.registry.id_of(subject, partner_schema(contract))
+        return Agreement.of(contract, self._tools.master, schema_id, max_bytes)
 
     def _customer_key(self, customer: CustomerId) -> CustomerKey:
         path = self._tools.settings.customer_keys

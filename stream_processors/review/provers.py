@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from sluice.errors import SluiceError
-from stream_processors.review.findings import Difference, Fault, Figures
+from stream_processors.review.findings import Difference, Fault
 from stream_processors.review.processes import ended_by_interrupt, interrupts_held
 from stream_processors.review.progress import Stages
 from stream_processors.review.proving import Proof, Prover, Task, file_of
@@ -33,9 +33,22 @@ def proved(task: Task, workers: int, bars: Stages) -> list[Proof]:
     partitions = task.settings.partitions
     proofs = _here(task, bars) if min(workers, partitions) == 1 else _side_by_side(task, workers, bars)
     ordered = sorted(proofs, key=lambda proof: proof.partition)
-    for proof in ordered:
-        _find_strangers(proof.figures, proof.partition, task.folder, range(partitions))
+    recognise_strangers(ordered, task.folder, range(partitions))
     return ordered
+
+
+def recognise_strangers(proofs: Iterable[Proof], folder: Path, partitions: Collection[int]) -> None:
+    """Of the listed records that belong to nobody in their partition: those that belong to somebody in another."""
+    for proof in proofs:
+        for at, difference in enumerate(proof.figures.differences):
+            if difference.faults != (Fault.NOT_DISCLOSED,) or difference.customer is not None:
+                continue
+            others = (file_of(folder, number) for number in partitions if number != proof.partition)
+            customer = next((found for file in others if (found := _named(file, difference)) is not None), None)
+            if customer is not None:
+                misplaced = replace(difference, customer=customer, faults=(Fault.WRONG_PARTITION,))
+                proof.figures.differences[at] = misplaced
+                proof.figures.instead(difference, misplaced)
 
 
 def _here(task: Task, bars: Stages) -> Iterator[Proof]:
@@ -82,19 +95,6 @@ def _begin(task: Task, queue: SimpleQueue[Told]) -> None:
 
 def _prove(number: int) -> Proof:
     return _provers[0].prove(number, lambda done, total: _telling[0].put((number, done, total)))
-
-
-def _find_strangers(figures: Figures, number: int, folder: Path, partitions: Iterable[int]) -> None:
-    """Of the listed records that belong to nobody in their partition: those that belong to somebody in another."""
-    for at, difference in enumerate(figures.differences):
-        if difference.faults != (Fault.NOT_DISCLOSED,) or difference.customer is not None:
-            continue
-        elsewhere = (_named(file_of(folder, other), difference) for other in partitions if other != number)
-        customer = next((found for found in elsewhere if found is not None), None)
-        if customer is not None:
-            moved = replace(difference, customer=customer, faults=(Fault.WRONG_PARTITION,))
-            figures.differences[at] = moved
-            figures.instead(difference, moved)
 
 
 def _named(file: Path, difference: Difference) -> str | None:

@@ -13,11 +13,11 @@ from typing import Final
 
 from sluice import field_path, keys, redaction
 from sluice.consent import ConsentRecord, Contradiction, parse_event
-from sluice.contract import CheckedContract, partner_field
+from sluice.contract import CheckedContract, partner_field, partner_schema
 from sluice.decision import Customer, Denied, Permitted, decide
 from sluice.facts import Facts, read_facts
 from sluice.field_path import ABSENT
-from sluice.keys import CustomerKey, NoKey, PartnerKeys
+from sluice.keys import CustomerKey, MasterKey, NoKey, PartnerKeys
 from sluice.law.pack import Law
 from sluice.log import Record
 from sluice.model import Cause, CustomerId, Held, Millis, PartnerId, Pseudonym, Reason
@@ -48,6 +48,13 @@ class Agreement:
     @property
     def paused(self) -> bool:
         return self.contract.contract.paused
+
+    @classmethod
+    def of(cls, contract: CheckedContract, master: MasterKey, schema_id: int, max_bytes: int) -> Agreement:
+        """`schema_id`: of the partner's records, as registered."""
+        keys_now = PartnerKeys.of(master, contract.partner, contract.contract.pseudonym_epoch)
+        encoder = Encoder(partner_schema(contract), schema_id)
+        return cls(contract, contract.digest(master), keys_now, encoder, max_bytes)
 
     def pseudonym(self, customer: CustomerId) -> Pseudonym:
         return keys.pseudonym(self.keys.record, customer)

@@ -79,6 +79,8 @@ def examine(customer: CustomerId, evidence: Evidence, book: Book) -> Examined:
     try:
         disclosed = _folded(testimony, book.codec)
     except _DisclosureUnreadable as error:
+        for partner in book.agreements:
+            _standing(customer, partner, None, evidence, book)
         return Examined(customer, (), account.about_disclosure(error.record, Fault.DISCLOSURE_UNREADABLE))
     partners = sorted({*book.agreements, *disclosed})
     standings = {one: _standing(customer, one, disclosed.get(one), evidence, book) for one in partners}

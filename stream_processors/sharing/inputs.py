@@ -96,7 +96,7 @@ class Reading:
             taken = min(below, limit - len(drained))
             drained += queue[:taken]
             self._beyond[number] = queue[taken:]
-        left = any(queue and queue[0].offset < ends[number].joined_stable for number, queue in self._beyond.items())
+        left = any(self._beyond[n] and self._beyond[n][0].offset < end.joined_stable for n, end in ends.items())
         return drained, self._reached(ends) and not left
 
     def _reached(self, ends: Mapping[int, Ends]) -> bool:

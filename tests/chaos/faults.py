@@ -13,7 +13,8 @@ from tests.chaos.field import INSTANCES, PROXIED, Field
 from tests.chaos.proxy import Conditions
 
 _IN_TRANSACTION_SECONDS = 10.0
-_COMMITTED_SECONDS = 0.5
+_ENDED_SECONDS = 0.2
+"""Within which the broker has carried out an end that was asked for."""
 _LOOK_SECONDS = 0.05
 _FENCED_SECONDS = 8.0
 """Less than a transaction lasts before the broker ends it, which is no proof of anything."""
@@ -65,29 +66,30 @@ def kill_and_wait(scene: Scene) -> str:
 def kill_in_transaction(scene: Scene) -> str:
     """Between what it produces and its commit; it stays away until one of the others has ended what it left open."""
     field = scene.field
-    victim, partitions = _writing(scene)
+    victim = _frozen_in_transaction(scene)
     if victim is None or not field.processors[victim].kill(stays_dead_seconds=_FENCED_SECONDS):
-        return "nobody writes"
+        return "nobody could be caught in a transaction"
     killed, before = time.monotonic(), field.observed.fenced
     while field.observed.fenced == before:
-        away = time.monotonic() - killed
-        if away > _FENCED_SECONDS or (away < _COMMITTED_SECONDS and not field.group.writes_in(partitions)):
-            field.processors[victim].return_now()
-            return f"kill {victim}, which left nothing open"
+        if time.monotonic() - killed > _FENCED_SECONDS:
+            return f"kill {victim} with an open transaction, which nobody ended in {_FENCED_SECONDS:.0f} s"
         time.sleep(_LOOK_SECONDS)
     field.processors[victim].return_now()
     return f"kill {victim} with an open transaction, which was ended after {time.monotonic() - killed:.1f} s"
 
 
-def _writing(scene: Scene) -> tuple[str | None, tuple[int, ...]]:
-    """Somebody who has a transaction open now, and the partitions that it owns."""
+def _frozen_in_transaction(scene: Scene) -> str | None:
+    """Somebody who has a transaction open, and does not go on; who had asked for its end already goes on."""
     deadline = time.monotonic() + _IN_TRANSACTION_SECONDS
     while time.monotonic() < deadline:
         for who, processor in scene.field.processors.items():
             partitions = processor.assigned if processor.runs else None
-            if partitions and scene.field.group.writes_in(partitions):
-                return who, partitions
-    return None, ()
+            if partitions and scene.field.group.writes_in(partitions) and processor.freeze():
+                time.sleep(_ENDED_SECONDS)
+                if scene.field.group.writes_in(partitions):
+                    return who
+                processor.thaw()
+    return None
 
 
 def kill_everybody(scene: Scene) -> str:

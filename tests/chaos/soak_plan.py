@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import random
 from dataclasses import asdict, dataclass, fields
 
@@ -78,18 +76,6 @@ def options(description: str) -> Options:
     given = vars(parser.parse_args())
     targets = Targets(**{name: given.pop(name) for name in usual.as_dict()})
     return Options(targets=targets, **given)
-
-
-def machine() -> dict[str, object]:
-    """On what the figures were measured."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "system": platform.platform(terse=True),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "memory_gb": round(memory / 1e9, 1),
-        "python": platform.python_version(),
-    }
 
 
 def deck(targets: Targets, chance: random.Random) -> list[Fault]:

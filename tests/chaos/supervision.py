@@ -76,6 +76,7 @@ class Supervised:
         self._newest: list[str] = []
         self._start_at: float | None = None
         self._ended_by_us = False
+        self._crashed = False
 
     @property
     def runs(self) -> bool:
@@ -102,7 +103,7 @@ class Supervised:
             self._lives += 1
             self._log = self._folder / f"{self._lives:04}.log"
             self._read_to, self._rest, self._newest = 0, b"", []
-            self._start_at, self._ended_by_us = None, False
+            self._start_at, self._ended_by_us, self._crashed = None, False, False
             command = [sys.executable, "-m", "sluice", "run", "sharing", "--metrics-port", "0"]
             command += ["--instance", self.instance, "--settings", str(self._settings)]
             with self._log.open("wb") as file:
@@ -166,8 +167,8 @@ class Supervised:
                 process.kill()
                 status = process.wait()
             self._ended_by_us = status in (0, -signal.SIGTERM)  # the latter: before it could listen to signals
-            self._restarts = False
             self.look()
+            self._start_at = None
 
     def _signal(self, number: signal.Signals) -> bool:
         if self._process is None or self._process.poll() is not None:
@@ -189,6 +190,7 @@ class Supervised:
     def _hear(self, line: str) -> None:
         self._newest = [*self._newest[-_KEPT_LINES:], line]
         if line.startswith("Traceback"):
+            self._crashed = True
             self._trouble("Traceback")
         if not line.startswith("{"):
             return
@@ -201,7 +203,7 @@ class Supervised:
         self._process = None
         if not self._ended_by_us:
             sentence = self._newest[-1] if self._newest else ""
-            if status == 1 and sentence and not sentence.startswith(("{", " ")):
+            if status == 1 and sentence and not sentence.startswith(("{", " ")) and not self._crashed:
                 self.observed.sentences[sentence[:120]] += 1
             else:
                 self._trouble(f"ended with {status}: {sentence[:200]}")

@@ -175,8 +175,20 @@ class Installation:
         self._processes.append(process)
         started = Processor(process, log)
         if wait:
-            eventually(lambda: started.said("assigned"), f"assignment of {instance}: {log.read_text()}")
+            eventually(started.serves, f"{instance} serves what it was assigned: {log.read_text()}", 60)
         return started
+
+    def provision(self) -> None:
+        """What the contracts folder holds now is in force."""
+        provision(load_settings(self.settings_path), lambda _: None)
+
+    def edit(self, partner: PartnerId, old: str, new: str) -> None:
+        """One change of a contract, in force from now on."""
+        path = self.contracts_folder / f"{partner}.yaml"
+        before = path.read_text(encoding="utf-8")
+        assert old in before
+        path.write_text(before.replace(old, new), encoding="utf-8")
+        self.provision()
 
     @contextmanager
     def processor(self, instance: str = "0") -> Iterator[Processor]:
@@ -292,6 +304,15 @@ class Processor:
     def last(self, event: str) -> dict[str, Any]:
         """The newest event of this name; empty if there is none."""
         return next((e for e in reversed(self.events()) if e["event"] == event), {})
+
+    def serves(self) -> bool:
+        """Every partition that it was assigned last."""
+        events = self.events()
+        assigned = max((n for n, e in enumerate(events) if e["event"] == "assigned"), default=None)
+        if assigned is None:
+            return False
+        served = {e["partition"] for e in events[assigned:] if e["event"] == "serving"}
+        return served >= set(events[assigned]["partitions"])
 
     def metric(self, name: str, **labels: str) -> float:
         serving = eventually(lambda: self.said("serving_metrics"), "metrics served")

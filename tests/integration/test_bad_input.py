@@ -190,18 +190,53 @@ def test_consent_events_out_of_order_and_duplicated(installation: Installation) 
         eventually(lambda: len(installation.holds(HOSHI)) == len(orders), "all shared")
 
 
-def test_record_in_the_wrong_partition(installation: Installation) -> None:
-    """Until misplaced records are republished, the processor stops and says what is wrong; an operator decides."""
-    processor = installation.start_processor()
-    wrong = (partition_of(b"crm:1", PARTITIONS) + 1) % PARTITIONS
-    value = installation.consent_writer.write(installation.consent("crm:1", HOSHI, "WITHDRAWN"))
-    installation.crm.produce(topics.CONSENT_EVENTS, value, b"crm:1", partition=wrong)
+def misplace(installation: Installation, topic: str, customer: str, value: bytes | None) -> None:
+    """As a CRM whose producer partitions by another rule."""
+    wrong = (partition_of(customer.encode(), PARTITIONS) + 1) % PARTITIONS
+    installation.crm.produce(topic, value, customer.encode(), partition=wrong)
     assert installation.crm.flush(10) == 0
-    processor.ends_with("does not partition by murmur2")
-    installation.write_settings(acknowledged=[f"{topics.CONSENT_EVENTS}/{wrong}@0"])
+
+
+def test_consent_event_in_the_wrong_partition(installation: Installation) -> None:
+    """It is written again where it belongs, and takes effect there; nothing else waits for it."""
+    with installation.processor() as processor:
+        share(installation, "crm:1")
+        withdrawn = installation.consent_writer.write(installation.consent("crm:1", HOSHI, "WITHDRAWN", at=now_ms()))
+        misplace(installation, topics.CONSENT_EVENTS, "crm:1", withdrawn)
+        eventually(lambda: not installation.has(HOSHI, "crm:1"), "the withdrawal took effect")
+        given = installation.consent("crm:2", HOSHI, "GIVEN")
+        misplace(installation, topics.CONSENT_EVENTS, "crm:2", installation.consent_writer.write(given))
+        installation.update("crm:2")
+        eventually(lambda: installation.has(HOSHI, "crm:2"), "the grant did too")
+        assert processor.metric("sluice_widening_stopped") == 0
+        assert processor.metric("sluice_rejected_total", cause="misplaced") == 2
+    assert causes(installation) == ["misplaced", "misplaced"]
+    own = [r for r in installation.read(topics.CONSENT_EVENTS) if r.partition == partition_of(r.key or b"", PARTITIONS)]
+    assert sorted(record.key or b"" for record in own) == [b"crm:1", b"crm:1", b"crm:2"], "each written again once"
+
+
+def test_deletion_in_the_wrong_partition(installation: Installation) -> None:
     with installation.processor():
         share(installation, "crm:1")
+        misplace(installation, topics.CUSTOMER_UPDATES, "crm:1", None)
+        eventually(lambda: not installation.has(HOSHI, "crm:1"), "deleted")
+        assert [message["type"] for message in installation.control(HOSHI)] == ["ERASE"]
     assert causes(installation) == ["misplaced"]
+
+
+def test_update_in_the_wrong_partition(installation: Installation) -> None:
+    """It says nothing certain, for nobody knows whether it is older or newer: a pointer, and nothing is recalled."""
+    with installation.processor() as processor:
+        share(installation, "crm:1")
+        before = installation.has(HOSHI, "crm:1")
+        stray = installation.profile("crm:1", given_name="Stray")
+        misplace(installation, topics.CUSTOMER_UPDATES, "crm:1", stray)
+        eventually(lambda: processor.metric("sluice_rejected_total", cause="misplaced") == 1, "noticed")
+        share(installation, "crm:2")
+        assert installation.has(HOSHI, "crm:1") == before
+    assert causes(installation) == ["misplaced"]
+    updates = [record.key for record in installation.read(topics.CUSTOMER_UPDATES)]
+    assert updates.count(b"crm:1") == 2, "and it is not written again"
 
 
 def test_consent_event_from_the_future_or_in_unknown_words(installation: Installation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from urllib.request import Request, urlopen
 
 import pytest
 from confluent_kafka import TopicPartition
@@ -11,6 +12,7 @@ from sluice import topics
 from sluice.kafka import provisioning as broker_side
 from sluice.local import stack
 from sluice.local.stack import Endpoints
+from sluice.model import CustomerId
 from sluice.provisioning import Topic
 from tests.integration.installation import HOSHI, PARTITIONS, Installation, eventually
 
@@ -23,36 +25,61 @@ def share(installation: Installation, customer: str) -> None:
     eventually(lambda: installation.has(HOSHI, customer), f"{customer} shared")
 
 
-def test_changed_contract_set_is_refused(installation: Installation) -> None:
+@pytest.mark.parametrize("topic", [topics.CONSENT_EVENTS, topics.DISCLOSURES])
+def test_re_created_topic_is_refused(installation: Installation, topic: str) -> None:
+    """An input, or the truth about what partners hold: the offsets mean nothing any more."""
     with installation.processor():
         share(installation, "crm:1")
-    path = installation.contracts_folder / "hoshi-card.yaml"
-    before = path.read_text(encoding="utf-8")
-    path.write_text(before.replace("  given_name: keep\n", "  given_name: {truncate: 1}\n"), encoding="utf-8")
-    installation.start_processor(wait=False).ends_with("The contract set changed")
-    path.write_text(before, encoding="utf-8")
+    _recreate(installation, topic)
+    installation.start_processor(wait=False).ends_with("A topic was re-created")
+
+
+def test_re_created_partner_topic_is_refused_and_there_is_a_way_out(installation: Installation) -> None:
+    """What the partner holds is not known then: by the processor, and by whoever provisions."""
     with installation.processor():
-        share(installation, "crm:2")
+        share(installation, "crm:1")
+    _recreate(installation, topics.customers(HOSHI))
+    installation.start_processor(wait=False).ends_with("partner.hoshi-card.customers was re-created")
+    refused = installation.run("provision")
+    assert refused.returncode == 1
+    assert "The topics of hoshi-card were re-created" in refused.stderr
+    contract = installation.contracts_folder / "hoshi-card.yaml"
+    text = contract.read_text(encoding="utf-8")
+    contract.unlink()
+    installation.provision()
+    with installation.processor():
+        eventually(lambda: HOSHI not in installation.disclosed().get(CustomerId("crm:1"), {}), "recalled")
+        assert [message["type"] for message in installation.control(HOSHI)] == ["CONTRACT_ENDED"]
+        contract.write_text(text, encoding="utf-8")
+        installation.provision()
+        eventually(lambda: installation.has(HOSHI, "crm:1"), "shared anew")
+
+
+def test_no_contract_set_is_named(installation: Installation) -> None:
+    _recreate(installation, topics.CONTRACT_SETS, partitions=1)
+    installation.start_processor(wait=False).ends_with("There is no contract set in force: run `sluice provision`")
 
 
 def test_unregistered_partner_schema_is_named(installation: Installation) -> None:
-    path = installation.contracts_folder / "hoshi-card.yaml"
-    path.write_text(path.read_text(encoding="utf-8").replace("  email: keep\n", ""), encoding="utf-8")
+    """The registry lost what was provisioned."""
+    subject = topics.subject(topics.customers(HOSHI))
+    url = f"{installation.settings.registry_url()}/subjects/{subject}"
+    for wanted in (url, f"{url}?permanent=true"):
+        with urlopen(Request(wanted, method="DELETE"), timeout=10) as answer:  # noqa: S310 - our own registry
+            assert answer.status == 200
     installation.start_processor(wait=False).ends_with("Provision it first")
 
 
-def test_wrong_word_in_a_contract_is_told_where_it_stands(installation: Installation) -> None:
-    path = installation.contracts_folder / "hoshi-card.yaml"
-    path.write_text(path.read_text(encoding="utf-8").replace("birth_year", "birth_yaer"), encoding="utf-8")
-    installation.start_processor(wait=False).ends_with("did you mean `birth_year`?")
-
-
-def test_re_created_topic_is_refused(installation: Installation) -> None:
+def test_another_master_key_is_refused(installation: Installation) -> None:
     with installation.processor():
         share(installation, "crm:1")
-    topic = topics.control(HOSHI)
-    _recreate(installation, topic)
-    installation.start_processor(wait=False).ends_with("A topic was re-created")
+    key = installation.folder / "master.key"
+    before = key.read_text(encoding="utf-8")
+    key.write_text("ab" * 32 + "\n", encoding="utf-8")
+    installation.start_processor(wait=False).ends_with("recorded with another master key: restore that key")
+    key.write_text(before, encoding="utf-8")
+    with installation.processor():
+        share(installation, "crm:2")
 
 
 def test_missing_topic_is_named(installation: Installation) -> None:
@@ -94,7 +121,7 @@ def test_broker_away_and_back(endpoints: Endpoints, installation: Installation) 
     processor.stop()
 
 
-def _recreate(installation: Installation, topic: str) -> None:
+def _recreate(installation: Installation, topic: str, partitions: int = PARTITIONS) -> None:
     installation.admin.delete_topics([topic])[topic].result()
     eventually(lambda: topic not in installation.admin.list_topics(timeout=10).topics, "deleted")
-    broker_side.create_topics(installation.admin, [Topic(topic, {})], PARTITIONS, 1)
+    broker_side.create_topics(installation.admin, [Topic(topic, {})], partitions, 1)

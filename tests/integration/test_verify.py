@@ -163,7 +163,7 @@ class Damage:
         installation, settings = self._installation, self._installation.settings
         names = (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS, topics.DISCLOSURES)
         ends = stable_ends(installation.admin, [(topic, p) for topic in names for p in range(PARTITIONS)])
-        before = committed(installation.admin, settings.sharing.group, *names[:2], range(PARTITIONS))
+        before = committed(settings.client("admin"), settings.sharing.group, *names[:2], range(PARTITIONS))
         offsets = []
         for p in range(PARTITIONS):
             found = checkpoint.decode(before[p].metadata)

@@ -194,7 +194,7 @@ class Audit:
                     seen[entry.key] = entry.value
 
     def _partners_hold_what_was_disclosed(self, number: int) -> None:
-        """(c)"""
+        """(c) The fold of what is committed as disclosed is what partners hold."""
         for topic, partner in CUSTOMER_TOPICS.items():
             said = {
                 held[partner]["pseudonym"].encode(): (held[partner]["key_epoch"], held[partner]["digest"])
@@ -213,6 +213,7 @@ class Audit:
         standing = self.standing.get(number)
         since = standing.positions if standing else Positions(0, 0)
         log = _log(process)
+        self._waits_long_enough(number, log, since.joined, to.joined)
         for topic, old, new in ((DRIVING, since.driving, to.driving), (JOINED, since.joined, to.joined)):
             partition, given = self._cluster.logs[topic, number], log.given[topic, number]
             require(old <= new <= partition.high, "e", f"{topic}/{number} goes from {old} to {new}")
@@ -224,6 +225,13 @@ class Audit:
                 require(passed, "e", f"{topic}/{number}@{offset} is passed, and was never read")
                 if offset in given.offsets:
                     self._is_where_it_belongs(topic, number, entry)
+
+    def _waits_long_enough(self, number: int, log: MemoryLog, old: int, new: int) -> None:
+        """(a) What a yes has to wait for was read after it: no update from before it lies beyond."""
+        asked = [entry.sequence for entry in self._cluster.logs[JOINED, number].history[old:new] if entry.is_committed]
+        beyond = self._cluster.logs[DRIVING, number].history[log.barrier[number].driving_high :]
+        early = [entry.offset for entry in beyond if entry.sequence < max(asked, default=0)]
+        require(not early, "a", f"updates {early} of {number} came before consent events that do not wait for them")
 
     def _is_where_it_belongs(self, topic: str, number: int, entry: Entry) -> None:
         if oracle.is_placed(entry, number) or not entry.key or (topic == DRIVING and entry.value is not None):

@@ -56,7 +56,9 @@ def bug(what: str) -> Callable[[Callable[[], Patch]], Callable[[], Patch]]:
 def barrier_removed() -> Iterator[None]:
     def completed(self: Reading, updates: list[Record], _braked: object, _limit: int) -> Inputs:
         ends = self._log.ends()
-        consents = [record for record in self._log.fetch_joined(0) if record.offset < ends[record.partition].joined_stable]
+        consents = [
+            record for record in self._log.fetch_joined(0) if record.offset < ends[record.partition].joined_stable
+        ]
         return Inputs(updates, consents, ends, True)
 
     def positions(self: Inputs, at: Mapping[int, Positions]) -> dict[int, Positions]:
@@ -189,8 +191,11 @@ def rewind_forgotten() -> Iterator[None]:
     start_over = Processor._start_over
 
     def gone_on(self: Processor, aborted: Aborted) -> None:
-        with patch.object(Reading, "rewind", lambda _self: None):
+        vars(self._reading)["rewind"] = lambda: None
+        try:
             start_over(self, aborted)
+        finally:
+            del vars(self._reading)["rewind"]
 
     with patch.object(Processor, "_start_over", gone_on):
         yield
@@ -213,7 +218,7 @@ def store_before_commit() -> Iterator[None]:
         checkpoints: Any,  # noqa: ANN401
         moment: Moment,
     ) -> Any:  # noqa: ANN401
-        for number, one in self._partitions.items():
+        for number, one in self._own.partitions.items():
             one.apply(batches[number], positions[number], checkpoints[number].disclosures, moment)
         return transact(self, batches, positions, checkpoints, moment)
 

@@ -1,4 +1,4 @@
-"""`python -m tests.simulation.catching [NAME]`: does the simulation notice the faults of bugs.py, and how soon?"""
+"""Whether the simulation notices the faults of bugs.py, and how soon: `python -m tests.simulation.catching [NAME]`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,17 @@ def catch(bug: Bug, seeds: int = SEEDS) -> tuple[int, str] | None:
     """How many seeds it took, and what noticed it; None: nothing did."""
     for number in range(seeds):
         with bug.put_in():
-            try:
-                World(FIRST + number).run(STEPS)
-            except Exception as error:  # noqa: BLE001 - whatever stops the simulation has noticed it
-                return number + 1, f"{type(error).__name__}: {str(error)[:100]}"
+            noticed = _fails(FIRST + number)
+        if noticed is not None and _fails(FIRST + number) is None:
+            return number + 1, noticed
+    return None
+
+
+def _fails(seed: int) -> str | None:
+    try:
+        World(seed).run(STEPS)
+    except Exception as error:  # noqa: BLE001 - whatever stops the simulation has noticed something
+        return f"{type(error).__name__}: {str(error)[:100]}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""What the simulated processors carry out: contract sets in memory, schemas, keys, and the bytes that producers write."""
+"""What the simulated processors carry out: contract sets in memory, schemas, keys; and how producers encode."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def minute(number: int) -> datetime:
     return datetime.fromtimestamp((START + number * MINUTE) // 1000, UTC)
 
 
-_HOSHI: Mapping[str, Any] = {
+_HOSHI: dict[str, Any] = {
     "partner": "hoshi-card",
     "name": "Hoshi Card",
     "recipient": "corporate_partner",
@@ -54,7 +54,7 @@ _HOSHI: Mapping[str, Any] = {
     "fields": {"given_name": "keep", "family_name": {"keep": {"required": True}}, "email": "keep"},
     "where": {"address.country": ["JP", "AU"]},
 }
-_ADRESSO: Mapping[str, Any] = {
+_ADRESSO: dict[str, Any] = {
     "partner": "adresso",
     "name": "Adresso",
     "recipient": "service_provider",
@@ -64,7 +64,7 @@ _ADRESSO: Mapping[str, Any] = {
     "fields": {"address.street": "keep", "address.postal_code": {"keep": {"required": True}}},
     "evidence": ["processor_contract"],
 }
-_LISTMART: Mapping[str, Any] = {
+_LISTMART: dict[str, Any] = {
     "partner": "listmart",
     "name": "ListMart",
     "recipient": "third_party_sale",

@@ -256,6 +256,8 @@ class MemoryLog:
         except EpochFenced:
             raise Fenced(_FENCED) from None
         self._transaction = None
+        for given in self.given.values():
+            given.offsets.clear()  # what was given has come to nothing, and has to be asked for again
 
     def republish(self, records: Iterable[tuple[Record, int]]) -> None:
         for record, partition in records:

@@ -30,12 +30,12 @@ _UPDATES, _CONSENTS = topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS
 
 
 class Producers:
-    def __init__(self, rng: Random, cluster: Cluster, instances: int = 1) -> None:
+    def __init__(self, rng: Random, cluster: Cluster) -> None:
         self._rng = rng
         self._cluster = cluster
         self._numbered = 0
         self._upstream: Transaction | None = None
-        self.instances = instances
+        self.written = 0
 
     # --- customers' updates
 
@@ -195,6 +195,7 @@ class Producers:
         return self._append((topic, partition_of(customer.encode(), PARTITIONS)), customer.encode(), value)
 
     def _append(self, place: tuple[str, int], key: bytes | None, value: bytes | None) -> str:
+        self.written += 1
         entry = self._cluster.append(place, key, value)
         return f"{place[0]}/{place[1]}@{entry.offset} is written: {key!r} {'null' if value is None else ''}"
 

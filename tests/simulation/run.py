@@ -1,4 +1,4 @@
-"""`python -m tests.simulation.run --seed N --trace`: one interleaving again, or as many as time allows."""
+"""One interleaving again, or as many as time allows: `python -m tests.simulation.run --seed N --trace`."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import structlog
 
 from sluice import topics
 from sluice.model import Millis
-from stream_processors.sharing import inputs, recovery
+from stream_processors.sharing import recovery
 from stream_processors.sharing.brake import BrakePolicy
 from stream_processors.sharing.partition import View
 from stream_processors.sharing.redrives import Redrive
@@ -30,7 +30,7 @@ from tests.simulation.oracle import Rules
 from tests.simulation.process import GROUP_INSTANCES, Process, Sizes
 from tests.simulation.producers import CUSTOMERS, Producers
 
-QUIESCENCE_STEPS = 6_000
+QUIESCENCE_STEPS = 15_000
 _QUIET_FETCHES = 4
 """Calls for updates after the last commit until a process has nothing more to do."""
 _TRACED = 50_000
@@ -49,9 +49,9 @@ class World:
         self.steps = 0
         self.stops = 0
         """Processes that ended with a sentence."""
-        self.cluster = Cluster(TOPICS, PARTITIONS, lambda: self.now)
+        self.cluster: Cluster = Cluster(TOPICS, PARTITIONS, lambda: self.now)
         self.cluster.marks_at_once = False
-        self.producers = Producers(rng, self.cluster)
+        self.producers: Producers = Producers(rng, self.cluster)
         self.sets = ["usual"]
         self.acknowledged: set[str] = set()
         self.is_quiet = False
@@ -65,11 +65,10 @@ class World:
         self.redrives: list[Redrive] = []
         self.snapshots: dict[int, Contents] = {}
         count = rng.choice((1, 2, 2, 3))
-        self.processes = {f"sharing.{i}": Process(i, self, sizes) for i in GROUP_INSTANCES[:count]}
+        self.processes: dict[str, Process] = {f"sharing.{i}": Process(i, self, sizes) for i in GROUP_INSTANCES[:count]}
         self.running: Process | None = None
         self.audit = Audit(self.cluster, CUSTOMERS, lambda: self.processes)
         self._piece = rng.choice((1, 3, 1_000))
-        self._consents = rng.choice((2, 20_000, 20_000))
         self._takes_all = rng.random() < 0.5
         self._deaf = rng.choice((0.0, 0.5, 0.9))
         self._plan = faults.plan(rng)
@@ -131,7 +130,6 @@ class World:
         before = structlog.get_config()
         with ExitStack() as stack:
             stack.enter_context(patch.object(recovery, "_CHUNK", self._piece))
-            stack.enter_context(patch.object(inputs, "_CONSENTS", self._consents))
             stack.callback(lambda: structlog.configure(**before))
             structlog.configure(processors=[self._hear])
             yield
@@ -168,7 +166,7 @@ class World:
     # --- the end
 
     def quiesce(self) -> None:
-        """The faults stop; then everything has to come right, and once more after a change that disturbs nothing else."""
+        """The faults stop; then everything has to come right, and again after a change that disturbs nothing else."""
         self.say("world", "the faults stop")
         self._mend()
         self._come_right()
@@ -224,7 +222,9 @@ class World:
         if self.cluster.group.is_forming or self.cluster.unmarked:
             return False
         processes = self.processes.values()
-        if any(process.fetches < _QUIET_FETCHES or not process.is_ready or process.log is None for process in processes):
+        if any(
+            process.fetches < _QUIET_FETCHES or not process.is_ready or process.log is None for process in processes
+        ):
             return False
         assigned = [number for p in self.processes.values() if p.log for number in p.log.assigned]
         if sorted(assigned) != list(range(PARTITIONS)):
@@ -238,7 +238,9 @@ class World:
         logs = self.cluster.logs
         ends = (logs[topics.CUSTOMER_UPDATES, number], logs[topics.CONSENT_EVENTS, number])
         return not any(
-            entry.is_committed for log, at in zip(ends, standing.positions, strict=True) for entry in log.history[at:]
+            entry.is_committed and entry.offset not in log.compacted
+            for log, at in zip(ends, standing.positions, strict=True)
+            for entry in log.history[at:]
         )
 
     def _has_input(self, number: int) -> bool:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -25,11 +23,9 @@ def shipped() -> Law:
 
 
 @pytest.fixture
-def lane(tmp_path: Path) -> Iterator[Lane]:
+def lane() -> Lane:
     """A partition of the ordinary installation, at its first start."""
-    one = Lane(Installation(), tmp_path / "stores")
-    yield one
-    one.close()
+    return Lane(Installation())
 
 
 @pytest.fixture

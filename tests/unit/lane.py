@@ -17,11 +17,12 @@ from sluice.log import Bounds, Committed, Ends, Positions
 from sluice.log import Record as LogRecord
 from sluice.model import CustomerId, Held, Millis, Outcome, PartnerId
 from sluice.rocks import RocksStores
-from sluice.store import Meta, Row, Store
+from sluice.store import Meta, Row, Store, Stores
 from stream_processors.sharing import folding, recovery
 from stream_processors.sharing.batch import Batch, Moment, Situation
 from stream_processors.sharing.checkpoint import Checkpoint
 from stream_processors.sharing.partition import Partition
+from tests.simulation.memory_store import MemoryStores
 from tests.unit.installation import NOW, Installation
 
 A, B, C = "dell-crm:1", "dell-crm:2", "dell-crm:3"
@@ -59,15 +60,17 @@ class Lane:
     def __init__(
         self,
         installation: Installation,
-        folder: Path,
+        folder: Path | None = None,
         *,
         allowance: int = 100,
         **view: Any,  # noqa: ANN401 - of `view`
     ) -> None:
-        """`allowance`: how many customers that no input names may be reconciled in a batch."""
+        """`folder`: the store is kept there, otherwise in memory.
+
+        `allowance`: how many customers that no input names may be reconciled in a batch.
+        """
         self.installation = installation
-        self.stores = RocksStores(folder)
-        self.folder = folder / "0"
+        self.stores: Stores = MemoryStores({}) if folder is None else RocksStores(folder)
         self.allowance = allowance
         self.updates, self.consents = Log(topics.CUSTOMER_UPDATES), Log(topics.CONSENT_EVENTS)
         self.disclosures = Log(topics.DISCLOSURES)

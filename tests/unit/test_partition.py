@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import pytest
 
 from sluice import topics
@@ -175,14 +172,13 @@ def test_duplicates_and_disorder_of_consents_give_the_same_view() -> None:
     ]
     results = []
     for arrival in (answers, answers[::-1], [*answers, *answers], [answers[1], answers[2], answers[0], answers[1]]):
-        with tempfile.TemporaryDirectory() as folder:
-            lane = Lane(installation, Path(folder))
-            lane.update(A, installation.profile())
-            for value in arrival:
-                lane.consents.append(A.encode(), value)
-                lane.step()
-            results.append(lane.everything_held())
-            lane.close()
+        lane = Lane(installation)
+        lane.update(A, installation.profile())
+        for value in arrival:
+            lane.consents.append(A.encode(), value)
+            lane.step()
+        results.append(lane.everything_held())
+        lane.close()
     assert results[0]
     assert all(result == results[0] for result in results)
 
@@ -195,8 +191,8 @@ def test_a_late_older_withdrawal_overturns_nothing_newer(lane: Lane) -> None:
     assert lane.step().outputs == []
 
 
-def test_a_record_that_one_partner_cannot_be_given_is_recalled_there_alone(tmp_path: Path) -> None:
-    lane = Lane(Installation(max_bytes=400), tmp_path)
+def test_a_record_that_one_partner_cannot_be_given_is_recalled_there_alone() -> None:
+    lane = Lane(Installation(max_bytes=400))
     lane.share()
     lane.consent(A, "adresso")
     lane.step()
@@ -209,7 +205,6 @@ def test_a_record_that_one_partner_cannot_be_given_is_recalled_there_alone(tmp_p
     lane.update(A, lane.installation.profile())
     lane.step()
     assert set(lane.row(A).held) == {"adresso", "hoshi-card"}
-    lane.close()
 
 
 def test_a_batch_that_is_not_committed_leaves_no_trace(lane: Lane) -> None:

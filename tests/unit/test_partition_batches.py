@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -83,22 +81,19 @@ def test_however_inputs_are_cut_into_batches_the_view_is_the_same(
     cuts: list[tuple[int, int]],
 ) -> None:
     installation = Installation()
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-        whole, pieces = Lane(installation, Path(one)), Lane(installation, Path(other))
-        for lane in (whole, pieces):
-            for kind, customer, what in inputs:
-                _append(lane, kind, customer, what)
-        whole.step()
-        for updates, consents in cuts:
-            pieces.step(
-                min(updates, pieces.updates.high - pieces.positions.driving),
-                min(consents, pieces.consents.high - pieces.positions.joined),
-            )
-            assert list(_overshared(pieces, law)) == []
-        pieces.step()
-        pieces.step()  # those who waited for the last batch's updates
-        assert pieces.everything_held() == whole.everything_held()
-        assert list(_overshared(whole, law)) == []
-        assert pieces.peek()[0].outputs == [], "and it is at rest"
-        whole.close()
-        pieces.close()
+    whole, pieces = Lane(installation), Lane(installation)
+    for lane in (whole, pieces):
+        for kind, customer, what in inputs:
+            _append(lane, kind, customer, what)
+    whole.step()
+    for updates, consents in cuts:
+        pieces.step(
+            min(updates, pieces.updates.high - pieces.positions.driving),
+            min(consents, pieces.consents.high - pieces.positions.joined),
+        )
+        assert list(_overshared(pieces, law)) == []
+    pieces.step()
+    pieces.step()  # those who waited for the last batch's updates
+    assert pieces.everything_held() == whole.everything_held()
+    assert list(_overshared(whole, law)) == []
+    assert pieces.peek()[0].outputs == [], "and it is at rest"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,9 +77,9 @@ def test_the_beginning_of_a_grant(lane: Lane) -> None:
     assert lane.held(A)
 
 
-def test_the_beginning_and_the_end_of_a_contract(tmp_path: Path) -> None:
+def test_the_beginning_and_the_end_of_a_contract() -> None:
     start, end = day(NOW) + timedelta(days=2), day(NOW) + timedelta(days=5)
-    lane = Lane(Installation({**HOSHI, "valid": {"from": start, "until": end}}, ADRESSO), tmp_path)
+    lane = Lane(Installation({**HOSHI, "valid": {"from": start, "until": end}}, ADRESSO))
     lane.update(A, lane.installation.profile())
     lane.consent(A, "hoshi-card")
     lane.step()
@@ -90,11 +89,10 @@ def test_the_beginning_and_the_end_of_a_contract(tmp_path: Path) -> None:
     until(lane, midnight(end))
     assert lane.held(A) is None
     assert [message["type"] for _, message in lane.messages] == ["CONTRACT_ENDED"]
-    lane.close()
 
 
-def test_the_end_of_a_retention(tmp_path: Path) -> None:
-    lane = Lane(Installation({**HOSHI, "limits": {"retain": "P30D"}}, ADRESSO), tmp_path)
+def test_the_end_of_a_retention() -> None:
+    lane = Lane(Installation({**HOSHI, "limits": {"retain": "P30D"}}, ADRESSO))
     lane.share(updated_at=NOW - DAY_MS)
     assert lane.row(A).due_at == NOW + 29 * DAY_MS
     until(lane, NOW + 29 * DAY_MS)
@@ -102,13 +100,12 @@ def test_the_end_of_a_retention(tmp_path: Path) -> None:
     lane.update(A, lane.installation.profile(updated_at=lane.now))
     lane.step()
     assert lane.held(A), "and the source's next change begins another"
-    lane.close()
 
 
 @pytest.mark.usefixtures("filtered")
-def test_the_ages_of_a_row_filter(tmp_path: Path) -> None:
+def test_the_ages_of_a_row_filter() -> None:
     where = {"birth_date": {"age": {"at_least": 18, "below": 19}}}
-    lane = Lane(Installation({**HOSHI, "where": where}, ADRESSO), tmp_path)
+    lane = Lane(Installation({**HOSHI, "where": where}, ADRESSO))
     today = day(NOW)
     born = today.replace(year=today.year - 18) + timedelta(days=3)
     lane.update(A, lane.installation.profile(birth_date=(born - EPOCH).days))
@@ -121,7 +118,6 @@ def test_the_ages_of_a_row_filter(tmp_path: Path) -> None:
     assert held.expires_at == midnight(born.replace(year=born.year + 19)), "the partner's basis ends with the filter"
     until(lane, midnight(born.replace(year=born.year + 19)))
     assert lane.held(A) is None
-    lane.close()
 
 
 def test_the_earliest_of_all_partners_instants_counts(lane: Lane) -> None:
@@ -182,15 +178,15 @@ def test_a_thousand_at_once_are_worked_off_in_pieces_and_each_is_reconciled_once
         lane.consent(customer, "hoshi-card", valid_until=NOW + 5_000)
     lane.step()
     lane.now = NOW + 5_000
-    lane.allowance = 150
+    lane.allowance = 300
     pieces = []
     while batch := lane.step():
         if not batch.background:
             break
         pieces.append(batch.background)
         assert len(hoshi(batch)) == batch.background
-        assert lane.settled is (len(pieces) == 7), "only when nobody's turn is left"
-    assert pieces == [150] * 6 + [100]
+        assert lane.settled is (len(pieces) == 4), "only when nobody's turn is left"
+    assert pieces == [300] * 3 + [100]
     assert len(lane.messages) == 1_000
     assert lane.everything_held() == {}
     assert lane.due() == []
@@ -277,11 +273,11 @@ SAID = st.lists(st.tuples(st.sampled_from(["hoshi-card", "adresso"]), INSTANTS, 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(SAID, st.lists(st.integers(0, 3), max_size=6))
 def test_looking_at_the_due_is_as_good_as_looking_at_everybody_all_the_time(
-    tmp_path_factory: pytest.TempPathFactory, said: list[tuple[str, int | None, int | None]], steps: list[int]
+    said: list[tuple[str, int | None, int | None]], steps: list[int]
 ) -> None:
     """One lane only gets on with time; the other is reconciled by an update at each instant."""
-    patient = Lane(Installation(), tmp_path_factory.mktemp("patient"))
-    asked = Lane(patient.installation, tmp_path_factory.mktemp("asked"))
+    patient = Lane(Installation())
+    asked = Lane(patient.installation)
     for lane in (patient, asked):
         lane.update(A, lane.installation.profile())
         for partner, start, end in said:
@@ -296,8 +292,6 @@ def test_looking_at_the_due_is_as_good_as_looking_at_everybody_all_the_time(
         asked.step()
         assert patient.everything_held() == asked.everything_held()
         assert all(lane.row(A).due_at is None or lane.row(A).due_at > lane.now for lane in (patient, asked))  # type: ignore[operator]
-    patient.close()
-    asked.close()
 
 
 def test_sharing_at_an_instant_is_an_ordinary_share(lane: Lane) -> None:

@@ -192,10 +192,8 @@ def _happen(lane: Lane, what: str, which: int) -> None:
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
-def test_whenever_it_is_said_going_through_everybody_again_changes_nothing(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
-) -> None:
-    lane = Lane(Installation(), tmp_path_factory.mktemp("stores"), allowance=2)
+def test_whenever_it_is_said_going_through_everybody_again_changes_nothing(steps: list[tuple[str, int]]) -> None:
+    lane = Lane(Installation(), allowance=2)
     for what, which in steps:
         _happen(lane, what, which)
         if lane.settled and what == "batch":
@@ -204,7 +202,6 @@ def test_whenever_it_is_said_going_through_everybody_again_changes_nothing(
         lane.step()
     assert lane.settled, "and it comes to rest"
     _assert_nothing_is_left(lane)
-    lane.close()
 
 
 def _assert_nothing_is_left(lane: Lane) -> None:

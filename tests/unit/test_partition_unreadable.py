@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from sluice import topics
@@ -57,16 +54,14 @@ def test_an_unreadable_update_before_a_good_one_in_a_batch_is_pointed_at_and_doe
 
 
 @pytest.mark.parametrize("value", [None, b"", DAMAGED, "other", "enum"])
-def test_an_unreadable_consent_denies_everywhere_until_it_is_acknowledged(
-    value: bytes | str | None, tmp_path: Path
-) -> None:
+def test_an_unreadable_consent_denies_everywhere_until_it_is_acknowledged(value: bytes | str | None) -> None:
     installation = Installation()
     if value == "other":
         value = installation.answer(B, "hoshi-card", 3)  # about another customer than its key says
     if value == "enum":
         value = installation.profile()  # of another schema
     assert not isinstance(value, str)
-    lane = Lane(installation, tmp_path)
+    lane = Lane(installation)
     lane.share()
     lane.consent(A, "adresso")
     lane.step()
@@ -83,7 +78,6 @@ def test_an_unreadable_consent_denies_everywhere_until_it_is_acknowledged(
     lane.open(lane.partition.store, acknowledged=[where], meta={"catching_up": True})
     lane.step()
     assert set(lane.row(A).held) == {"hoshi-card", "adresso"}
-    lane.close()
 
 
 def test_pointers_to_rejects_tell_nothing_of_key_or_value(lane: Lane) -> None:
@@ -138,6 +132,23 @@ def test_a_consent_that_names_nobody_stops_widening_and_not_recalls(lane: Lane, 
     assert lane.held("dell-crm:3")
 
 
+def test_what_turns_out_damaged_when_its_schema_is_there_is_pointed_at_then(lane: Lane) -> None:
+    lane.share()
+    good = lane.installation.answer(A, "hoshi-card", 5)
+    lane.installation.unreachable.add(CONSENT)
+    where = lane.consents.append(A.encode(), good[:5] + b"\xff")
+    lane.step()
+    assert lane.rejected == []
+    lane.installation.unreachable.clear()
+    lane.monotonic += 2_000
+    lane.step()
+    assert lane.held(A) is None
+    assert [(pointer["topic"], pointer["offset"]) for pointer in lane.rejected] == [(where.topic, where.offset)]
+    lane.monotonic += 2_000
+    lane.step()
+    assert len(lane.rejected) == 1, "once"
+
+
 # --- in the wrong partition (LOOP 15)
 
 
@@ -146,12 +157,11 @@ def _of_partition(number: int) -> str:
 
 
 @pytest.fixture
-def one_of_eight(tmp_path: Path) -> Iterator[Lane]:
+def one_of_eight() -> Lane:
     """Partition 0 of eight, where somebody who belongs there is shared."""
-    lane = Lane(Installation(), tmp_path, partitions=8)
+    lane = Lane(Installation(), partitions=8)
     lane.share(_of_partition(0))
-    yield lane
-    lane.close()
+    return lane
 
 
 @pytest.mark.parametrize("value", ["consent", DAMAGED, None])

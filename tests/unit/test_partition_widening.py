@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from sluice.model import Reason, Withheld
 from stream_processors.sharing.partition import OpenTransactionWatch
 from tests.unit.installation import PROFILE, Installation
@@ -80,46 +77,42 @@ def test_what_is_disclosed_while_waiting_names_only_the_answers_relied_on(lane: 
 
 
 def test_waiting_customers_are_settled_in_pieces() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        lane = Lane(Installation(), Path(folder), allowance=2)
-        customers = [f"dell-crm:{n}" for n in range(5)]
-        for customer in customers:
-            lane.update(customer, lane.installation.profile())
-            lane.consent(customer, "hoshi-card")
-        lane.step(updates=0)
-        lane.step()  # these are reconciled because their updates came, the waiting ones among them
-        assert all(lane.held(customer) for customer in customers)
-        for customer in customers:
-            lane.consent(customer, "adresso")
-        lane.update(B, lane.installation.profile())
-        lane.step(updates=0)
-        settled = []
-        lane.step(consents=0)
-        for _ in range(3):
-            settled.append(sum(lane.held(customer, "adresso") is not None for customer in customers))
-            lane.step()
-        assert settled[0] < settled[-1] == 5
-        lane.close()
+    lane = Lane(Installation(), allowance=2)
+    customers = [f"dell-crm:{n}" for n in range(5)]
+    for customer in customers:
+        lane.update(customer, lane.installation.profile())
+        lane.consent(customer, "hoshi-card")
+    lane.step(updates=0)
+    lane.step()  # these are reconciled because their updates came, the waiting ones among them
+    assert all(lane.held(customer) for customer in customers)
+    for customer in customers:
+        lane.consent(customer, "adresso")
+    lane.update(B, lane.installation.profile())
+    lane.step(updates=0)
+    settled = []
+    lane.step(consents=0)
+    for _ in range(3):
+        settled.append(sum(lane.held(customer, "adresso") is not None for customer in customers))
+        lane.step()
+    assert settled[0] < settled[-1] == 5
 
 
 def test_customers_without_a_row_never_crowd_out_those_who_wait() -> None:
     """A deletion of somebody unknown leaves no row; it must leave no place in the queue either."""
-    with tempfile.TemporaryDirectory() as folder:
-        lane = Lane(Installation(), Path(folder), allowance=2)
-        lane.update(A, lane.installation.profile())
-        lane.step(joined_high=1)
-        lane.monotonic += 2_000
-        for n in range(3):
-            lane.update(f"crm:unknown-{n}", None)
-        lane.step(joined_high=1)  # an open transaction stops widening
-        assert lane.partition.stopped_by() == ["open_transaction"]
-        lane.consent(A, "hoshi-card")
-        lane.step(joined_high=2)
-        for _ in range(5):
-            lane.step()
-        assert lane.held(A)
-        assert lane.waiting() == []
-        lane.close()
+    lane = Lane(Installation(), allowance=2)
+    lane.update(A, lane.installation.profile())
+    lane.step(joined_high=1)
+    lane.monotonic += 2_000
+    for n in range(3):
+        lane.update(f"crm:unknown-{n}", None)
+    lane.step(joined_high=1)  # an open transaction stops widening
+    assert lane.partition.stopped_by() == ["open_transaction"]
+    lane.consent(A, "hoshi-card")
+    lane.step(joined_high=2)
+    for _ in range(5):
+        lane.step()
+    assert lane.held(A)
+    assert lane.waiting() == []
 
 
 def test_the_watch_needs_an_end_that_stays_out_of_reach_for_more_than_a_second() -> None:
@@ -171,8 +164,8 @@ def test_a_backlog_of_consents_is_worked_off_narrowing_only(lane: Lane) -> None:
     assert lane.held(B)
 
 
-def test_who_cannot_be_settled_keeps_nobody_from_their_turn(tmp_path: Path) -> None:
-    lane = Lane(Installation(), tmp_path, allowance=2)
+def test_who_cannot_be_settled_keeps_nobody_from_their_turn() -> None:
+    lane = Lane(Installation(), allowance=2)
     stuck = [f"crm:a{n}" for n in range(5)]
     lane.installation.unreachable.add(PROFILE)
     for customer in stuck:
@@ -189,4 +182,3 @@ def test_who_cannot_be_settled_keeps_nobody_from_their_turn(tmp_path: Path) -> N
         lane.step()
         seen.add(before)
     assert len(seen) > 2, "the queue is gone through in turn"
-    lane.close()

@@ -23,6 +23,7 @@ from stream_processors.sharing.partition import View
 from stream_processors.sharing.plan import Plan
 from stream_processors.sharing.processor import Processor
 from stream_processors.sharing.redrives import Redrive, Redrives
+from tests.unit.installation import Installation
 from tests.unit.lane import A, Lane
 
 
@@ -40,6 +41,14 @@ class OneSet:
 
     def poll(self) -> list[Redrive]:
         return []
+
+
+@pytest.fixture
+def lane(tmp_path: Path) -> Iterator[Lane]:
+    """On a disk."""
+    one = Lane(Installation(), tmp_path / "stores")
+    yield one
+    one.close()
 
 
 @pytest.fixture
@@ -71,11 +80,11 @@ def decide(serving: Processor, lane: Lane) -> None:
     serving._decide(Inputs([update], [], ends, complete=True), ([], {}), lane.moment)
 
 
-def test_a_damaged_row_discards_the_store_and_says_so(serving: Processor, lane: Lane) -> None:
+def test_a_damaged_row_discards_the_store_and_says_so(serving: Processor, lane: Lane, tmp_path: Path) -> None:
     lane.partition.store._database.write([(Family.ROWS, A.encode(), b"\xc1 canary")])
     with pytest.raises(SluiceError, match=r"damaged.* has been discarded; start again, and it is rebuilt") as raised:
         decide(serving, lane)
-    assert not lane.folder.exists()
+    assert not (tmp_path / "stores" / "0").exists()
     assert raised.value.__cause__ is None
     assert "canary" not in str(raised.value)
 

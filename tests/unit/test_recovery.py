@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from sluice import rocks
 from sluice.log import Committed, Positions
 from sluice.model import CustomerId, Millis
-from sluice.store import Row
+from sluice.store import Family, Row, StoreTrouble
 from stream_processors.sharing.checkpoint import Checkpoint, decode
-from tests.unit.installation import ADRESSO, HOSHI
+from tests.unit.installation import ADRESSO, HOSHI, Installation
 from tests.unit.lane import A, B, C, Lane
-from tests.unit.recovering import WEEK_MS, lose_store, recover, rows
+from tests.unit.recovering import WEEK_MS, finished, lose_store, opening, recover, rows
 
 
 def test_the_first_start_begins_where_the_logs_begin(lane: Lane) -> None:
     positions, previous = recover(lane, Committed(None, ""))
     assert positions == Positions(0, 0)
+    assert not lane.partition.meta.catching_up, "there is no earlier life"
     assert previous == Checkpoint(lane.installation.identity, lane.installation.contract_set, False, 0, Millis(0))
     lane.update(A, lane.installation.profile())
     lane.consent(A, "hoshi-card")
@@ -68,10 +71,7 @@ def test_a_gap_is_folded_to_what_the_run_without_stop_knew(lived: Lane) -> None:
 
 
 def _damaged(lane: Lane) -> None:
-    lane.close()
-    for file in lane.folder.glob("MANIFEST*"):
-        file.write_bytes(b"damaged")
-    lane.partition.store = lane.stores.open(1)
+    lane.partition.store._database.write([(Family.META, b"meta", b"damaged")])
 
 
 def _foreign(lane: Lane) -> None:
@@ -108,6 +108,42 @@ def test_a_store_that_cannot_be_trusted_is_rebuilt_from_the_logs(lived: Lane, tr
     assert lived.partition.meta.catching_up, "compaction may have removed what explains what is held"
     lived.audit()
     assert lived.step().outputs == []
+
+
+def test_a_store_that_cannot_even_be_opened_is_rebuilt_from_the_logs(tmp_path: Path) -> None:
+    lane = Lane(Installation(), tmp_path)
+    lane.share()
+    before = rows(lane)
+    lane.close()
+    for file in (tmp_path / "0").glob("MANIFEST*"):
+        file.write_bytes(b"damaged")
+    recover(lane)
+    assert rows(lane) == before
+    lane.audit()
+    lane.close()
+
+
+@pytest.mark.parametrize("said", ["No space left on device", "Permission denied", "/x/LOCK: No locks available"])
+def test_a_store_whose_place_is_at_fault_is_not_thrown_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    lane = Lane(Installation(), tmp_path)
+    lane.share()
+    before = rows(lane)
+    lane.close()
+
+    def fail(*_: object, **__: object) -> None:
+        raise Exception(said)  # noqa: TRY002 - so does the binding
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rocks, "Rdict", fail)
+        with pytest.raises(StoreTrouble):
+            finished(opening(lane))
+    lane.partition.store = lane.stores.open(0)
+    assert rows(lane) == before
+    recover(lane)
+    assert lane.reads == {}, "and nothing had to be read again"
+    lane.close()
 
 
 def test_a_store_as_old_as_the_tombstones_may_still_be_used(lived: Lane) -> None:

@@ -48,8 +48,8 @@ def keys() -> WatchedKeys:
 
 
 @pytest.fixture
-def lane(keys: WatchedKeys, tmp_path: Path) -> Iterator[Lane]:
-    one = Lane(Installation(SEALED, ADRESSO), tmp_path / "store", customer_keys=keys)
+def lane(keys: WatchedKeys) -> Iterator[Lane]:
+    one = Lane(Installation(SEALED, ADRESSO), customer_keys=keys)
     yield one
     one.close()
 
@@ -61,9 +61,9 @@ def shared(lane: Lane) -> None:
     assert lane.held(A)
 
 
-def test_the_key_is_fetched_once_for_all_partners(keys: WatchedKeys, tmp_path: Path) -> None:
+def test_the_key_is_fetched_once_for_all_partners(keys: WatchedKeys) -> None:
     address = {**ADRESSO, "fields": {"address.street": "aes_gcm", "address.postal_code": "aes_siv"}}
-    lane = Lane(Installation(SEALED, address), tmp_path / "store", customer_keys=keys)
+    lane = Lane(Installation(SEALED, address), customer_keys=keys)
     lane.consent(A, "adresso")
     shared(lane)
     assert keys.asked == [A]
