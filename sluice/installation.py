@@ -13,15 +13,12 @@ from pathlib import Path
 import click
 
 from sluice import topics
-from sluice.contract import ContractSet, LoadedContracts, check, load_contracts
+from sluice.contract import LoadedContracts, check, load_contracts
 from sluice.kafka import provisioning as broker_side
-from sluice.kafka.admin import topic_identities
-from sluice.kafka.clients import Broker, ClientConfig, admin_client, read_properties
-from sluice.kafka.publishing import write_record
-from sluice.kafka.tailing import Tail
-from sluice.keys import create_master_key, load_master_key
+from sluice.kafka.clients import admin_client, read_properties
+from sluice.keys import create_master_key
 from sluice.provisioning import desired, input_schemas
-from sluice.recorded_set import RecordedSet, decode, partners, texts
+from sluice.recording import record_set
 from sluice.registry import Registry
 from sluice.settings import Settings, load_settings
 from sluice.source_schema import leaves
@@ -100,40 +97,6 @@ def _provision(
         len(wanted.schemas),
         digest,
     )
-
-
-def record_set(settings: Settings, contracts: ContractSet, source: str, client: Broker) -> tuple[str, bool]:
-    """Record the contracts as the set in force, unless they are; its digest, and whether it was another one."""
-    administrator = settings.client("admin")
-    before = newest_set(administrator)
-    known = {contract.partner for contract in contracts.contracts} | (before.names().keys() if before else set())
-    names = [name for partner in sorted(known) for name in (topics.customers(partner), topics.control(partner))]
-    ids = {topic.name: topic.topic_id for topic in topic_identities(client, names)}
-    with settings.law_folder() as laws:
-        recorded = RecordedSet(
-            contracts=texts(settings.contracts, ("*.yaml", "*.yml", "tokens/*.csv")),
-            laws=texts(laws, ("*.yaml", "*.yml")),
-            source_schema=source,
-            source_priority=tuple(settings.law.source_priority),
-            facts=settings.facts.model_dump(),
-            partners=partners(
-                contracts, {p: (ids[topics.customers(p)], ids[topics.control(p)]) for p in known}, before
-            ),
-            master_key=load_master_key(settings.master_key).fingerprint,
-        )
-    if before is not None and before.digest == recorded.digest:
-        return recorded.digest, False
-    write_record(administrator, topics.CONTRACT_SETS, recorded.digest.encode(), recorded.encode())
-    return recorded.digest, True
-
-
-def newest_set(client: ClientConfig) -> RecordedSet | None:
-    """The contract set in force; None: none was recorded yet. Raises SluiceError."""
-    newest = None
-    with Tail(client, (topics.CONTRACT_SETS,), "sluice.provision", from_beginning=True) as tail:
-        for record in tail.to_the_end():
-            newest = record
-    return None if newest is None else decode(newest.key, newest.value)
 
 
 def _password(path: Path, administrator: dict[str, str], user: str) -> str:

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from sluice import topics
 from sluice.contract import ContractSet, check, load_contracts
 from sluice.errors import SluiceError
 from sluice.facts import FactPaths
@@ -50,6 +51,8 @@ class RecordedSet(msgspec.Struct, frozen=True):
     """In the order of their names."""
     master_key: str
     """The master key's fingerprint."""
+    topics: dict[str, str] = {}
+    """Ids of the inputs', the disclosures' and the rejects' topics, by name."""
     format: int = FORMAT
 
     def encode(self) -> bytes:
@@ -58,6 +61,11 @@ class RecordedSet(msgspec.Struct, frozen=True):
     @property
     def digest(self) -> str:
         return blake2b(self.encode(), digest_size=16).hexdigest()
+
+    def topic_ids(self) -> dict[str, str]:
+        """Of all topics that the set is about, by name: re-created under the same name one has another id."""
+        of_partners = {topics.customers(one.partner): one.customers for one in self.partners}
+        return self.topics | of_partners | {topics.control(one.partner): one.control for one in self.partners}
 
     def names(self) -> dict[PartnerId, RecordedPartner]:
         return {one.partner: one for one in self.partners}
@@ -109,7 +117,7 @@ def load(recorded: RecordedSet, master: MasterKey) -> LoadedSet:
 
 
 def partners(
-    contracts: ContractSet, topic_ids: Mapping[str, tuple[str, str]], before: RecordedSet | None
+    contracts: ContractSet, topic_ids: Mapping[PartnerId, tuple[str, str]], before: RecordedSet | None
 ) -> tuple[RecordedPartner, ...]:
     """The set's partners, and those that were in the set before and have no contract any more.
 

@@ -12,6 +12,9 @@ REDRIVES = "sluice.redrives"
 CONTRACT_SETS = "sluice.contract-sets"
 """One partition: the newest record is the set in force."""
 
+OWN = (CUSTOMER_UPDATES, CONSENT_EVENTS, DISCLOSURES, REJECTED)
+"""Topics of every installation, one partition number for each customer, whose loss must not go unnoticed."""
+
 OWN_SCHEMAS = {
     CUSTOMER_UPDATES: "customer_profile",
     CONSENT_EVENTS: "consent_event",

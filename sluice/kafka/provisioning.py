@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -22,7 +22,7 @@ from confluent_kafka.admin import (
 )
 
 from sluice.kafka.admin import TIMEOUT_SECONDS, high_watermarks, topic_identities
-from sluice.kafka.clients import KafkaTrouble, KafkaUnavailable, reason, translated
+from sluice.kafka.clients import KafkaTrouble, reason, translated
 from sluice.provisioning import Right, Topic
 
 _SCRAM_ITERATIONS = 8192
@@ -53,19 +53,19 @@ def create_topics(client: AdminClient, topics: Iterable[Topic], partitions: int,
     return created
 
 
-def _await_leaders(client: AdminClient, created: Iterable[str]) -> None:
+def _await_leaders(client: AdminClient, created: Collection[str]) -> None:
     """A new topic has no leader for a moment, and nothing can be asked of it."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    for topic in topic_identities(client, list(created)):
-        while True:
-            try:
-                high_watermarks(client, [(topic.name, number) for number in range(topic.partitions)])
-            except KafkaUnavailable:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-            else:
-                break
+    while True:
+        try:
+            topics = topic_identities(client, created)
+            high_watermarks(client, [(topic.name, number) for topic in topics for number in range(topic.partitions)])
+        except KafkaTrouble:  # unknown as yet, or without a leader
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def set_passwords(client: AdminClient, passwords: Mapping[str, str]) -> None:

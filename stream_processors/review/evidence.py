@@ -47,7 +47,7 @@ class Testimony:
     consents: tuple[Record, ...]
     """All below the cut."""
     disclosures: tuple[Record, ...]
-    """All below the cut."""
+    """All below the cut, from where the evidence begins."""
     moved: bool
     """Something was disclosed after the cut, so the partners' topics may be ahead of it."""
 

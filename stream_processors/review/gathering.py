@@ -102,14 +102,15 @@ class Gathered:
         updates, consents, disclosures = (self._told(topic, customer) for topic in _LOGS)
         below = [record for record in updates if record.offset < cut.positions.driving]
         newest = below[-1] if below else None
-        disclosed = tuple(record for record in disclosures if record.offset < cut.checkpoint.disclosures)
+        begin, end = cut.checkpoint.evidence_from, cut.checkpoint.disclosures
+        disclosed = tuple(record for record in disclosures if begin <= record.offset < end)
         return Testimony(
             customer,
             newest,
             self._is_certain(newest, superseded=len(below) < len(updates), disclosed=bool(disclosed)),
             tuple(record for record in consents if record.offset < cut.positions.joined),
             disclosed,
-            moved=len(disclosed) < len(disclosures),
+            moved=any(record.offset >= end for record in disclosures),
         )
 
     def delivered(self, partner: PartnerId, pseudonym: Pseudonym) -> Delivered | None:
@@ -130,9 +131,9 @@ class Gathered:
             yield PartnerId(partner), Pseudonym(pseudonym), Delivered(at, value)
 
     def misplaced_disclosures(self) -> Iterator[Record]:
-        end = self.cut.checkpoint.disclosures
+        span = self.cut.checkpoint.evidence_from, self.cut.checkpoint.disclosures
         for at, key, timestamp, value in self._database.execute(
-            "SELECT at, key, timestamp, value FROM misplaced WHERE at < ?", (end,)
+            "SELECT at, key, timestamp, value FROM misplaced WHERE at >= ? AND at < ?", span
         ):
             yield Record(topics.DISCLOSURES, self._partition, at, key, value, timestamp)
 

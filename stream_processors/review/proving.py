@@ -168,7 +168,7 @@ class _Look:
             topics.CONSENT_EVENTS: cut.positions.joined,
             topics.DISCLOSURES: cut.checkpoint.disclosures,
         }
-        self._begin([*to_the_cut, *delivered])
+        self._begin(cut, [*to_the_cut, *delivered])
         self._read(to_the_cut, tell)  # 1
         ends = admin.high_watermarks(broker, [(topic, number) for topic in delivered])
         self._read({topic: ends[topic, number] for topic in delivered}, tell)  # 2
@@ -177,11 +177,12 @@ class _Look:
         updates = admin.stable_ends(broker, [(topics.CUSTOMER_UPDATES, number)])
         self._read({topics.CUSTOMER_UPDATES: updates[topics.CUSTOMER_UPDATES, number]}, tell)  # 4
 
-    def _begin(self, names: Iterable[str]) -> None:
+    def _begin(self, cut: Cut, names: Iterable[str]) -> None:
         """Raises SluiceError when evidence was deleted."""
+        firsts = {topics.CONSENT_EVENTS: 0, topics.DISCLOSURES: cut.checkpoint.evidence_from}
         new = [(topic, self._number) for topic in names if topic not in self._reached]
         for (topic, number), low in admin.beginnings(self._tools.broker, new).items():
-            if topic in (topics.CONSENT_EVENTS, topics.DISCLOSURES) and low > 0:
+            if low > firsts.get(topic, low):
                 raise SluiceError(
                     f"{topic}/{number} begins at offset {low}: older records were deleted, so nothing can be proved. "
                     "Restore the topic; it must keep its records for ever."

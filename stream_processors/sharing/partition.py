@@ -11,7 +11,7 @@ from sluice import topics
 from sluice.avro import FRAME_BYTES, Undecodable, unframe
 from sluice.keys import CustomerKeys
 from sluice.log import Positions, Record
-from sluice.model import Cause, CustomerId, PartnerId, Recalled, Rejected
+from sluice.model import Cause, CustomerId, Recalled, Rejected
 from sluice.projection import SourceReader, Unread
 from sluice.registry import RegistryUnavailable
 from sluice.ruling import Policy
@@ -54,8 +54,8 @@ class View:
     """None only where no contract encrypts with them."""
     contract_set: str
     """Digest under which the set is recorded."""
-    topic_ids: Mapping[PartnerId, tuple[str, str]] = field(default_factory=dict)
-    """Ids of each partner's customer and control topic, as the set was recorded."""
+    topic_ids: Mapping[str, str] = field(default_factory=dict)
+    """Ids of the topics that are read and written, by name, as the set was recorded."""
     brake: BrakePolicy = field(default_factory=BrakePolicy)
 
     @property

@@ -144,14 +144,14 @@ def _folded(meta: Meta | None, place: _Place) -> Folded:
 def _last_commit(
     recovery: Recovery, committed: Committed, bounds: Mapping[str, Bounds]
 ) -> tuple[Checkpoint, Positions]:
+    if committed.metadata:
+        checkpoint.check(checkpoint.decode(committed.metadata).identity, recovery.identity)
     if committed.positions is None:
         low = Positions(bounds[topics.CUSTOMER_UPDATES].low, bounds[topics.CONSENT_EVENTS].low)
         disclosures = bounds[topics.DISCLOSURES].high
         first = Checkpoint(recovery.identity, recovery.view.contract_set, False, disclosures, Millis(0))
         return first, low
-    previous = checkpoint.decode(committed.metadata)
-    checkpoint.check(previous.identity, recovery.identity)
-    return previous, committed.positions
+    return checkpoint.decode(committed.metadata), committed.positions
 
 
 def _check_logs(place: _Place) -> None:

@@ -34,7 +34,6 @@ from stream_processors.sharing.processor import Processor
 from stream_processors.sharing.redrives import RequestedRedrives
 
 USER = "sharing"
-OWN_TOPICS = (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS, topics.DISCLOSURES, topics.REJECTED)
 
 
 def processor(settings: Settings, metrics: Metrics) -> Processor:
@@ -100,23 +99,21 @@ class Workshop:
             partitions=self.settings.partitions,
             customer_keys=customer_keys(self.settings.customer_keys, self.master, parties),
             contract_set=recorded.digest,
-            topic_ids={one.partner: (one.customers, one.control) for one in recorded.partners},
+            topic_ids=recorded.topic_ids(),
         )
 
     def identity(self, view: View) -> Identity:
-        """As the broker tells it now. Raises SluiceError for partner topics that are not those of the set."""
+        """As the broker tells it now. Raises SluiceError for topics that are not those of the set."""
         broker = self.broker
-        wanted = {topics.customers(p): ids[0] for p, ids in view.topic_ids.items()}
-        wanted |= {topics.control(p): ids[1] for p, ids in view.topic_ids.items()}
-        found = admin.topic_identities(broker, [*OWN_TOPICS, *wanted])
+        found = admin.topic_identities(broker, view.topic_ids)
         _check_partition_counts(found, self.settings.partitions)
         for topic in found:
-            if wanted.get(topic.name, topic.topic_id) != topic.topic_id:
+            if view.topic_ids[topic.name] != topic.topic_id:
                 raise SluiceError(
-                    f"The topic {topic.name} was re-created since its contract was provisioned, so what the partner "
-                    "holds is not known: `sluice provision` says what to do."
+                    f"The topic {topic.name} was re-created since it was provisioned, so what it said before is lost: "
+                    "`sluice provision` says what to do."
                 )
-        own = [topic for topic in found if topic.name in OWN_TOPICS]
+        own = [topic for topic in found if topic.name in topics.OWN]
         return Identity(admin.cluster_id(broker), topics_hash(own))
 
     def tombstones_kept_ms(self) -> int:
@@ -125,8 +122,8 @@ class Workshop:
 
     def smallest_message_limit(self, view: View) -> int:
         """Of all topics that are written."""
-        partners = [name for p in view.topic_ids for name in (topics.customers(p), topics.control(p))]
-        limits = admin.topic_settings(self.broker, (topics.DISCLOSURES, topics.REJECTED, *partners))
+        written = view.topic_ids.keys() - {topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS}
+        limits = admin.topic_settings(self.broker, written)
         return min(int(limit["max.message.bytes"]) for limit in limits.values())
 
     def _parties(self, loaded: LoadedSet) -> Iterable[Party]:

@@ -215,6 +215,25 @@ def _pass(least: float, most: float) -> Callable[[World], str]:
     return passing
 
 
+def _sleep(world: World) -> str:
+    """Every machine is suspended: longer than anybody's session, and at times than tombstones are kept."""
+    milliseconds = world.rng.uniform(MINUTE, _HOURS)
+    world.pass_time(milliseconds, asleep=True)
+    return f"{milliseconds:.0f} ms"
+
+
+def _outage(world: World) -> str:
+    """Nobody processes for hours, while customers are deleted and compaction takes all it may."""
+    for process in _running(world):
+        process.crash()
+    deleted = [world.producers.delete() for _ in range(world.rng.randint(1, 4))]
+    world.pass_time(world.rng.uniform(_HOURS / 4, _HOURS))
+    for number in range(PARTITIONS):
+        log = world.cluster.logs[topics.CUSTOMER_UPDATES, number]
+        log.compact(log.high, world.now - TOMBSTONES_KEPT_MS - _TOMBSTONE_MARGIN_MS)
+    return f"of hours: {deleted}"
+
+
 def _registry(_world: World) -> str:
     one = installation()
     unreachable = one.schemas.unreachable
@@ -327,7 +346,8 @@ _WEIGHTS: Mapping[str, tuple[float, Callable[[World], str]]] = {
     "moments pass": (1, _pass(5, 500)),
     "seconds pass": (0.6, _pass(500, 9_000)),
     "minutes pass": (0.3, _pass(MINUTE / 2, 3 * MINUTE)),
-    "hours pass": (0.03, _pass(MINUTE, _HOURS)),
+    "hours pass": (0.03, _sleep),
+    "outage": (0.08, _outage),
     "registry": (0.4, _registry),
     "redrive": (0.2, _redrive),
     "acknowledge": (0.4, _acknowledge),

@@ -17,7 +17,7 @@ from typing import Any
 import fastavro
 
 from sluice import topics
-from sluice.consent import ConsentRecord, Contradiction, parse_event
+from sluice.consent import ConsentEvent, ConsentRecord, Contradiction, parse_event
 from sluice.decision import Customer, Permitted, decide
 from sluice.facts import Facts
 from sluice.model import CustomerId, Millis, PartnerId
@@ -84,35 +84,38 @@ def is_placed(entry: Entry, number: int) -> bool:
 
 
 def profiles(cluster: Cluster, number: int, customer: CustomerId, updates: int) -> list[Entry | None]:
-    """The newest update below an offset; and, where compaction has taken it, those that a reader may know instead.
+    """The newest update below an offset; and, where a newer one beyond it let compaction take it, what stood before.
 
     None: no update.
     """
+    history = list(of(cluster, topics.CUSTOMER_UPDATES, number, customer, 1 << 62))
     found: list[Entry | None] = []
     compacted = cluster.logs[topics.CUSTOMER_UPDATES, number].compacted
-    for entry in reversed(list(of(cluster, topics.CUSTOMER_UPDATES, number, customer, updates))):
+    for entry in reversed([entry for entry in history if entry.offset < updates]):
         found.append(entry)
-        if entry.offset not in compacted:
+        if entry.offset not in compacted or history[-1].offset < updates:
             return found
     return [*found, None]
 
 
 def said(cluster: Cluster, number: int, customer: CustomerId, consents: int, *, unread: bool = False) -> ConsentRecord:
     """Every answer below an offset. `unread`: without those that the registry may have been unable to tell of."""
-    said = ConsentRecord()
+    events: list[ConsentEvent] = []
+    unreadable = []
     for entry in of(cluster, topics.CONSENT_EVENTS, number, customer, consents):
         if unread and _is_next(entry.value):
             continue
-        place = f"{topics.CONSENT_EVENTS}/{number}@{entry.offset}"
         record = decoded(entry.value)
         try:
-            if record is None:
-                said = said.with_unreadable(place)
-            else:
-                said = said.with_event(parse_event(record, customer, Millis(entry.timestamp)))
+            event = None if record is None else parse_event(record, customer, Millis(entry.timestamp))
         except Contradiction:
-            said = said.with_unreadable(place)
-    return said
+            event = None
+        if event is None:
+            unreadable.append(f"{topics.CONSENT_EVENTS}/{number}@{entry.offset}")
+        elif event not in events:
+            events.append(event)
+    events.sort(key=lambda event: (event.effective_time, event.record_id))
+    return ConsentRecord(tuple(events), tuple(sorted(unreadable)))
 
 
 def _is_next(value: bytes | None) -> bool:

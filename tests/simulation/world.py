@@ -100,11 +100,11 @@ class World:
 
     # --- time
 
-    def pass_time(self, milliseconds: float) -> None:
+    def pass_time(self, milliseconds: float, *, asleep: bool = False) -> None:
         """Whoever is alive tells the group so; who does not is given up, and so is what is open for too long."""
         self.now += milliseconds
         group = self.cluster.group
-        for process in self.processes.values():
+        for process in () if asleep else self.processes.values():
             if process.is_running and not process.is_stopped and process.log and process.log.member:
                 group.heartbeat(process.log.member)
         group.expire()
@@ -172,6 +172,10 @@ class World:
         self._come_right()
         for _ in range(self.rng.randrange(3)):
             self.say("world", self.rng.choice((faults.later, faults.other_contracts, faults.news))(self))
+            if self.rng.random() < 0.5:
+                for _ in range(self.rng.randrange(120)):
+                    self._go_on()
+                self.say("world", faults.other_contracts(self))
             for process in self.processes.values():
                 process.fetches = 0
             self._come_right()

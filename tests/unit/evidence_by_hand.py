@@ -181,6 +181,7 @@ class Logs:
         updates: int | None = None,
         consents: int | None = None,
         disclosures: int | None = None,
+        evidence_from: int = 0,
     ) -> Cut:
         """Everything that there is, unless an offset is named."""
         positions = Positions(
@@ -188,7 +189,7 @@ class Logs:
             self.end(topics.CONSENT_EVENTS) if consents is None else consents,
         )
         disclosed = self.end(topics.DISCLOSURES) if disclosures is None else disclosures
-        return Cut(HERE, positions, Checkpoint(Identity("c", "t"), "s", settled, disclosed, now))
+        return Cut(HERE, positions, Checkpoint(Identity("c", "t"), "s", settled, disclosed, now, evidence_from))
 
     def gathered(self, cut: Cut) -> Gathered:
         gathered = Gathered(HERE, PARTITIONS)

@@ -179,7 +179,7 @@ def contracts(*written: Mapping[str, Any]) -> ContractSet:
     return ContractSet(tuple(checked(one) for one in written))
 
 
-IDS: Mapping[str, tuple[str, str]] = {A: ("a1", "a2"), B: ("b1", "b2")}
+IDS: Mapping[PartnerId, tuple[str, str]] = {A: ("a1", "a2"), B: ("b1", "b2")}
 BOTH = (RecordedPartner(B, "b1", "b2", DAYS_3), RecordedPartner(A, "a1", "a2", DAYS_3))
 
 

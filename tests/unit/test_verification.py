@@ -212,6 +212,15 @@ def test_a_disclosure_in_the_wrong_partition() -> None:
     assert (found.faults, found.customer) == ((Fault.WRONG_PARTITION,), ELSEWHERE)
 
 
+def test_disclosures_count_from_where_the_evidence_begins() -> None:
+    """After a loss it was written anew; what is left of before tells nothing."""
+    logs = consented()
+    logs.disclose(logs.share(), fields=[])
+    logs.share()
+    assert logs.state(evidence_from=2) is State.EQUAL
+    assert logs.difference(evidence_from=3).faults == (Fault.NOT_DISCLOSED,)
+
+
 # both against the recomputation
 
 
