@@ -191,5 +191,5 @@ class Gathered:
         if not superseded and not vanished:
             return True
         before = bisect_left(self._gap_starts, cut)
-        last_missing = min(self._gap_ends[before - 1], cut - 1) if before else -1
+        last_missing = self._gap_ends[before - 1] if before else -1
         return last_missing <= (-1 if newest is None else newest.offset)

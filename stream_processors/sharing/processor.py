@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import msgspec
 import structlog
 
-from sluice import topics
 from sluice.errors import SluiceError
 from sluice.log import Aborted, Ends, Log, LogUnavailable, OffsetsUnstable, Positions, Record
-from sluice.model import CustomerId, Millis
+from sluice.model import Millis
 from sluice.registry import RegistryUnavailable
 from sluice.store import Unusable
 from stream_processors.sharing.batch import Batch, Moment, Situation
@@ -22,6 +21,7 @@ from stream_processors.sharing.metrics import Metrics
 from stream_processors.sharing.ownership import Ownership
 from stream_processors.sharing.pace import Pace
 from stream_processors.sharing.plan import Plan
+from stream_processors.sharing.requests import Requested, Requests
 from stream_processors.sharing.snapshots import Snapshots
 from stream_processors.sharing.vigil import Vigil
 
@@ -43,6 +43,7 @@ class Processor:
         self._reading = Reading(log, clock)
         self._own = Ownership(log, plan, self._reading, metrics, clock)
         self._vigil = Vigil(log, plan, metrics, clock)
+        self._requests = Requests(plan.redrives, log)
         self._pace = Pace(plan.batch)
         self._snapshots = Snapshots(plan.stores, plan.snapshot_every_ms)
         self._failed_attempts = 0
@@ -93,7 +94,7 @@ class Processor:
             return
         moment = self._moment()
         self._vigil.look(inputs.ends, self._own.view, moment)
-        batches = self._decide(inputs, self._redriven(), moment)  # (d)
+        batches = self._decide(inputs, self._requests.take(self._own.positions), moment)  # (d)
         if self._brakes(batches, moment):
             return
         positions = inputs.positions(self._own.positions)
@@ -117,28 +118,13 @@ class Processor:
         known += [Millis(partition.meta.written_at) for partition in self._own.partitions.values()]
         return self._clock.read(max(known, default=Millis(0)))
 
-    def _redriven(self) -> tuple[list[Record], dict[int, list[CustomerId]]]:
-        """Consent events to be read again, and customers to be reconciled; who is served elsewhere is not ours."""
-        consents: list[Record] = []
-        customers: dict[int, list[CustomerId]] = {}
-        for request in self._plan.redrives.poll():
-            number, at = request.partition, request.offset
-            if number in self._own.partitions:
-                customers.setdefault(number, []).append(request.customer)
-                if request.topic == topics.CONSENT_EVENTS and at < self._own.positions[number].joined:
-                    consents += filter(None, self._log.read(request.topic, number, at, at + 1))
-        return consents, customers
-
-    def _decide(
-        self, inputs: Inputs, redriven: tuple[list[Record], dict[int, list[CustomerId]]], moment: Moment
-    ) -> dict[int, Batch]:
-        again, requested = redriven
-        updates, consents = _by_partition(inputs.updates), _by_partition([*again, *inputs.consents])
+    def _decide(self, inputs: Inputs, requested: Requested, moment: Moment) -> dict[int, Batch]:
+        updates, consents = _by_partition(inputs.updates), _by_partition([*requested.consents, *inputs.consents])
         allowance = self._pace.allowance(len(self._own.partitions))
         batches = {}
         for number, partition in self._own.partitions.items():
             reached = self._log.driving_reached(number)
-            wanted = requested.get(number, ())
+            wanted = requested.customers.get(number, ())
             situation = Situation(inputs.ends[number], reached, inputs.complete, moment, allowance, wanted)
             try:
                 batches[number] = partition.step(updates.get(number, ()), consents.get(number, ()), situation)
@@ -202,6 +188,7 @@ class Processor:
     ) -> None:
         """The commit is certain: now the stores may know of it."""
         self._failed_attempts = 0
+        self._requests.done()
         self._pace.recover()
         self._own.committed(positions, checkpoints)
         for number, partition in self._own.partitions.items():
@@ -210,6 +197,7 @@ class Processor:
 
     def _idle(self, batches: Mapping[int, Batch], inputs: Inputs, moment: Moment) -> None:
         """Nothing to commit. What was learned of customers is kept, and that the store is up to date."""
+        self._requests.done()
         for number, partition in self._own.partitions.items():
             batch = batches[number]
             at_end = self._log.driving_reached(number) >= inputs.ends[number].driving_high

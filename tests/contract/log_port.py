@@ -212,7 +212,7 @@ class BehavesAsALog:
         upstream = bench.upstream()
         upstream.write(CONSENTS, 3, b"never seen")
         upstream.abort()
-        stable = eventually(bench, lambda: _moved(log.ends()[3].joined_stable, at[3].joined))
+        stable: int = eventually(bench, lambda: _moved(log.ends()[3].joined_stable, at[3].joined))
         assert stable > at[3].joined + 1
         seen: list[Record] = []
 

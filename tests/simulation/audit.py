@@ -12,7 +12,7 @@ from sluice.keys import keyed_digest
 from sluice.log import Positions
 from sluice.model import CustomerId, Millis, PartnerId
 from sluice.partitioning import partition_of
-from sluice.store import Store, Unusable
+from sluice.store import Row, Store, Unusable
 from stream_processors.sharing import checkpoint
 from tests.simulation import oracle
 from tests.simulation.installation import PARTITIONS, PARTNERS, installation
@@ -308,6 +308,12 @@ class Audit:
             if held
         }
         require(stored == said, "d", f"the store of {number} holds {stored}, and disclosed is {said}")
+        known = dict(rows)
+        for customer in oracle.customers_of(self._cluster, number):
+            consents = known.get(customer, Row()).consents
+            events = oracle.said(self._cluster, number, customer, meta.consents).events
+            right = sorted(consents.events, key=repr) == sorted(events, key=repr) or consents.unread
+            require(bool(right), "d", f"the store of {number} knows of {customer} {consents}, and said was {events}")
 
 
 def disclosed(held: Holdings, entry: Entry) -> None:

@@ -203,6 +203,8 @@ def _skew(world: World) -> str:
 def _jump(world: World) -> str:
     process = world.rng.choice(_running(world))
     process.skew_ms += world.rng.choice((15, 40)) * MINUTE
+    if not process.knows_the_time:
+        process.believed_skew_ms = max(process.believed_skew_ms, process.skew_ms)
     return process.instance
 
 
@@ -346,8 +348,8 @@ _WEIGHTS: Mapping[str, tuple[float, Callable[[World], str]]] = {
     "moments pass": (1, _pass(5, 500)),
     "seconds pass": (0.6, _pass(500, 9_000)),
     "minutes pass": (0.3, _pass(MINUTE / 2, 3 * MINUTE)),
-    "hours pass": (0.03, _sleep),
-    "outage": (0.08, _outage),
+    "hours pass": (0.015, _sleep),
+    "outage": (0.03, _outage),
     "registry": (0.4, _registry),
     "redrive": (0.2, _redrive),
     "acknowledge": (0.4, _acknowledge),

@@ -105,17 +105,22 @@ def said(cluster: Cluster, number: int, customer: CustomerId, consents: int, *, 
     for entry in of(cluster, topics.CONSENT_EVENTS, number, customer, consents):
         if unread and _is_next(entry.value):
             continue
-        record = decoded(entry.value)
-        try:
-            event = None if record is None else parse_event(record, customer, Millis(entry.timestamp))
-        except Contradiction:
-            event = None
+        event = _event(entry.value, customer, entry.timestamp)
         if event is None:
             unreadable.append(f"{topics.CONSENT_EVENTS}/{number}@{entry.offset}")
         elif event not in events:
             events.append(event)
     events.sort(key=lambda event: (event.effective_time, event.record_id))
     return ConsentRecord(tuple(events), tuple(sorted(unreadable)))
+
+
+@lru_cache(1 << 14)
+def _event(value: bytes | None, customer: CustomerId, timestamp: int) -> ConsentEvent | None:
+    record = decoded(value)
+    try:
+        return None if record is None else parse_event(record, customer, Millis(timestamp))
+    except Contradiction:
+        return None
 
 
 def _is_next(value: bytes | None) -> bool:

@@ -156,6 +156,11 @@ class Process:
         return self._greenlet is not None
 
     @property
+    def knows_the_time(self) -> bool:
+        """Whether it has looked at its clock since it was started: only then can it notice a jump."""
+        return self.processor is not None and self.processor._clock._offset is not None
+
+    @property
     def is_ready(self) -> bool:
         return self.is_running and not self.is_stopped and self.outside.now >= self.wakes_at
 

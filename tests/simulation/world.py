@@ -170,8 +170,11 @@ class World:
         self.say("world", "the faults stop")
         self._mend()
         self._come_right()
-        for _ in range(self.rng.randrange(3)):
-            self.say("world", self.rng.choice((faults.later, faults.other_contracts, faults.news))(self))
+        for _ in range(self.rng.randrange(4)):
+            self.say(
+                "world",
+                self.rng.choice((faults.later, faults.other_contracts, faults.other_contracts, faults.news))(self),
+            )
             if self.rng.random() < 0.5:
                 for _ in range(self.rng.randrange(120)):
                     self._go_on()

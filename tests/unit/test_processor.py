@@ -23,6 +23,7 @@ from stream_processors.sharing.partition import View
 from stream_processors.sharing.plan import Plan
 from stream_processors.sharing.processor import Processor
 from stream_processors.sharing.redrives import Redrive, Redrives
+from stream_processors.sharing.requests import Requested
 from tests.unit.installation import Installation
 from tests.unit.lane import A, Lane
 
@@ -77,7 +78,7 @@ def decide(serving: Processor, lane: Lane) -> None:
     """The processor's step (d), on an update of A."""
     update = lane.update(A, lane.installation.profile())
     ends = {0: Ends(lane.consents.high, lane.consents.high, lane.updates.high)}
-    serving._decide(Inputs([update], [], ends, complete=True), ([], {}), lane.moment)
+    serving._decide(Inputs([update], [], ends, complete=True), Requested([], {}), lane.moment)
 
 
 def test_a_damaged_row_discards_the_store_and_says_so(serving: Processor, lane: Lane, tmp_path: Path) -> None:

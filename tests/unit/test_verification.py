@@ -89,7 +89,7 @@ def test_a_value_that_nobody_wrote() -> None:
     logs.deliver(logs.partner_record(allowed, email="x@example.com"), allowed.pseudonym)
     found = logs.difference()
     assert found.faults == (Fault.VALUE_DIFFERS, Fault.DIGEST_DIFFERS)
-    assert found.fields == ("email",)
+    assert (found.fields, found.pseudonym) == (("email",), allowed.pseudonym)
     assert found.values == {"email": ("x@example.com", "hana@example.com")}
 
 
@@ -210,6 +210,8 @@ def test_a_disclosure_in_the_wrong_partition() -> None:
     logs.disclose(allowed, ELSEWHERE)
     found = logs.difference()
     assert (found.faults, found.customer) == ((Fault.WRONG_PARTITION,), ELSEWHERE)
+    assert logs.state(disclosures=1) is State.EQUAL
+    assert not logs.verify(disclosures=1).faults
 
 
 def test_disclosures_count_from_where_the_evidence_begins() -> None:
@@ -444,7 +446,7 @@ def test_inputs_and_disclosures_are_compared_even_of_who_is_moving() -> None:
     allowed = logs.share()
     logs.say("WITHDRAWN", said=NOW - DAY_MS)
     cut = logs.end(topics.DISCLOSURES)
-    logs.disclose(allowed)
+    logs.disclose(allowed, action="RECALLED", fields=[], digest=None)
     assert logs.difference(disclosures=cut).faults == (Fault.HELD_WITHOUT_REASON,)
     assert logs.state(disclosures=cut, settled=False) is State.MOVING
 
