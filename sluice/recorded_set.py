@@ -38,7 +38,9 @@ class RecordedPartner(msgspec.Struct, frozen=True):
     ended: bool = False
 
 
-class RecordedSet(msgspec.Struct, frozen=True):
+class RecordedSet(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A field that is added needs a default, which is left out: the digests of older sets stay what they are."""
+
     contracts: dict[str, str]
     """Text by path below the contracts' folder; token tables too."""
     laws: dict[str, str]

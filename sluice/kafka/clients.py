@@ -30,6 +30,7 @@ _PASSING = frozenset(
     {
         KafkaError._TRANSPORT,  # noqa: SLF001 - the library's public names for them
         KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+        KafkaError._DESTROY,  # noqa: SLF001 - the connection went while it was asked
         KafkaError._TIMED_OUT,  # noqa: SLF001
         KafkaError._NOENT,  # noqa: SLF001 - no leader is known
         KafkaError._RESOLVE,  # noqa: SLF001

@@ -13,6 +13,7 @@ from sluice.kafka import admin
 from sluice.kafka.clients import Broker, ClientConfig
 from sluice.kafka.tailing import Tail
 from sluice.keys import CustomerKey, MasterKey, NoKey
+from sluice.log import Record
 from sluice.model import CustomerId, PartnerId
 from sluice.recorded_set import RecordedSet
 from sluice.registry import Registry
@@ -38,32 +39,34 @@ class Books:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._codec = Codec(tools.registry.text)
-        self._recorded: dict[str, RecordedSet] = {}
-        self._newest: RecordedSet | None = None
-        self._books: dict[tuple[str, str], Book] = {}
+        self._recorded: dict[str, Record] = {}
+        self._newest: Record | None = None
+        self._books: dict[str, Book] = {}
 
     def of(self, digest: str) -> Book:
         """The set with this digest; partners that a newer one has, or any before, may hold nothing under it.
 
         Raises SluiceError when it is not recorded, or a partner's topic is not the one that it names.
         """
-        self._read()
-        recorded = self._recorded.get(digest)
-        if recorded is None or self._newest is None:
-            raise SluiceError(
-                f"The contract set {digest} that the processor decided by is not in {topics.CONTRACT_SETS}: restore it."
-            )
-        known = digest, self._newest.digest
-        if known not in self._books:
-            self._books[known] = self._book(recorded, self._newest)
-        return self._books[known]
+        if digest not in self._books:
+            self._read()
+            record = self._recorded.get(digest)
+            if record is None or self._newest is None:
+                raise SluiceError(
+                    f"The contract set {digest} that the processor decided by is not in {topics.CONTRACT_SETS}: "
+                    "restore it."
+                )
+            newest = recorded_set.decode(self._newest.key, self._newest.value)
+            self._books[digest] = self._book(recorded_set.decode(record.key, record.value), newest)
+        return self._books[digest]
 
     def _read(self) -> None:
+        """Only what is asked for is decoded: other versions may have written the others."""
         group = self._tools.settings.sharing.group  # never joined: see sluice.kafka.clients.reader
         with Tail(self._tools.client, (topics.CONTRACT_SETS,), group, from_beginning=True) as tail:
             for record in tail.to_the_end():
-                self._newest = recorded_set.decode(record.key, record.value)
-                self._recorded[self._newest.digest] = self._newest
+                self._newest = record
+                self._recorded[(record.key or b"").decode(errors="replace")] = record
 
     def _book(self, recorded: RecordedSet, newest: RecordedSet) -> Book:
         tools = self._tools

@@ -53,7 +53,8 @@ class RecordedSets:
         self._see(self._tail.to_the_end())
 
     def _see(self, records: Iterable[Record]) -> None:
-        for record in records:
+        newest = list(records)[-1:]
+        for record in newest:
             self._recorded = recorded_set.decode(record.key, record.value)
 
     def _carried_out(self) -> View:

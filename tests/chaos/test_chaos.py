@@ -34,12 +34,18 @@ _NO_SHORT_GRANTS = Mix(expiring=0.0)
 
 def assert_exact(field: Field) -> None:
     """At rest, the proof holds; and every recall reached its partner."""
-    field.heal()
-    assert field.group.is_quiet_within(_QUIET_SECONDS), field.group.standing()
+    come_to_rest(field)
     report = assert_verified(field.installation)
     assert sum(report["held"].values()) > 50
     account = recalls.account(field.installation)
     assert account.is_whole, account
+
+
+def come_to_rest(field: Field) -> None:
+    field.heal()
+    if not field.group.is_quiet_within(_QUIET_SECONDS):
+        newest = {who: processor.newest[-10:] for who, processor in field.processors.items()}
+        pytest.fail(f"not at rest: {field.group.standing()}, {newest}")
 
 
 def scene(field: Field, seed: int) -> Scene:
@@ -207,7 +213,7 @@ def test_one_processor_with_a_slow_network(field: Field) -> None:
     field.stack.proxies[PROXIED].slow(Conditions(latency_seconds=0.05, bytes_per_second=500_000))
     with Traffic(field, seed=10, mix=_NO_SHORT_GRANTS):
         time.sleep(6)
-    assert field.group.is_quiet_within(_QUIET_SECONDS)
+    assert field.group.is_quiet_within(_QUIET_SECONDS), "not at rest with a slow network"
     assert_exact(field)
 
 
@@ -259,8 +265,7 @@ def test_contracts_change_while_processors_die(field: Field) -> None:
             time.sleep(stage.chance.uniform(0, 1))
             field.processors[stage.anybody()].kill()
     time.sleep(LONGEST_GRANT_MS / 1000)
-    field.heal()
-    assert field.group.is_quiet_within(_QUIET_SECONDS), field.group.standing()
+    come_to_rest(field)
     assert_verified(field.installation)
     assert recalls.account(field.installation).is_whole
 

@@ -12,6 +12,7 @@ from sluice.errors import SluiceError
 from sluice.local import stack
 from sluice.local.stack import Endpoints
 from tests.integration.installation import Installation
+from tests.integration.proof import assert_no_difference
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +29,13 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
 
 
 @pytest.fixture
-def installation(endpoints: Endpoints, tmp_path: Path) -> Iterator[Installation]:
+def installation(request: pytest.FixtureRequest, endpoints: Endpoints, tmp_path: Path) -> Iterator[Installation]:
+    """Whatever a test did, what partners hold in the end is what was committed allows, unless it is marked `unproven`."""
     fresh = Installation(endpoints, tmp_path)
     fresh.set_up()
     yield fresh
-    fresh.tear_down()
+    try:
+        if fresh.has_processed and request.node.get_closest_marker("unproven") is None:
+            assert_no_difference(fresh)
+    finally:
+        fresh.tear_down()

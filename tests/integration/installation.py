@@ -214,6 +214,11 @@ class Installation:
             env={**os.environ, **environment},
         )
 
+    @property
+    def has_processed(self) -> bool:
+        """A processor has run here."""
+        return bool(self._processes)
+
     # what can be seen
 
     def holds(self, partner: PartnerId) -> dict[str, dict[str, Any]]:

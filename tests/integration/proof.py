@@ -22,3 +22,9 @@ def assert_verified(installation: Installation, *, indeterminate: bool = False, 
         for state in {*_OPEN, "indeterminate"} - allowed_open:
             assert states[state] == 0, report
     return report
+
+
+def assert_no_difference(installation: Installation) -> None:
+    """Of what is committed, at rest or not: nobody holds what the inputs, the contracts and the law do not allow."""
+    done = installation.run("verify", "--json", "--wait", "0")
+    assert done.returncode == 0, done.stdout + done.stderr

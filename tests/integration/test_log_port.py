@@ -18,6 +18,7 @@ from tests.integration.installation import PARTITIONS, Installation
 pytestmark = pytest.mark.broker
 
 _SESSION_MS = 6_000
+_POLL_MS = 10_000
 
 
 class _Upstream:
@@ -44,8 +45,9 @@ class _BrokerBench:
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
         self._group = installation.settings.sharing.group
-        # a process that does not fetch leaves the group as soon as one whose session ends
-        self._client = {**installation.settings.client("sharing"), "max.poll.interval.ms": str(_SESSION_MS)}
+        # who does not fetch for so long leaves the group; by default it takes minutes
+        patience = {"max.poll.interval.ms": str(_POLL_MS), "session.timeout.ms": str(_SESSION_MS)}
+        self._client = {**installation.settings.client("sharing"), **patience}
 
     def log(self, instance: str) -> Log:
         return TransactionalLog(
@@ -72,7 +74,7 @@ class _BrokerBench:
         time.sleep(0.02)
 
     def outlive(self, log: Log) -> None:  # noqa: ARG002 - it is the only one that does not fetch
-        time.sleep(_SESSION_MS / 1000 + 2)
+        time.sleep(_POLL_MS / 1000 + 2)
 
     def leave_offsets_open(self, instance: str, partition: int) -> None:
         client = self._installation.settings.client("sharing")

@@ -125,6 +125,27 @@ def test_a_consent_event_whose_schema_is_registered_later(installation: Installa
         eventually(lambda: installation.has(HOSHI, "crm:2"), "answers to come count again")
 
 
+def test_many_consent_events_at_once(installation: Installation) -> None:
+    """They hold no batch up for so long that it is lost, and withdrawals do not wait for them."""
+    late = SchemaToCome(installation, "consent_event")
+    customers = [f"crm:{number}" for number in range(300)]
+    with installation.processor() as processor:
+        share(installation, "crm:other")
+        for customer in customers:
+            event = installation.consent(customer, HOSHI, "GIVEN", at=now_ms() - 1_000)
+            full = {**installation.registry.decode(installation.consent_writer.write(event)), "extra": None}
+            installation.crm.produce(topics.CONSENT_EVENTS, late.writer.write(full), customer.encode())
+            installation.crm.produce(topics.CUSTOMER_UPDATES, installation.profile(customer), customer.encode())
+        assert installation.crm.flush(20) == 0
+        eventually(lambda: len(installation.rejected()) == len(customers), "rejected", 60)
+        late.register()
+        told = states(installation, "--rate", "1000", "--wait", "60")
+        assert list(told.values()) == ["redriven"] * len(customers)
+        assert len(installation.holds(HOSHI)) == len(customers) + 1
+        assert processor.metric("sluice_aborts_total") == 0
+        assert requests(installation) == len(customers)
+
+
 def test_what_is_not_redriven_and_why(installation: Installation) -> None:
     wrong = (partition_of(b"crm:1", PARTITIONS) + 1) % PARTITIONS
     with installation.processor():

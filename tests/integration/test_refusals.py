@@ -31,7 +31,7 @@ def test_re_created_topic_is_refused(installation: Installation, topic: str) -> 
     with installation.processor():
         share(installation, "crm:1")
     _recreate(installation, topic)
-    installation.start_processor(wait=False).ends_with("A topic was re-created")
+    installation.start_processor(wait=False).ends_with(f"The topic {topic} was re-created")
 
 
 def test_re_created_partner_topic_is_refused_and_there_is_a_way_out(installation: Installation) -> None:

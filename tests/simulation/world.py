@@ -17,7 +17,7 @@ import structlog
 
 from sluice import topics
 from sluice.model import Millis
-from stream_processors.sharing import recovery
+from stream_processors.sharing import pace, recovery
 from stream_processors.sharing.brake import BrakePolicy
 from stream_processors.sharing.partition import View
 from stream_processors.sharing.redrives import Redrive
@@ -68,6 +68,7 @@ class World:
         self.processes: dict[str, Process] = {f"sharing.{i}": Process(i, self, sizes) for i in GROUP_INSTANCES[:count]}
         self.running: Process | None = None
         self.audit = Audit(self.cluster, CUSTOMERS, lambda: self.processes)
+        self._most = sizes.background
         self._piece = rng.choice((1, 3, 1_000))
         self._takes_all = rng.random() < 0.5
         self._deaf = rng.choice((0.0, 0.5, 0.9))
@@ -130,6 +131,8 @@ class World:
         before = structlog.get_config()
         with ExitStack() as stack:
             stack.enter_context(patch.object(recovery, "_CHUNK", self._piece))
+            stack.enter_context(patch.object(pace, "_FEWEST", 1))
+            stack.enter_context(patch.object(pace, "_MOST", self._most))
             stack.callback(lambda: structlog.configure(**before))
             structlog.configure(processors=[self._hear])
             yield
