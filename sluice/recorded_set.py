@@ -24,8 +24,6 @@ from sluice.law.pack import Law
 from sluice.model import PartnerId
 from sluice.source_schema import leaves
 
-FORMAT = 1
-
 
 class RecordedPartner(msgspec.Struct, frozen=True):
     """A partner of the set, or one whose contract has gone and which may still hold something."""
@@ -55,7 +53,6 @@ class RecordedSet(msgspec.Struct, frozen=True, omit_defaults=True):
     """The master key's fingerprint."""
     topics: dict[str, str] = {}
     """Ids of the inputs', the disclosures' and the rejects' topics, by name."""
-    format: int = FORMAT
 
     def encode(self) -> bytes:
         return msgspec.json.encode(self, order="sorted")
@@ -123,8 +120,8 @@ def partners(
 ) -> tuple[RecordedPartner, ...]:
     """The set's partners, and those that were in the set before and have no contract any more.
 
-    `topic_ids`: ids of the customer and the control topic by partner. Raises SluiceError for a partner whose topics
-    were re-created while it had a contract: what it holds is not known then.
+    `topic_ids`: ids of the customer and the control topic by partner, of those that still have topics. Raises
+    SluiceError for a partner whose topics were re-created while it had a contract: what it holds is not known then.
     """
     named = {}
     for contract in contracts.contracts:
@@ -132,6 +129,8 @@ def partners(
         named[contract.partner] = RecordedPartner(contract.partner, *topic_ids[contract.partner], within)
     known = before.names() if before else {}
     for partner, one in known.items():
+        if partner not in topic_ids:
+            continue
         if partner not in named:
             named[partner] = RecordedPartner(partner, *topic_ids[partner], one.acknowledge_within_ms, ended=True)
         elif not one.ended and (one.customers, one.control) != topic_ids[partner]:

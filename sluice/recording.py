@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sluice import topics
 from sluice.contract import ContractSet
 from sluice.errors import SluiceError
-from sluice.kafka.admin import topic_identities
+from sluice.kafka.admin import topic_identities, topic_names
 from sluice.kafka.clients import Broker, ClientConfig
 from sluice.kafka.publishing import write_record
 from sluice.kafka.tailing import Tail
@@ -23,7 +23,9 @@ def record_set(settings: Settings, contracts: ContractSet, source: str, client: 
     """
     administrator = settings.client("admin")
     before = newest_set(administrator)
-    known = {contract.partner for contract in contracts.contracts} | (before.names().keys() if before else set())
+    there = topic_names(client)
+    former = (partner for partner in (before.names() if before else ()) if topics.customers(partner) in there)
+    known = {contract.partner for contract in contracts.contracts} | {*former}  # without topics nobody can be told
     names = [name for partner in sorted(known) for name in (topics.customers(partner), topics.control(partner))]
     ids = {topic.name: topic.topic_id for topic in topic_identities(client, [*topics.OWN, *names])}
     _refuse_re_created(before, ids)

@@ -94,6 +94,12 @@ def topic_identities(client: AdminClient, topics: Collection[str]) -> list[Topic
     return found
 
 
+def topic_names(client: AdminClient) -> set[str]:
+    """Of all topics that this user may see."""
+    with translated("list the topics"):
+        return set(client.list_topics(timeout=TIMEOUT_SECONDS).topics)
+
+
 def topic_settings(client: AdminClient, topics: Collection[str]) -> dict[str, Mapping[str, str]]:
     """The settings in force of each topic, by name."""
     resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]

@@ -48,6 +48,9 @@ class _MemoryBench:
 
         return MemoryLog(self.cluster, f"sharing.{instance}", Surroundings(before, others=_INSTANCES))
 
+    def observer(self) -> Log:
+        return self.log("observer")
+
     def write(self, topic: str, partition: int, key: bytes, value: bytes | None) -> None:
         self.cluster.append((topic, partition), key, value)
 

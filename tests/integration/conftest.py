@@ -30,7 +30,7 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
 
 @pytest.fixture
 def installation(request: pytest.FixtureRequest, endpoints: Endpoints, tmp_path: Path) -> Iterator[Installation]:
-    """Whatever a test did, what partners hold in the end is what was committed allows, unless it is marked `unproven`."""
+    """Whatever a test did, what partners hold in the end is what was committed allows; unless marked `unproven`."""
     fresh = Installation(endpoints, tmp_path)
     fresh.set_up()
     yield fresh

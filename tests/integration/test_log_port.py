@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from sluice import topics
+from sluice.kafka.clients import ClientConfig
 from sluice.kafka.transactions import LogSettings, TransactionalLog
 from sluice.local.stack import Endpoints
 from sluice.log import Log
@@ -50,8 +51,14 @@ class _BrokerBench:
         self._client = {**installation.settings.client("sharing"), **patience}
 
     def log(self, instance: str) -> Log:
+        return self._log(self._client, instance)
+
+    def observer(self) -> Log:
+        return self._log(self._installation.settings.client("admin"), "observer")
+
+    def _log(self, client: ClientConfig, instance: str) -> Log:
         return TransactionalLog(
-            self._client,
+            client,
             LogSettings(
                 group=self._group,
                 instance=instance,
