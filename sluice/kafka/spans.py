@@ -25,18 +25,28 @@ class Spans:
     def __init__(self, client: ClientConfig, group: str) -> None:
         """`group` is never joined: see `reader`."""
         self._consumer = reader(client, group)
+        self._next: dict[Partition, int | None] = {}
+        """Where the client goes on when it is let; None: somewhere behind what it was asked for."""
+
+    def open(self, starts: Mapping[Partition, int]) -> None:
+        """These are going to be read. One after the other, each could take the client a second to get to know."""
+        places = [TopicPartition(*place, offset) for place, offset in starts.items()]
+        if places:
+            with translated("read the topics"):
+                self._consumer.incremental_assign(places)
+                self._consumer.pause(places)
+        self._next |= starts
 
     def read(self, wanted: Mapping[Partition, Bounds]) -> Iterator[Record]:
-        """Every committed record between these offsets, in order within each partition.
+        """Every committed record between these offsets, in order within each partition; all of them were opened.
 
         An end that is not stable yet is waited for: whoever knows that it will be has to see what lies before it.
         Raises KafkaTrouble.
         """
         left = {place: bounds.high for place, bounds in wanted.items() if bounds.low < bounds.high}
-        places = [TopicPartition(*place, wanted[place].low) for place in left]
         with translated("read the topics"):
-            self._consumer.assign(places)
-            self._consumer.resume(places)  # what was held once stays held, whatever is assigned since
+            for place in left:
+                self._let_go_on(place, wanted[place].low)
         deadline = time.monotonic() + _STALLED_SECONDS
         while left:
             for message in self._consumer.consume(_BATCH, _WAIT_SECONDS):
@@ -57,6 +67,12 @@ class Spans:
                 raise KafkaTrouble(
                     f"Cannot read {topic}/{number} to offset {end}: an open transaction may hide it. Try again."
                 )
+
+    def _let_go_on(self, place: Partition, start: int) -> None:
+        if self._next[place] != start:
+            self._consumer.seek(TopicPartition(*place, start))
+        self._next[place] = None
+        self._consumer.resume([TopicPartition(*place)])
 
     def _reach(self, left: dict[Partition, int], place: Partition, offset: int) -> None:
         """What was read to its end is held, so that it does not crowd out the others."""

@@ -181,13 +181,15 @@ class _Look:
         """Raises SluiceError when evidence was deleted."""
         firsts = {topics.CONSENT_EVENTS: 0, topics.DISCLOSURES: cut.checkpoint.evidence_from}
         new = [(topic, self._number) for topic in names if topic not in self._reached]
-        for (topic, number), low in admin.beginnings(self._tools.broker, new).items():
+        lows = admin.beginnings(self._tools.broker, new)
+        for (topic, number), low in lows.items():
             if low > firsts.get(topic, low):
                 raise SluiceError(
                     f"{topic}/{number} begins at offset {low}: older records were deleted, so nothing can be proved. "
                     "Restore the topic; it must keep its records for ever."
                 )
             self._reached[topic] = low
+        self._spans.open(lows)
 
     def _read(self, stops: dict[str, int], tell: Tell) -> None:
         wanted = {
