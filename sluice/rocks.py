@@ -55,9 +55,6 @@ class RocksDatabase:
         with self._judged("read"):
             yield from cast("Iterator[bytes]", self._families[family].keys(from_key=start))
 
-    def estimate(self, family: Family) -> int:
-        return int(self._families[family].property_int_value("rocksdb.estimate-num-keys") or 0)
-
     def copy_to(self, folder: Path) -> None:
         """Files that do not change any more are linked where the file system can."""
         with self._judged("copied"):

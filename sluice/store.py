@@ -54,6 +54,8 @@ class Meta(msgspec.Struct, frozen=True):
     disclosures: int
     written_at: int
     """Milliseconds since the epoch."""
+    customers: int = 0
+    """How many rows there are."""
     rules: str = ""
     """The contract set, and what made decisions of it, that the customers are or are being reconciled under."""
     catching_up: bool = False
@@ -97,9 +99,6 @@ class Database(Protocol):
 
     def keys(self, family: Family, start: bytes | None = None) -> Iterator[bytes]:
         """In their order, from `start` on."""
-
-    def estimate(self, family: Family) -> int:
-        """About how many keys there are."""
 
     def copy_to(self, folder: Path) -> None:
         """A consistent copy, as a database in a new folder."""
@@ -207,10 +206,6 @@ class Store:
         start = None if after is None else after.encode() + b"\x00"
         return [CustomerId(key.decode()) for key in islice(self._database.keys(Family.ROWS, start), limit)]
 
-    def size(self) -> int:
-        """About how many customers are known."""
-        return self._database.estimate(Family.ROWS)
-
     def __iter__(self) -> Iterator[tuple[CustomerId, Row]]:
         for customer in self.customers(None, 1 << 62):
             yield customer, self.get([customer])[customer]
@@ -222,6 +217,11 @@ class Store:
     def close(self) -> None:
         """Release what keeps the bytes. May be called again."""
         self._database.close()
+
+
+def added(rows: Mapping[CustomerId, tuple[Row, Row]]) -> int:
+    """How many more rows there are once these are written."""
+    return sum(before.is_empty - after.is_empty for before, after in rows.values())
 
 
 def _indexed(at: int, key: bytes) -> bytes:

@@ -20,7 +20,6 @@ from sluice.kafka.clients import admin_client
 from sluice.kafka.group_offsets import committed
 from sluice.kafka.spans import Spans
 from sluice.keys import load_master_key
-from sluice.log import Bounds
 from sluice.registry import Registry
 from sluice.settings import Settings
 from stream_processors.review import verification
@@ -192,15 +191,12 @@ class _Look:
         self._spans.open(lows)
 
     def _read(self, stops: dict[str, int], tell: Tell) -> None:
-        wanted = {
-            (topic, self._number): Bounds(self._reached[topic], stop)
-            for topic, stop in stops.items()
-            if stop > self._reached[topic]
-        }
-        span = sum(bounds.high - bounds.low for bounds in wanted.values())
+        further = {topic: stop for topic, stop in stops.items() if stop > self._reached[topic]}
+        span = sum(stop - self._reached[topic] for topic, stop in further.items())
         tell(0, span)
-        self._gathered.add(self._spans.read(wanted), lambda done: tell(done, span))
-        self._reached |= {topic: bounds.high for (topic, _), bounds in wanted.items()}
+        records = self._spans.read({(topic, self._number): stop for topic, stop in further.items()})
+        self._gathered.add(records, lambda done: tell(done, span))
+        self._reached |= further
 
     def _examined(self, book: Book, proof: Proof, tell: Tell) -> Figures:
         """Everybody who is not resolved; the figures of those who are not now either."""

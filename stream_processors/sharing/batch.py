@@ -67,6 +67,8 @@ class Batch:
     updates: dict[int, bool] = field(default_factory=dict)
     """By offset: whether the update is rejected, as a whole or for a partner."""
     updated: set[CustomerId] = field(default_factory=set)
+    customers: int = 0
+    """How many were reconciled."""
     background: int = 0
     """How many customers were reconciled that no input names."""
     scanned_to: CustomerId | None = None

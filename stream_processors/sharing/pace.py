@@ -19,10 +19,10 @@ class Pace:
         """Customers that no input names, in one partition of so many."""
         return max(int(self._background) // max(partitions, 1), 1)
 
-    def took(self, elapsed_ms: float, background: int) -> None:
-        """A batch with so many of them took so long to decide."""
-        if background and elapsed_ms > 0:
-            fitting = background * _TARGET_MS / elapsed_ms
+    def took(self, elapsed_ms: float, customers: int) -> None:
+        """A batch took so long to decide, for all its customers, those that inputs named included."""
+        if customers and elapsed_ms > 0:
+            fitting = customers * _TARGET_MS / elapsed_ms
             self._background = min(max((self._background + fitting) / 2, _FEWEST), _MOST)
 
     def opening_ms(self, *, serving: bool) -> float:

@@ -15,7 +15,7 @@ from sluice.model import Cause, CustomerId, Recalled, Rejected
 from sluice.projection import SourceReader, Unread
 from sluice.registry import RegistryUnavailable
 from sluice.ruling import Policy
-from sluice.store import Meta, Row, Store
+from sluice.store import Meta, Row, Store, added
 from stream_processors.sharing import folding, output
 from stream_processors.sharing.batch import Batch, Moment, Situation, Touched
 from stream_processors.sharing.brake import Brake, BrakePolicy
@@ -95,7 +95,7 @@ class Partition:
         self._view = view
         self._mark = mark
         self._updated: set[CustomerId] = set()
-        self._to_scan = store.size() if meta.catching_up else 0
+        self._to_scan = meta.customers if meta.catching_up else 0
         self._wait_from: bytes | None = None
         self._retry_unread_at = 0.0
 
@@ -113,7 +113,7 @@ class Partition:
 
         What that means is written with the next batch; a restart before it begins anew, for it only compares.
         """
-        self._view, self._to_scan = view, self.store.size()
+        self._view, self._to_scan = view, self.meta.customers
         self.meta = msgspec.structs.replace(self.meta, rules=view.rules, catching_up=True, scanned_to=None)
 
     def step(self, updates: Sequence[Record], consents: Sequence[Record], situation: Situation) -> Batch:
@@ -169,6 +169,7 @@ class Partition:
             consents=positions.joined,
             disclosures=disclosures,
             written_at=moment.now if fresh else self.meta.written_at,
+            customers=self.meta.customers + added(batch.rows),
             blockers=tuple(sorted({*self.meta.blockers, *batch.blockers})),
             catching_up=self.meta.catching_up and not batch.scan_ended,
             scanned_to=None if batch.scan_ended else batch.scanned_to or self.meta.scanned_to,
@@ -188,6 +189,7 @@ class Partition:
         customers = [customer for customer in named if isinstance(customer, str)]
         customers += self._background(situation, batch)
         rows = self.store.get(list(dict.fromkeys(customers)))
+        batch.customers = len(rows)
         return {customer: Touched(row, row) for customer, row in rows.items()}
 
     def _background(self, situation: Situation, batch: Batch) -> list[CustomerId]:

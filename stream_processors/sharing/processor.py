@@ -132,7 +132,7 @@ class Processor:
                 partition.store.close()
                 self._plan.stores.discard(number)
                 raise SluiceError(f"{error} It has been discarded; start again, and it is rebuilt.") from None
-        self._pace.took(self._clock.monotonic_ms() - moment.monotonic_ms, sum(b.background for b in batches.values()))
+        self._pace.took(self._clock.monotonic_ms() - moment.monotonic_ms, sum(b.customers for b in batches.values()))
         return batches
 
     def _next_checkpoints(self, batches: Mapping[int, Batch]) -> dict[int, Checkpoint]:

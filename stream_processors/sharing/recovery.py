@@ -19,7 +19,7 @@ from sluice.avro import Undecodable
 from sluice.errors import SluiceError
 from sluice.log import Bounds, Committed, Log, Positions, Record
 from sluice.model import CustomerId, Millis
-from sluice.store import Meta, Row, Store, Stores, Unusable
+from sluice.store import Meta, Row, Store, Stores, Unusable, added
 from stream_processors.sharing import checkpoint, folding
 from stream_processors.sharing.checkpoint import Checkpoint, Identity
 from stream_processors.sharing.partition import Partition, View
@@ -253,7 +253,8 @@ def _fold(place: _Place, store: Store, begun: Meta) -> Generator[int, None, Meta
             if topic == topics.CONSENT_EVENTS:
                 blockers = tuple(sorted({*meta.blockers, *(str(folding.pointer(record)) for record in nobodys)}))
                 meta = msgspec.structs.replace(meta, blockers=blockers)
-            meta = msgspec.structs.replace(meta, **{name: chunk[-1].offset + 1 if chunk else getattr(meta, name)})
+            reached = chunk[-1].offset + 1 if chunk else getattr(meta, name)
+            meta = msgspec.structs.replace(meta, customers=meta.customers + added(rows), **{name: reached})
             store.write(rows, meta)
             yield sum(want - have for have, want in zip(_folded(meta, place), target, strict=True))
         meta = msgspec.structs.replace(meta, **{name: stop})

@@ -14,4 +14,5 @@ def machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "memory_gb": round(memory / 1e9, 1),
         "python": platform.python_version(),
+        "load_average": [round(load, 1) for load in os.getloadavg()],
     }

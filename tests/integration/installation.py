@@ -268,13 +268,18 @@ class Installation:
         return high_watermarks(self.admin, [(topic, p) for topic in inputs for p in range(PARTITIONS)])
 
     def limit(self, topic: str, *, max_message_bytes: int) -> None:
-        entry = ConfigEntry("max.message.bytes", str(max_message_bytes), incremental_operation=AlterConfigOpType.SET)
+        self._set(topic, "max.message.bytes", str(max_message_bytes))
+
+    def _set(self, topic: str, name: str, value: str) -> None:
+        entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
         for future in self.admin.incremental_alter_configs([resource]).values():
             future.result()
 
     def delete_records(self, topic: str) -> None:
-        """All that are there; offsets go on."""
+        """All that are there; offsets go on. As compaction may do it, where a topic is compacted."""
+        if topic == topics.CUSTOMER_UPDATES:
+            self._set(topic, "cleanup.policy", "compact,delete")  # who may not delete by time may not by hand
         everything = [TopicPartition(topic, number, -1) for number in range(PARTITIONS)]
         for future in self.admin.delete_records(everything).values():
             future.result()

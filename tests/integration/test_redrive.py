@@ -44,7 +44,8 @@ class SchemaToCome:
     def __init__(self, installation: Installation, name: str) -> None:
         self._installation = installation
         schema = json.loads(catalogue.text(name))
-        schema["fields"].append({"name": "extra", "type": ["null", "string"], "default": None})
+        extra = {"name": "extra", "type": ["null", "string"], "default": None, "doc": f"new at {now_ms()}"}
+        schema["fields"].append(extra)  # a text that was registered before has its id already
         self._text = json.dumps(schema)
         marker = {"type": "record", "name": f"Marker{now_ms()}", "fields": []}
         before = installation.registry.register(f"marker-{now_ms()}-value", json.dumps(marker), "NONE")

@@ -103,7 +103,8 @@ def _crash(world: World) -> str:
     process = world.rng.choice(_running(world))
     at = process.at
     process.crash()
-    return f"{process.instance} at {at}"
+    lost = _lose_store(world) if world.rng.random() < 0.3 else "its stores are whole"
+    return f"{process.instance} at {at}; {lost}"
 
 
 def _end(world: World) -> str:
@@ -116,9 +117,9 @@ def _end(world: World) -> str:
 def _stop(world: World) -> str:
     process = world.rng.choice(_running(world))
     process.is_stopped = True
-    process.wakes_at = max(process.wakes_at, world.now + world.rng.choice((1_000, 8_000, 20_000)))
     if world.rng.random() < 0.5:
         world.pass_time(world.rng.uniform(0, 9_000))
+    process.wakes_at = max(process.wakes_at, world.now + world.rng.uniform(0, 300))
     return f"{process.instance} at {process.at}"
 
 
@@ -335,11 +336,11 @@ _WEIGHTS: Mapping[str, tuple[float, Callable[[World], str]]] = {
     "consent of nobody": (0.15, lambda world: world.producers.consent_of_nobody()),
     "upstream": (0.3, lambda world: world.producers.upstream()),
     "compact": (1, _compact),
-    "crash": (0.5, _crash),
+    "crash": (0.7, _crash),
     "end": (0.1, _end),
     "stop": (0.4, _stop),
     "stop before the commit": (4, _stop_before_the_commit),
-    "lose store": (0.5, _lose_store),
+    "lose store": (0.3, _lose_store),
     "copy store": (0.4, _copy_store),
     "other contracts": (0.7, other_contracts),
     "rebalance": (0.3, _rebalance),
@@ -364,7 +365,9 @@ _ONLY_WHEN: Mapping[str, Callable[[World], bool]] = {
     "restart": lambda world: any(not one.is_running for one in world.processes.values()),
     "lose store": lambda world: any(not one.is_running for one in world.processes.values()),
     "stop before the commit": lambda world: (
-        any(one.at in _WRITTEN for one in _running(world)) and not any(one.is_stopped for one in _running(world))
+        len(_running(world)) > 1
+        and any(one.at in _WRITTEN for one in _running(world))
+        and not any(one.is_stopped for one in _running(world))
     ),
     "resume": lambda world: bool(_resumable(world)),
     "mark": lambda world: bool(world.cluster.unmarked),

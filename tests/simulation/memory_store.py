@@ -33,9 +33,6 @@ class MemoryDatabase:
     def keys(self, family: Family, start: bytes | None = None) -> Iterator[bytes]:
         return iter(sorted(key for key in self._contents[family] if start is None or key >= start))
 
-    def estimate(self, family: Family) -> int:
-        return len(self._contents[family])
-
     def copy_to(self, folder: Path) -> None:
         """Copies are taken by MemoryStores."""
         raise NotImplementedError

@@ -92,7 +92,7 @@ class Lane:
         """Begin to serve the partition, with what the store has."""
         seen = self.installation.view(**view)
         name = recovery._name(self.installation.identity, 0)
-        found = store.meta() or Meta(name, *self.positions, self.disclosures.high, self.now, seen.rules)
+        found = store.meta() or Meta(name, *self.positions, self.disclosures.high, self.now, rules=seen.rules)
         found = msgspec.structs.replace(found, **(meta or {}))
         self.partition = Partition(0, store, found, mark, seen)
 

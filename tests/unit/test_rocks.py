@@ -62,11 +62,6 @@ def test_keys_come_in_order_from_anywhere_and_each_family_has_its_own(tmp_path: 
     database.close()
 
 
-def test_the_number_of_customers_is_known_about(store: Store) -> None:
-    store.write({CustomerId(f"crm:{n}"): (Row(), ROW) for n in range(50)}, META)
-    assert store.size() == 51
-
-
 def test_a_write_is_all_or_nothing(tmp_path: Path) -> None:
     database = RocksDatabase(tmp_path)
     database.write([(Family.ROWS, b"a", b"x"), (Family.META, b"meta", b"y")])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sluice.consent import Actor, ConsentEvent, ConsentRecord, Expression, State
 from sluice.model import CustomerId, Held, Millis, PartnerId, Pseudonym
 from sluice.rocks import RocksDatabase
-from sluice.store import FORMAT, Family, Meta, Row, Store, Unusable
+from sluice.store import FORMAT, Family, Meta, Row, Store, Unusable, added
 
 META = Meta("here", 1, 2, 3, 4)
 EMPTY = Row()
@@ -162,3 +162,10 @@ def test_a_damaged_row_is_unusable(store: Store, damage: bytes) -> None:
     store._database.write([(Family.ROWS, customer(1).encode(), damage)])
     with pytest.raises(Unusable, match="damaged"):
         store.get([customer(1)])
+
+
+def test_what_rows_add_to_their_number_is_told_by_what_they_were_before() -> None:
+    some = Row(profile=b"x")
+    a, b, c = CustomerId("a"), CustomerId("b"), CustomerId("c")
+    assert added({a: (Row(), some), b: (some, Row(profile=b"y")), c: (some, Row())}) == 0
+    assert added({a: (Row(), some), b: (Row(), Row())}) == 1
