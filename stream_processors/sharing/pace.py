@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_TARGET_MS = 30.0
+_TARGET_MS = 15.0
 """Time in a batch for customers that no input names: it bounds what live traffic is slowed down by."""
 _OPENING_MS = 500.0
 _FEWEST, _MOST = 8, 2_000

@@ -16,6 +16,7 @@ from stream_processors.sharing.plan import Plan
 
 _TOPICS_EVERY_MS = 30_000
 _FENCE_AGAIN_MS = 5_000
+_LOOK_AGAIN_MS = 500
 _log = structlog.get_logger(__name__)
 
 
@@ -27,7 +28,7 @@ class Vigil:
         self._clock = clock
         self._watches: dict[int, OpenTransactionWatch] = {}
         self._topics_seen_at = 0.0
-        self._fenced_at = float("-inf")
+        self._fence_at = 0.0
 
     def look(self, ends: Mapping[int, Ends], view: View, moment: Moment) -> None:
         """Once a batch. Raises SluiceError when a topic is another one now."""
@@ -47,8 +48,10 @@ class Vigil:
     def end_open_transactions(self) -> None:
         """One before ours hides from partners what we write, and from us what was committed; its owner may be dead."""
         now = self._clock.monotonic_ms()
-        if now - self._fenced_at > _FENCE_AGAIN_MS:
-            self._fenced_at = now
+        if now >= self._fence_at:
             fenced = self._log.fence_the_dead()
+            # the group may not know yet who is dead
+            self._fence_at = now + (_FENCE_AGAIN_MS if fenced else _LOOK_AGAIN_MS)
             self._metrics.fenced.inc(len(fenced))
-            _log.warning("fenced_the_dead", instances=fenced)
+            if fenced:
+                _log.warning("fenced_the_dead", instances=fenced)

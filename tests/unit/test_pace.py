@@ -19,8 +19,8 @@ def settled(per_customer_ms: float) -> Pace:
 
 
 @pytest.mark.parametrize("per_customer_ms", [0.05, 0.1, 0.5, 1.0, 3.0])
-def test_it_settles_at_about_thirty_milliseconds_of_work(per_customer_ms: float) -> None:
-    assert 20 <= settled(per_customer_ms).allowance(1) * per_customer_ms <= 35
+def test_it_settles_at_about_fifteen_milliseconds_of_work(per_customer_ms: float) -> None:
+    assert 10 <= settled(per_customer_ms).allowance(1) * per_customer_ms <= 25
 
 
 def test_it_is_never_without_bounds() -> None:
