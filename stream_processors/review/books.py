@@ -71,7 +71,13 @@ class Books:
     def _book(self, recorded: RecordedSet, newest: RecordedSet) -> Book:
         tools = self._tools
         loaded = recorded_set.load(recorded, tools.master)
-        wanted = {one.partner: one.customers for one in (*newest.partners, *recorded.partners)}
+        everybody = {one.partner: one for one in (*newest.partners, *recorded.partners)}
+        there = admin.topic_names(tools.broker)
+        wanted = {  # of a former partner the topics may be gone
+            partner: one.customers
+            for partner, one in everybody.items()
+            if not one.ended or topics.customers(partner) in there
+        }
         self._check_topics(wanted)
         limits = admin.topic_settings(tools.broker, [topics.customers(partner) for partner in wanted])
         agreements: dict[PartnerId, Agreement | None] = dict.fromkeys(wanted)

@@ -12,7 +12,7 @@ _OPEN = ("waiting", "pending", "moving")
 
 def assert_verified(installation: Installation, *, indeterminate: bool = False, wait: int = 60) -> dict[str, Any]:
     """No difference, and at rest nothing left open; the report. `indeterminate`: compaction may hide something."""
-    done = installation.run("verify", "--json", "--wait", str(wait))
+    done = installation.run("verify", "--json", "--wait", str(wait), "--workers", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     assert report["equal"], report
@@ -26,5 +26,5 @@ def assert_verified(installation: Installation, *, indeterminate: bool = False, 
 
 def assert_no_difference(installation: Installation) -> None:
     """Of what is committed, at rest or not: nobody holds what the inputs, the contracts and the law do not allow."""
-    done = installation.run("verify", "--json", "--wait", "0")
+    done = installation.run("verify", "--json", "--wait", "0", "--workers", "1")
     assert done.returncode == 0, done.stdout + done.stderr

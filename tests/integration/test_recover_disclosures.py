@@ -11,6 +11,7 @@ from sluice import topics
 from sluice.kafka.publishing import write_records
 from sluice.log import Record
 from sluice.partitioning import partition_of
+from sluice.settings import load_settings
 from stream_processors.lost_disclosures import recovering
 from tests.integration.installation import HOSHI, PARTITIONS, PARTNERS, Installation, eventually
 from tests.integration.proof import assert_verified
@@ -117,19 +118,31 @@ def test_a_recovery_that_is_interrupted_begins_anew(
 
 
 def test_a_re_created_log_of_disclosures_is_told(installation: Installation) -> None:
-    """Whether its offsets mean the same nobody can say; under another group the partner topics say what is held."""
+    """It is another topic; under another group, with the sets recorded anew, the partner topics say what is held."""
     load = Load(installation, seed=13)
     with installation.processor():
         load.send(300)
         assert_exact(installation)
-    installation.admin.delete_topics([topics.DISCLOSURES])[topics.DISCLOSURES].result()
-    eventually(lambda: topics.DISCLOSURES not in installation.admin.list_topics(timeout=10).topics, "deleted")
-    assert installation.run("provision").returncode == 0
-    done = installation.run("recover-disclosures", "--yes")
-    assert done.returncode == 1
-    assert "re-created" in done.stderr
+    held = {partner: len(installation.holds(partner)) for partner in PARTNERS}
+    delete_topics(installation, topics.DISCLOSURES)
+    told = installation.run("provision")
+    assert told.returncode == 1
+    assert f"The topic {topics.DISCLOSURES} was re-created" in told.stderr
+    told = installation.run("recover-disclosures", "--yes")
+    assert told.returncode == 1
+    assert f"The topic {topics.DISCLOSURES} was re-created" in told.stderr
+    delete_topics(installation, topics.DISCLOSURES, topics.CONTRACT_SETS)
     installation.write_settings(group=f"second-{installation.folder.name}")
-    assert installation.run("provision").returncode == 0
-    assert len(recovered(installation, "--yes")) == PARTITIONS
+    provisioned = installation.run("provision")
+    assert provisioned.returncode == 0, provisioned.stderr
+    done = recovered(installation, "--yes")
+    assert {p: sum(line["held"].get(p, 0) for line in done) for p in PARTNERS} == held
+    installation.settings = load_settings(installation.settings_path)
     with installation.processor():
         assert_whole(installation)
+
+
+def delete_topics(installation: Installation, *names: str) -> None:
+    for future in installation.admin.delete_topics(list(names)).values():
+        future.result()
+    eventually(lambda: not {*names} & {*installation.admin.list_topics(timeout=10).topics}, "deleted")

@@ -60,7 +60,7 @@ class Plan:
 def plan(rng: Random) -> Plan:
     """Some of the actions, each with its own weight: what never happens in one seed leaves room for other things."""
     weights = {name: weight * rng.choice((0, 0.5, 1, 1, 3)) for name, (weight, _) in _WEIGHTS.items()}
-    weights |= {"restart": 6.0, "mark": 8.0, "resume": 1.0}
+    weights |= {"restart": 6.0, "mark": 8.0, "resume": 4.0}
     often = rng.choice((0.0, 1.0, 1.0, 4.0))
     trouble = Trouble(
         aborts=0.03 * often * rng.choice((0, 1, 2)),
@@ -68,7 +68,7 @@ def plan(rng: Random) -> Plan:
         unknown=0.04 * often * rng.choice((0, 1, 2)),
         store=0.01 * often * rng.choice((0, 1)),
     )
-    return Plan(trouble, rng.choice((0.4, 0.6, 0.8, 0.95)), weights)
+    return Plan(trouble, rng.choice((0.5, 0.7, 0.85, 0.95)), weights)
 
 
 _READING = frozenset(
@@ -119,7 +119,7 @@ def _stop(world: World) -> str:
     process.is_stopped = True
     if world.rng.random() < 0.5:
         world.pass_time(world.rng.uniform(0, 9_000))
-    process.wakes_at = max(process.wakes_at, world.now + world.rng.uniform(0, 300))
+    process.wakes_at = max(process.wakes_at, world.now + world.rng.uniform(0, 60))
     return f"{process.instance} at {process.at}"
 
 
@@ -128,7 +128,7 @@ def _stop_before_the_commit(world: World) -> str:
     process = world.rng.choice([one for one in _running(world) if one.at in _WRITTEN])
     process.is_stopped = True
     world.pass_time(world.rng.uniform(6_050, 8_000))
-    process.wakes_at = max(process.wakes_at, world.now + world.rng.uniform(0, 200))
+    process.wakes_at = max(process.wakes_at, world.now + world.rng.uniform(20, 200))
     return f"{process.instance} at {process.at}"
 
 
@@ -339,11 +339,11 @@ _WEIGHTS: Mapping[str, tuple[float, Callable[[World], str]]] = {
     "crash": (0.7, _crash),
     "end": (0.1, _end),
     "stop": (0.4, _stop),
-    "stop before the commit": (4, _stop_before_the_commit),
+    "stop before the commit": (12, _stop_before_the_commit),
     "lose store": (0.3, _lose_store),
     "copy store": (0.4, _copy_store),
     "other contracts": (0.7, other_contracts),
-    "rebalance": (0.3, _rebalance),
+    "rebalance": (0.15, _rebalance),
     "skew": (0.2, _skew),
     "jump": (0.03, _jump),
     "moments pass": (1, _pass(5, 500)),
@@ -353,7 +353,7 @@ _WEIGHTS: Mapping[str, tuple[float, Callable[[World], str]]] = {
     "outage": (0.03, _outage),
     "registry": (0.4, _registry),
     "redrive": (0.2, _redrive),
-    "acknowledge": (0.4, _acknowledge),
+    "acknowledge": (0.2, _acknowledge),
 }
 _WRITING = frozenset(list(_WEIGHTS)[:_WRITES])
 ACTIONS: Mapping[str, Callable[[World], str]] = {name: action for name, (_, action) in _WEIGHTS.items()} | {

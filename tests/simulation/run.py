@@ -11,7 +11,7 @@ import click
 from tests.simulation.world import World
 
 REPLAY = "python -m tests.simulation.run --seed {seed} --steps {steps} --trace"
-STEPS = 500
+STEPS = 700
 
 
 class Failed(Exception):
