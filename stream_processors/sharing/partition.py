@@ -203,7 +203,7 @@ class Partition:
             chosen += waited
         chosen += situation.requested
         room -= len(chosen)
-        if marked and self.meta.catching_up and room > 0:
+        if marked and situation.complete and self.meta.catching_up and room > 0:
             chunk = self.store.customers(self.meta.scanned_to, room)
             batch.scan_ended = len(chunk) < room
             batch.scanned_to, batch.scanned = (chunk[-1] if chunk else None), len(chunk)
@@ -346,6 +346,8 @@ class Partition:
     def _profile(self, customer: CustomerId, touched: Touched, situation: Situation, batch: Batch) -> Profile:
         if touched.profile is not None:
             return touched.profile
+        if not situation.complete:
+            return Unread()  # a withdrawal may be unread below the barrier: nobody is given anything new
         if self._is_before_mark(situation.reached) and customer not in self._updated:
             return Unread()  # LOOP 22: compaction may have removed the update that says otherwise
         return self._read(touched.after, None, situation.moment, batch)

@@ -94,7 +94,8 @@ class Processor:
             return
         moment = self._moment()
         self._vigil.look(inputs.ends, self._own.view, moment)
-        batches = self._decide(inputs, self._requests.take(self._own.positions), moment)  # (d)
+        requested = self._requests.take(self._own.positions, complete=inputs.complete)
+        batches = self._decide(inputs, requested, moment)  # (d)
         if self._brakes(batches, moment):
             return
         positions = inputs.positions(self._own.positions)

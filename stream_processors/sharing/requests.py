@@ -36,12 +36,15 @@ class Requests:
         self._waiting: list[Redrive] = []
         self._taken: frozenset[Redrive] = frozenset()
 
-    def take(self, positions: Mapping[int, Positions]) -> Requested:
+    def take(self, positions: Mapping[int, Positions], *, complete: bool = True) -> Requested:
         """For the partitions that are served, by their positions; who is served elsewhere is not ours.
 
-        May raise LogUnavailable.
+        None while not every consent event is read. May raise LogUnavailable.
         """
         self._waiting += self._redrives.poll()
+        if not complete:
+            self._taken = frozenset()
+            return Requested([], {})
         head = [request for request in self._waiting[:_MOST] if request.partition in positions]
         stretches = list(_stretches(one for one in head if _is_read_again(one, positions[one.partition])))
         later = {request for stretch in stretches[_READS:] for request in stretch}

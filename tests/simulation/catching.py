@@ -12,7 +12,7 @@ from tests.simulation.run import STEPS
 from tests.simulation.world import World
 
 FIRST = 7_000
-SEEDS = 150
+SEEDS = 300
 """How many a fault may take."""
 
 

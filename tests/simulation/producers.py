@@ -97,8 +97,9 @@ class Producers:
 
     def grant_for_a_time(self) -> str:
         customer, rng = self._customer(), self._rng
-        start = rng.choice((None, START + rng.randrange(1, 15) * MINUTE))
-        until = rng.choice((None, START + rng.randrange(1, 15) * MINUTE))
+        now = START + (int(self._cluster.clock()) - START) // MINUTE * MINUTE
+        start = rng.choice((None, None, now + rng.randrange(1, 5) * MINUTE))
+        until = rng.choice((None, now + rng.randrange(1, 15) * MINUTE, now + rng.randrange(1, 15) * MINUTE))
         times = {"valid_from": start, "valid_until": until}
         return self._write(_CONSENTS, customer, self._said(customer, state="GIVEN", **times))
 

@@ -21,7 +21,7 @@ from stream_processors.sharing import pace, recovery
 from stream_processors.sharing.brake import BrakePolicy
 from stream_processors.sharing.partition import View
 from stream_processors.sharing.redrives import Redrive
-from tests.simulation import faults
+from tests.simulation import actions, plan, trouble
 from tests.simulation.audit import Audit, Violation
 from tests.simulation.installation import MINUTE, PARTITIONS, START, TOPICS, installation
 from tests.simulation.memory_cluster import Cluster
@@ -72,7 +72,7 @@ class World:
         self._piece = rng.choice((1, 3, 1_000))
         self._takes_all = rng.random() < 0.5
         self._deaf = rng.choice((0.0, 0.5, 0.9))
-        self._plan = faults.plan(rng)
+        self._plan = plan.draw_plan(rng)
         installation().schemas.unreachable.clear()
 
     # --- what a process sees: process.Outside
@@ -94,7 +94,7 @@ class World:
     def troubles(self, process: Process, call: str) -> None:
         self.pass_time(self.rng.choice((0, 0, 1, 5)))
         if not self.is_quiet:
-            faults.trouble(self, process, call, self._plan.trouble)
+            trouble.trouble(self, process, call, self._plan.trouble)
 
     def wrote(self, process: Process, number: int) -> None:
         self.audit.stored(process, number)
@@ -176,12 +176,12 @@ class World:
         for _ in range(self.rng.randrange(4)):
             self.say(
                 "world",
-                self.rng.choice((faults.later, faults.other_contracts, faults.other_contracts, faults.news))(self),
+                self.rng.choice((actions.later, actions.other_contracts, actions.other_contracts, actions.news))(self),
             )
             if self.rng.random() < 0.5:
                 for _ in range(self.rng.randrange(120)):
                     self._go_on()
-                self.say("world", faults.other_contracts(self))
+                self.say("world", actions.other_contracts(self))
             for process in self.processes.values():
                 process.fetches = 0
             self._come_right()
@@ -199,7 +199,7 @@ class World:
         """What holds things up is looked into; who has to be started anew for it, is, and others by chance."""
         self.producers.end_upstream()
         installation().schemas.unreachable.clear()
-        unseen = set(faults.unacknowledged(self)) - self.acknowledged
+        unseen = set(actions.unacknowledged(self)) - self.acknowledged
         self.acknowledged |= unseen
         anew = bool(unseen) or self.rng.random() < 0.3
         for process in self.processes.values():
