@@ -64,6 +64,8 @@ class Installation:
         self.settings_path = folder / "sluice.yaml"
         self.log_path = folder / "sharing.log"
         self.contracts_folder = folder / "contracts"
+        self.is_tampered_with = False
+        """A test has made partner topics or disclosures wrong on purpose."""
         self._endpoints = endpoints
         self._processes: list[subprocess.Popen[bytes]] = []
 

@@ -129,6 +129,7 @@ class Damage:
         self._producer = Producer({**installation.settings.client("admin"), "log_level": 0})
 
     def plant(self) -> None:
+        self._installation.is_tampered_with = True
         self._forge("crm:forged", given_name="Forged")
         self._write(topics.customers(HOSHI), "crm:gone", self._key(HOSHI, "crm:gone"), None)
         borrowed = self._record(LISTMART, "crm:fine")
