@@ -27,7 +27,7 @@ def assert_verified(installation: Installation, *, indeterminate: bool = False, 
 def assert_no_difference(installation: Installation) -> None:
     """Of what is committed, at rest or not: nobody holds what the inputs, the contracts and the law do not allow.
 
-    Where a test has taken away what the proof needs (evidence, keys, settings, registry), it has to say so in a sentence.
+    Where a test has taken away what the proof needs (evidence, keys, settings), it has to say so in a sentence.
     """
     done = installation.run("verify", "--json", "--wait", "0", "--workers", "1")
     cannot = done.returncode == 1 and done.stderr.strip() and "Traceback" not in done.stderr
