@@ -68,7 +68,6 @@ def _under(load: Load) -> Iterator[None]:
         thread.join()
 
 
-@pytest.mark.unproven  # the damage is the point, and stays
 def test_every_planted_damage_is_found_with_its_cause(installation: Installation) -> None:
     names = ("forged", "gone", "unheard", "more", "withdrawn", "moved", "granted", "fine")
     with installation.processor():
