@@ -22,7 +22,7 @@ demo: setup ## Customer updates through consent and redaction into three partner
 
 test: check simulation integration ## Everything: check, the simulation, then the tests on a real broker
 
-check: setup ## Style, types, import contracts, and the tests that need no broker (under a minute)
+check: setup ## Style, types, import contracts, and the tests that need no broker
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
