@@ -13,6 +13,7 @@ from rocksdict import AccessType, Checkpoint, Options, Rdict, WriteBatch
 from sluice.store import Change, Family, Store, StoreTrouble, Unusable
 
 _NEWEST = "newest"
+_INDEX_BUFFER_BYTES = 1 << 18
 _PLACE_AT_FAULT = ("No space left", "Permission denied", "Read-only file system", "Disk quota", "Too many open files")
 
 
@@ -27,7 +28,8 @@ class RocksDatabase:
             options = Options(raw_mode=True)
             options.create_if_missing(True)
             options.create_missing_column_families(True)
-            families = {name.value: Options(raw_mode=True) for name in Family if name is not Family.META}
+            families = {Family.ROWS.value: Options(raw_mode=True)}
+            families |= {index.value: _index_options() for index in (Family.WAITING, Family.DUE)}
             self._db = Rdict(str(folder), options, families, AccessType.read_write())
             self._families = {
                 name: self._db if name is Family.META else self._db.get_column_family(name.value) for name in Family
@@ -86,6 +88,14 @@ class RocksDatabase:
                     "it is brought up to date from the logs."
                 ) from None
             raise Unusable(f"The store in {self._folder} is damaged ({type(error).__name__}).") from None
+
+
+def _index_options() -> Options:
+    """For keys that come and go: small buffers, so that removed keys are compacted away and not stepped over."""
+    options = Options(raw_mode=True)
+    options.set_write_buffer_size(_INDEX_BUFFER_BYTES)
+    options.set_level_zero_file_num_compaction_trigger(2)
+    return options
 
 
 class RocksStores:

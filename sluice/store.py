@@ -21,6 +21,8 @@ from sluice.ruling import Ruling
 
 FORMAT = 3
 _META = b"meta"
+_BEHIND_ALL = b"\xff" * 9
+"""Behind every key of an index."""
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
@@ -130,6 +132,8 @@ class Store:
         self._database = database
         self._decode_row = msgspec.msgpack.Decoder(Row).decode
         self._encode = msgspec.msgpack.Encoder().encode
+        self._first = {Family.WAITING: b"", Family.DUE: b""}
+        """No index has a key below this one: a database steps over every key that was removed before the first."""
 
     def meta(self) -> Meta | None:
         """None: the store is new. Raises Unusable."""
@@ -169,10 +173,14 @@ class Store:
                 (Family.WAITING, before.widen_at, now.widen_at),
                 (Family.DUE, before.due_at, now.due_at),
             ):
-                if old != new:
-                    changes += [
-                        (family, _indexed(at, key), value) for at, value in ((old, None), (new, b"")) if at is not None
-                    ]
+                if old == new:
+                    continue
+                if old is not None:
+                    changes.append((family, _indexed(old, key), None))
+                if new is not None:
+                    entry = _indexed(new, key)
+                    changes.append((family, entry, b""))
+                    self._first[family] = min(self._first[family], entry)
         changes.append((Family.META, _META, self._encode(meta)))
         self._database.write(changes)
 
@@ -192,7 +200,7 @@ class Store:
         self, family: Family, bound: int, limit: int, after: bytes | None
     ) -> tuple[list[CustomerId], bytes | None]:
         found: list[CustomerId] = []
-        for key in self._database.keys(family, None if after is None else after + b"\x00"):
+        for key in self._index(family, after):
             if int.from_bytes(key[:8], "big") > bound:
                 break
             if len(found) >= limit:
@@ -200,6 +208,18 @@ class Store:
             found.append(CustomerId(key[8:].decode()))
             after = key
         return found, None
+
+    def _index(self, family: Family, after: bytes | None) -> Iterator[bytes]:
+        """The keys of an index, all of them or those behind one."""
+        if after is not None:
+            yield from self._database.keys(family, after + b"\x00")
+            return
+        keys = self._database.keys(family, self._first[family])
+        first = next(keys, None)
+        self._first[family] = _BEHIND_ALL if first is None else first
+        if first is not None:
+            yield first
+            yield from keys
 
     def customers(self, after: CustomerId | None, limit: int) -> list[CustomerId]:
         """The next customers in the store's order, to go through all of them in pieces."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-_TARGET_MS = 15.0
-"""Time in a batch for customers that no input names: it bounds what live traffic is slowed down by."""
-_OPENING_MS = 500.0
+_TARGET_MS = 20.0
+"""Time to decide a batch in, as far as it can be chosen: customers that inputs name come first, others fill it up."""
+_NAMED_TO_OTHERS = 4
+"""What live traffic is slowed down by at the most: one other customer for so many that inputs name."""
+_OPENING_MS, _OPENING_SERVING_MS = 500.0, 15.0
 _FEWEST, _MOST = 8, 2_000
 
 
@@ -13,21 +15,22 @@ class Pace:
 
     def __init__(self, batch: int) -> None:
         self._most = self.batch = batch
-        self._background = 64.0
+        self._fitting = 64.0
 
-    def allowance(self, partitions: int) -> int:
-        """Customers that no input names, in one partition of so many."""
-        return max(int(self._background) // max(partitions, 1), 1)
+    def allowance(self, partitions: int, named: int) -> int:
+        """Customers that no input names, in one partition of so many, beside those that inputs name in all of them."""
+        room = max(int(self._fitting) - named, named // _NAMED_TO_OTHERS, _FEWEST)
+        return max(room // max(partitions, 1), 1)
 
     def took(self, elapsed_ms: float, customers: int) -> None:
         """A batch took so long to decide, for all its customers, those that inputs named included."""
         if customers and elapsed_ms > 0:
             fitting = customers * _TARGET_MS / elapsed_ms
-            self._background = min(max((self._background + fitting) / 2, _FEWEST), _MOST)
+            self._fitting = min(max((self._fitting + fitting) / 2, _FEWEST), _MOST)
 
     def opening_ms(self, *, serving: bool) -> float:
         """How long to bring up partitions before the next poll."""
-        return _TARGET_MS if serving else _OPENING_MS
+        return _OPENING_SERVING_MS if serving else _OPENING_MS
 
     def shorten(self) -> None:
         """A batch took longer than the group waits for us."""

@@ -121,7 +121,8 @@ class Processor:
 
     def _decide(self, inputs: Inputs, requested: Requested, moment: Moment) -> dict[int, Batch]:
         updates, consents = _by_partition(inputs.updates), _by_partition([*requested.consents, *inputs.consents])
-        allowance = self._pace.allowance(len(self._own.partitions))
+        named = len(inputs.updates) + len(inputs.consents)
+        allowance = self._pace.allowance(len(self._own.partitions), named)
         batches = {}
         for number, partition in self._own.partitions.items():
             reached = self._log.driving_reached(number)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from sluice import topics
 from sluice.installation import provision
@@ -109,6 +109,14 @@ class Partner:
                 self._changed.notify_all()
 
 
+class _Scene(NamedTuple):
+    installation: Installation
+    processor: Processor
+    partner: Partner
+    asking: Producer
+    """The CRM's, for withdrawals."""
+
+
 def main() -> None:
     options = _options()
     endpoints = stack.start((FOLDER / "local").absolute())
@@ -137,6 +145,9 @@ def _measure(installation: Installation, options: Options) -> int:
     willing = [f"crm:{number}" for number in chance.sample(range(options.customers), candidates)]
     willing = [customer for customer in willing if installation.pseudonym(HOSHI, customer) in held]
     partner = Partner(installation)
+    asking = idempotent_producer({**installation.settings.client("crm"), "linger.ms": "0"})
+    _withdraw(installation, asking, willing.pop())  # who is connected already answers at once
+    scene = _Scene(installation, processor, partner, asking)
     samples: list[Sample] = []
     rounds = 0
     began = time.monotonic()
@@ -144,36 +155,40 @@ def _measure(installation: Installation, options: Options) -> int:
         while len(samples) < options.samples:
             rounds += 1
             _change_contract(installation)
-            samples += _round(installation, processor, partner, willing, options)
+            samples += _round(scene, willing, options)
         rate = sent[0] / (time.monotonic() - began)
     partner.close()
     processor.stop()
     return _report(samples, rounds, rate, options)
 
 
-def _round(
-    installation: Installation, processor: Processor, partner: Partner, willing: list[str], options: Options
-) -> list[Sample]:
+def _round(scene: _Scene, willing: list[str], options: Options) -> list[Sample]:
     """One reconciliation of everybody, and who withdrew while it went on."""
-    eventually(lambda: processor.metric("sluice_customers_to_reconcile") > 0, "the reconciliation begins", 60)
+    eventually(lambda: _to_reconcile(scene.processor) > 0, "the reconciliation begins", 60)
     samples: list[Sample] = []
-    asking = idempotent_producer({**installation.settings.client("crm"), "linger.ms": "0"})
-    left = int(processor.metric("sluice_customers_to_reconcile"))
+    left = _to_reconcile(scene.processor)
     asked_at = time.monotonic()
     while left > 0 and len(samples) < options.samples:
         customer = willing.pop()
-        pseudonym = installation.pseudonym(HOSHI, customer)
-        event = installation.consent(customer, HOSHI, "WITHDRAWN", at=now_ms())
-        value = installation.consent_writer.write(event)
+        pseudonym = scene.installation.pseudonym(HOSHI, customer)
         started = time.monotonic()
-        installation.send(topics.CONSENT_EVENTS, customer.encode(), value, producer=asking)
-        samples.append(Sample((partner.has_tombstone(pseudonym) - started) * 1000, left))
+        _withdraw(scene.installation, scene.asking, customer)
+        samples.append(Sample((scene.partner.has_tombstone(pseudonym) - started) * 1000, left))
         time.sleep(max(0.0, 1 / options.withdrawals_per_second - (time.monotonic() - started)))
         if time.monotonic() - asked_at > 1:
             asked_at = time.monotonic()
-            left = int(processor.metric("sluice_customers_to_reconcile"))
+            left = _to_reconcile(scene.processor)
             _say(f"{len(samples)} samples, {left:,} customers to reconcile, newest {samples[-1].milliseconds:.0f} ms")
     return samples
+
+
+def _to_reconcile(processor: Processor) -> int:
+    return int(processor.metric("sluice_customers_to_reconcile"))
+
+
+def _withdraw(installation: Installation, asking: Producer, customer: str) -> None:
+    value = installation.consent_writer.write(installation.consent(customer, HOSHI, "WITHDRAWN", at=now_ms()))
+    installation.send(topics.CONSENT_EVENTS, customer.encode(), value, producer=asking)
 
 
 @contextmanager

@@ -239,7 +239,7 @@ class Process:
             standby=self.sizes.standby,
         )
         self.processor = Processor(self.log, plan, Metrics(CollectorRegistry()), clock)
-        self.processor._pace._background = self.sizes.background
+        self.processor._pace._fitting = self.sizes.background
         self.processor.run()
 
     def _identity(self, _view: View) -> Identity:

@@ -13,36 +13,46 @@ def settled(per_customer_ms: float) -> Pace:
     """After many batches that took all that was allowed."""
     pace = Pace(5_000)
     for _ in range(60):
-        work = pace.allowance(1)
+        work = pace.allowance(1, 0)
         pace.took(work * per_customer_ms, work)
     return pace
 
 
 @pytest.mark.parametrize("per_customer_ms", [0.05, 0.1, 0.5, 1.0, 3.0])
-def test_it_settles_at_about_fifteen_milliseconds_of_work(per_customer_ms: float) -> None:
-    assert 10 <= settled(per_customer_ms).allowance(1) * per_customer_ms <= 25
+def test_it_settles_at_about_twenty_milliseconds_of_work(per_customer_ms: float) -> None:
+    assert 15 <= settled(per_customer_ms).allowance(1, 0) * per_customer_ms <= 25
 
 
 def test_it_is_never_without_bounds() -> None:
-    assert settled(1e-6).allowance(1) == 2_000
-    assert settled(1e6).allowance(1) == 8
+    assert settled(1e-6).allowance(1, 0) == 2_000
+    assert settled(1e6).allowance(1, 0) == 8
 
 
 def test_partitions_share_it_and_each_gets_on() -> None:
     pace = settled(0.1)
-    whole = pace.allowance(1)
-    assert pace.allowance(4) == whole // 4
-    assert pace.allowance(10_000) == 1
-    assert pace.allowance(0) == whole
+    whole = pace.allowance(1, 0)
+    assert pace.allowance(4, 0) == whole // 4
+    assert pace.allowance(10_000, 0) == 1
+    assert pace.allowance(0, 0) == whole
+
+
+def test_customers_that_inputs_name_come_first_and_the_others_still_get_on() -> None:
+    pace = settled(0.1)
+    whole = pace.allowance(1, 0)
+    assert pace.allowance(1, 100) == whole - 100
+    assert pace.allowance(4, 100) == (whole - 100) // 4
+    assert pace.allowance(1, whole) == whole // 4
+    assert pace.allowance(4, 10_000) == 10_000 // 4 // 4
+    assert settled(1e6).allowance(1, 12) == 8
 
 
 def test_batches_without_such_work_teach_nothing() -> None:
     pace = settled(0.1)
-    before = pace.allowance(1)
+    before = pace.allowance(1, 0)
     for elapsed in (0.0, 5_000.0):
         pace.took(elapsed, 0)
     pace.took(0.0, 50)
-    assert pace.allowance(1) == before
+    assert pace.allowance(1, 0) == before
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e9), st.integers(0, 10**6)), max_size=50), st.integers(0, 100))
@@ -50,7 +60,7 @@ def test_whatever_batches_take_everybody_gets_on(taken: list[tuple[float, int]],
     pace = Pace(100)
     for elapsed, background in taken:
         pace.took(elapsed, background)
-    assert 1 <= pace.allowance(partitions) <= 2_000
+    assert 1 <= pace.allowance(partitions, 0) <= 2_000
 
 
 def test_a_batch_that_took_too_long_is_halved_and_grows_back_no_further_than_it_was() -> None:

@@ -137,10 +137,10 @@ def test_whatever_is_written_the_indexes_are_those_of_the_rows(
     store = Store(RocksDatabase(tmp_path_factory.mktemp("store")))
     for rows in writes:
         put(store, rows)
-    waiting = [(row.widen_at, name) for name, row in store if row.widen_at is not None]
-    assert store.waiting(9, 99)[0] == [name for _, name in sorted(waiting)]
-    due = [(row.due_at, name) for name, row in store if row.due_at is not None]
-    assert store.due(Millis(9), 99) == [name for _, name in sorted(due)]
+        waiting = [(row.widen_at, name) for name, row in store if row.widen_at is not None]
+        assert store.waiting(9, 99)[0] == [name for _, name in sorted(waiting)]
+        due = [(row.due_at, name) for name, row in store if row.due_at is not None]
+        assert store.due(Millis(9), 99) == [name for _, name in sorted(due)]
     store.close()
 
 
