@@ -109,8 +109,10 @@ class RocksStores:
     def open(self, number: int) -> Store:
         return Store(RocksDatabase(self._folder / str(number)))
 
-    def discard(self, number: int) -> None:
+    def discard(self, number: int, *, copies: bool = False) -> None:
         shutil.rmtree(self._folder / str(number), ignore_errors=True)
+        if copies and self._snapshots is not None:
+            shutil.rmtree(self._snapshots / str(number) / _NEWEST, ignore_errors=True)
 
     def snapshot(self, number: int, store: Store) -> None:
         if self._snapshots is None:

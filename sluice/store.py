@@ -19,7 +19,7 @@ from sluice.errors import SluiceError
 from sluice.model import CustomerId, Held, Millis, PartnerId
 from sluice.ruling import Ruling
 
-FORMAT = 3
+FORMAT = 4
 _META = b"meta"
 _BEHIND_ALL = b"\xff" * 9
 """Behind every key of an index."""
@@ -54,8 +54,8 @@ class Meta(msgspec.Struct, frozen=True):
     updates: int
     consents: int
     disclosures: int
-    written_at: int
-    """Milliseconds since the epoch."""
+    as_of: int
+    """Every update from before this instant is folded (milliseconds since the epoch)."""
     customers: int = 0
     """How many rows there are."""
     rules: str = ""
@@ -115,8 +115,8 @@ class Stores(Protocol):
     def open(self, number: int) -> Store:
         """Open or create. Raises Unusable for what cannot be read there, StoreTrouble when its place is at fault."""
 
-    def discard(self, number: int) -> None:
-        """Remove a store that is not to be trusted."""
+    def discard(self, number: int, *, copies: bool = False) -> None:
+        """Remove a store that is not to be trusted, and its copies, when they may have the same fault."""
 
     def snapshot(self, number: int, store: Store) -> None:
         """Keep a copy of an open store as it is now, where it outlives the store. Raises StoreTrouble."""
@@ -237,6 +237,13 @@ class Store:
     def close(self) -> None:
         """Release what keeps the bytes. May be called again."""
         self._database.close()
+
+
+def distrusted(stores: Stores, number: int, store: Store, why: Unusable) -> SluiceError:
+    """A store turned out to be of no use after it was opened: it goes, with its copies. What to end with."""
+    store.close()
+    stores.discard(number, copies=True)
+    return SluiceError(f"{why} It has been discarded; start again, and it is rebuilt.")
 
 
 def added(rows: Mapping[CustomerId, tuple[Row, Row]]) -> int:

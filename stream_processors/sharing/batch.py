@@ -76,5 +76,7 @@ class Batch:
     scan_ended: bool = False
     waited_to: bytes | None = None
     unread: bool = False
+    as_of: Millis | None = None
+    """Every update from before this instant is read once this is applied; None: no newer instant is known."""
     settled: bool = False
     """Once this is applied, the view is what the inputs say: nobody waits for their turn."""

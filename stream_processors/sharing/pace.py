@@ -19,7 +19,7 @@ class Pace:
 
     def allowance(self, partitions: int, named: int) -> int:
         """Customers that no input names, in one partition of so many, beside those that inputs name in all of them."""
-        room = max(int(self._fitting) - named, named // _NAMED_TO_OTHERS, _FEWEST)
+        room = max(int(self._fitting) - named, named // _NAMED_TO_OTHERS)
         return max(room // max(partitions, 1), 1)
 
     def took(self, elapsed_ms: float, customers: int) -> None:

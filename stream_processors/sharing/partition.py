@@ -11,15 +11,16 @@ from sluice import topics
 from sluice.avro import FRAME_BYTES, Undecodable, unframe
 from sluice.keys import CustomerKeys
 from sluice.log import Positions, Record
-from sluice.model import Cause, CustomerId, Recalled, Rejected
+from sluice.model import Cause, CustomerId, Millis, Recalled, Rejected
 from sluice.projection import SourceReader, Unread
 from sluice.registry import RegistryUnavailable
 from sluice.ruling import Policy
-from sluice.store import Meta, Row, Store, added
+from sluice.store import Meta, Row, Store, Unusable, added
 from stream_processors.sharing import folding, output
 from stream_processors.sharing.batch import Batch, Moment, Situation, Touched
 from stream_processors.sharing.brake import Brake, BrakePolicy
 from stream_processors.sharing.folding import Decode, Misplaced
+from stream_processors.sharing.freshness import Freshness
 from stream_processors.sharing.output import Decided, Output, Writers
 from stream_processors.sharing.pipeline import (
     DELETED,
@@ -92,6 +93,7 @@ class Partition:
         self.meta = meta
         self.brake = Brake(view.brake)
         self._inputs_watch = OpenTransactionWatch()
+        self._freshness = Freshness()
         self._view = view
         self._mark = mark
         self._updated: set[CustomerId] = set()
@@ -116,13 +118,18 @@ class Partition:
         self._view, self._to_scan = view, self.meta.customers
         self.meta = msgspec.structs.replace(self.meta, rules=view.rules, catching_up=True, scanned_to=None)
 
+    def check_age(self, now: Millis, tombstones_kept_ms: int) -> None:
+        """Raises Unusable when a deletion may have been removed from the updates before it was read (LOOP 21)."""
+        if now - self.meta.as_of > tombstones_kept_ms:
+            raise Unusable("Updates waited for longer than their tombstones are kept: a deletion may be gone.")
+
     def step(self, updates: Sequence[Record], consents: Sequence[Record], situation: Situation) -> Batch:
         """Fold the inputs, then reconcile each customer once: those touched, and of the others those whose turn it is.
 
         Raises Unusable when the store is damaged.
         """
-        batch = Batch()
-        ends = situation.ends
+        ends, now = situation.ends, situation.moment.now
+        batch = Batch(as_of=self._freshness.reached(situation.reached, ends.driving_high, now))
         self._inputs_watch.observe(ends.joined_stable, ends.joined_high, situation.moment.monotonic_ms)
         touched = self._touch(updates, consents, situation, batch)
         self._fold_consents(consents, touched, situation.moment, batch)
@@ -156,19 +163,14 @@ class Partition:
         others = {*self.store.waiting(_NEVER, listed)[0], *self.store.due(moment.now, listed)} - batch.rows.keys()
         return not (catching_up or waiting or others or batch.unread or self.stopped_by(batch))
 
-    def apply(
-        self, batch: Batch, positions: Positions, disclosures: int, moment: Moment, *, fresh: bool = True
-    ) -> None:
-        """What the batch made is certain: write the rows and remember how far we are (LOOP 7i).
-
-        `fresh`: the store was compared with the ends of its logs, and is as good as new.
-        """
+    def apply(self, batch: Batch, positions: Positions, disclosures: int, moment: Moment) -> None:
+        """What the batch made is certain: write the rows and remember how far we are (LOOP 7i)."""
         self.meta = msgspec.structs.replace(
             self.meta,
             updates=positions.driving,
             consents=positions.joined,
             disclosures=disclosures,
-            written_at=moment.now if fresh else self.meta.written_at,
+            as_of=max(self.meta.as_of, batch.as_of or 0),
             customers=self.meta.customers + added(batch.rows),
             blockers=tuple(sorted({*self.meta.blockers, *batch.blockers})),
             catching_up=self.meta.catching_up and not batch.scan_ended,
@@ -341,7 +343,8 @@ class Partition:
         return folding.named(record, self._view.partitions)
 
     def _is_before_mark(self, reached: int) -> bool:
-        return self.meta.catching_up and reached < self._mark
+        """Whether everybody is still to be settled at the mark; once that has begun, it is behind for good."""
+        return self.meta.catching_up and self.meta.scanned_to is None and reached < self._mark
 
     def _profile(self, customer: CustomerId, touched: Touched, situation: Situation, batch: Batch) -> Profile:
         if touched.profile is not None:

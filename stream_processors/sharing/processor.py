@@ -11,7 +11,7 @@ from sluice.errors import SluiceError
 from sluice.log import Aborted, Ends, Log, LogUnavailable, OffsetsUnstable, Positions, Record
 from sluice.model import Millis
 from sluice.registry import RegistryUnavailable
-from sluice.store import Unusable
+from sluice.store import Unusable, distrusted
 from stream_processors.sharing.batch import Batch, Moment, Situation
 from stream_processors.sharing.brake import RETRY_MS
 from stream_processors.sharing.checkpoint import Checkpoint
@@ -116,7 +116,7 @@ class Processor:
 
     def _moment(self) -> Moment:
         known = [c.now for c in self._own.checkpoints.values()]
-        known += [Millis(partition.meta.written_at) for partition in self._own.partitions.values()]
+        known += [Millis(partition.meta.as_of) for partition in self._own.partitions.values()]
         return self._clock.read(max(known, default=Millis(0)))
 
     def _decide(self, inputs: Inputs, requested: Requested, moment: Moment) -> dict[int, Batch]:
@@ -129,11 +129,11 @@ class Processor:
             wanted = requested.customers.get(number, ())
             situation = Situation(inputs.ends[number], reached, inputs.complete, moment, allowance, wanted)
             try:
+                if number in updates:
+                    partition.check_age(moment.now, self._plan.tombstones_kept_ms)
                 batches[number] = partition.step(updates.get(number, ()), consents.get(number, ()), situation)
             except Unusable as error:
-                partition.store.close()
-                self._plan.stores.discard(number)
-                raise SluiceError(f"{error} It has been discarded; start again, and it is rebuilt.") from None
+                raise distrusted(self._plan.stores, number, partition.store, error) from None
         self._pace.took(self._clock.monotonic_ms() - moment.monotonic_ms, sum(b.customers for b in batches.values()))
         return batches
 
@@ -202,11 +202,10 @@ class Processor:
         self._requests.done()
         for number, partition in self._own.partitions.items():
             batch = batches[number]
-            at_end = self._log.driving_reached(number) >= inputs.ends[number].driving_high
-            stale = at_end and moment.now - partition.meta.written_at > _STORE_IS_FRESH_MS
+            stale = (batch.as_of or 0) - partition.meta.as_of > _STORE_IS_FRESH_MS
             if stale or batch.rows or batch.unread or batch.scanned_to is not None or batch.scan_ended:
                 disclosures = self._own.checkpoints[number].disclosures
-                partition.apply(batch, self._own.positions[number], disclosures, moment, fresh=at_end)
+                partition.apply(batch, self._own.positions[number], disclosures, moment)
         self._snapshots.take_turns(self._own.partitions, moment)
         self._gauge(inputs.ends)
         self._own.copy_others(self._pace.opening_ms(serving=True))

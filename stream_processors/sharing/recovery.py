@@ -19,9 +19,10 @@ from sluice.avro import Undecodable
 from sluice.errors import SluiceError
 from sluice.log import Bounds, Committed, Log, Positions, Record
 from sluice.model import CustomerId, Millis
-from sluice.store import Meta, Row, Store, Stores, Unusable, added
+from sluice.store import Meta, Row, Store, Stores, Unusable, added, distrusted
 from stream_processors.sharing import checkpoint, folding
 from stream_processors.sharing.checkpoint import Checkpoint, Identity
+from stream_processors.sharing.clock import JUMP_MS
 from stream_processors.sharing.partition import Partition, View
 
 _CHUNK = 1_000
@@ -91,9 +92,7 @@ def open_partition(recovery: Recovery, number: int, committed: Committed) -> Ope
     try:
         partition = yield from _brought_up(place, store, meta)
     except Unusable as error:
-        store.close()
-        recovery.stores.discard(number)
-        raise SluiceError(f"{error} It has been discarded; start again, and it is rebuilt.") from None
+        raise distrusted(recovery.stores, number, store, error) from None
     except BaseException:
         store.close()
         raise
@@ -103,7 +102,7 @@ def open_partition(recovery: Recovery, number: int, committed: Committed) -> Ope
 def _brought_up(place: _Place, store: Store, meta: Meta | None) -> Generator[int, None, Partition]:
     """Fold what the store lacks, and say in its meta record what is still to be settled."""
     recovery, target, start = place.recovery, place.target, _folded(meta, place)
-    view = recovery.view
+    view, high = recovery.view, place.bounds[topics.CUSTOMER_UPDATES].high
     acknowledged = tuple(sorted(view.acknowledged))
     begun = meta or _begun(place, acknowledged)
     gap = start != target  # none at the very first start: there is no earlier life
@@ -115,13 +114,13 @@ def _brought_up(place: _Place, store: Store, meta: Meta | None) -> Generator[int
     fresh = msgspec.structs.replace(
         begun,
         rules=view.rules,
-        written_at=recovery.now,
+        as_of=recovery.now if target.updates >= high else min(begun.as_of, recovery.now),
         catching_up=anew or begun.catching_up,
         scanned_to=None if anew else begun.scanned_to,
         acknowledged=acknowledged,
     )
     store.write({}, fresh)
-    mark = place.bounds[topics.CUSTOMER_UPDATES].high if gap or begun.catching_up else 0
+    mark = high if gap or begun.catching_up else 0
     return Partition(place.number, store, fresh, mark, view)
 
 
@@ -131,7 +130,7 @@ def _begun(place: _Place, acknowledged: tuple[str, ...]) -> Meta:
     return Meta(
         _name(recovery.identity, place.previous.evidence_from),
         *place.beginning,
-        written_at=recovery.now,
+        as_of=recovery.now,
         rules=recovery.view.rules,
         acknowledged=acknowledged,
     )
@@ -214,7 +213,9 @@ def _fault(place: _Place, meta: Meta) -> str | None:
         return "it is of another cluster or of other topics"
     if any(have > want for have, want in zip(start, place.target, strict=True)):
         return "it is ahead of what is committed"
-    if recovery.now - meta.written_at > recovery.tombstones_kept_ms:
+    if meta.as_of - recovery.now > JUMP_MS:
+        return "it was written under a clock that was ahead"
+    if recovery.now - meta.as_of > recovery.tombstones_kept_ms:
         return "it is older than the tombstones are kept"
     if start.updates < place.beginning.updates:
         return "the updates that it lacks are gone"

@@ -196,6 +196,19 @@ def rebalance(world: World) -> str:
     return "everybody has to come back"
 
 
+def scanning(world: World) -> bool:
+    """Whether somebody is in the middle of reconciling everybody."""
+    served = [p for one in running(world) if one.processor for p in one.processor._own.partitions.values()]
+    return any(partition.meta.scanned_to is not None for partition in served)
+
+
+def reassign_scanning(world: World) -> str:
+    """More comes in than a batch takes, and the assignment changes, while only some are reconciled."""
+    said = [world.producers.update() for _ in range(world.rng.randint(2, 6))]
+    world.cluster.group.rebalance()
+    return f"under {said}"
+
+
 def later(world: World) -> str:
     """Time goes on, and nothing else happens."""
     world.pass_time(world.rng.randrange(1, 12) * MINUTE)

@@ -237,6 +237,14 @@ def no_mark_after_a_gap() -> Patch:
     return patch.object(Partition, "_is_before_mark", lambda *_: False)
 
 
+@bug("A scan that goes on at the next assignment is below a mark again, and comes back to nobody (LOOP 22).")
+def mark_again() -> Patch:
+    def before_mark(self: Partition, reached: int) -> bool:
+        return self.meta.catching_up and reached < self._mark
+
+    return patch.object(Partition, "_is_before_mark", before_mark)
+
+
 @bug("After a gap or a rebuild nobody is reconciled (LOOP 22).")
 @contextmanager
 def gap_without_reconciling() -> Iterator[None]:
@@ -269,7 +277,7 @@ def old_store_trusted() -> Iterator[None]:
     fault = recovery._fault
 
     def young(place: Any, meta: Any) -> str | None:  # noqa: ANN401
-        return fault(place, msgspec.structs.replace(meta, written_at=place.recovery.now))
+        return fault(place, msgspec.structs.replace(meta, as_of=place.recovery.now))
 
     with patch.object(recovery, "_fault", young):
         yield

@@ -60,9 +60,11 @@ class MemoryStores:
         contents = self.contents.setdefault(number, {family: {} for family in Family})
         return MemoryDatabase(contents, lambda: self.before("write_store"), lambda: self.written(number))
 
-    def discard(self, number: int) -> None:
+    def discard(self, number: int, *, copies: bool = False) -> None:
         self.before("discard_store")
         self.contents.pop(number, None)
+        if copies:
+            self._snapshots.pop(number, None)
 
     def snapshot(self, number: int, store: Store) -> None:  # noqa: ARG002 - its contents are here
         self.before("snapshot")

@@ -49,7 +49,7 @@ def draw_plan(rng: Random) -> Plan:
     return Plan(trouble, rng.choice((0.5, 0.7, 0.85, 0.95)), weights)
 
 
-_WRITES = 14
+_WRITES = 15
 """So many of the first actions write inputs."""
 _WEIGHTS: Mapping[str, tuple[float, Callable[[World], str]]] = {
     "update": (5, lambda world: world.producers.update()),
@@ -64,6 +64,7 @@ _WEIGHTS: Mapping[str, tuple[float, Callable[[World], str]]] = {
     "grant for a time": (1.5, lambda world: world.producers.grant_for_a_time()),
     "consent again": (0.7, lambda world: world.producers.consent_again()),
     "consent wrongly": (0.07, lambda world: world.producers.consent_wrongly()),
+    "reassign scanning": (1.5, actions.reassign_scanning),
     "consent of nobody": (0.15, lambda world: world.producers.consent_of_nobody()),
     "upstream": (0.3, lambda world: world.producers.upstream()),
     "compact": (1, actions.compact),
@@ -100,6 +101,7 @@ _ONLY_WHEN: Mapping[str, Callable[[World], bool]] = {
         and any(one.at in actions.WRITTEN for one in actions.running(world))
         and not any(one.is_stopped for one in actions.running(world))
     ),
+    "reassign scanning": actions.scanning,
     "resume": lambda world: bool(actions.resumable(world)),
     "mark": lambda world: bool(world.cluster.unmarked),
     "crash": lambda world: bool(actions.running(world)),

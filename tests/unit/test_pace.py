@@ -43,7 +43,8 @@ def test_customers_that_inputs_name_come_first_and_the_others_still_get_on() -> 
     assert pace.allowance(4, 100) == (whole - 100) // 4
     assert pace.allowance(1, whole) == whole // 4
     assert pace.allowance(4, 10_000) == 10_000 // 4 // 4
-    assert settled(1e6).allowance(1, 12) == 8
+    assert settled(1e6).allowance(1, 8) == 2
+    assert settled(1e6).allowance(3, 8) == 1
 
 
 def test_batches_without_such_work_teach_nothing() -> None:

@@ -90,6 +90,18 @@ def test_a_damaged_row_discards_the_store_and_says_so(serving: Processor, lane: 
     assert "canary" not in str(raised.value)
 
 
+def test_updates_that_were_held_longer_than_their_tombstones_are_kept_are_not_gone_on_from(
+    serving: Processor, lane: Lane, tmp_path: Path
+) -> None:
+    """A deletion may have been compacted away meanwhile: who is left out of the updates is found by a rebuild."""
+    lane.now += serving._plan.tombstones_kept_ms
+    decide(serving, lane)
+    lane.now += 1
+    with pytest.raises(SluiceError, match=r"waited for longer than their tombstones are kept.* it is rebuilt"):
+        decide(serving, lane)
+    assert not (tmp_path / "stores" / "0").exists()
+
+
 class Full:
     """A database on a disk without room."""
 
@@ -128,5 +140,5 @@ def test_the_time_of_decision_never_goes_below_what_was_committed_or_stored(serv
     serving._own.checkpoints = {0: committed}
     assert serving._moment().now == ahead
     serving._own.checkpoints = {}
-    lane.partition.meta = msgspec.structs.replace(lane.partition.meta, written_at=ahead + 5)
+    lane.partition.meta = msgspec.structs.replace(lane.partition.meta, as_of=ahead + 5)
     assert serving._moment().now == ahead + 5

@@ -154,6 +154,30 @@ def test_a_store_as_old_as_the_tombstones_may_still_be_used(lived: Lane) -> None
     assert CustomerId("kept") in rows(lived)
 
 
+def test_a_store_grows_no_younger_while_updates_wait_to_be_read(lived: Lane) -> None:
+    recover(lived)
+    as_of = lived.partition.meta.as_of
+    lived.update(A, None)
+    for _ in range(2):
+        lived.now += WEEK_MS // 2
+        recover(lived)
+        assert lived.partition.meta.as_of == as_of
+    lived.partition.store.write({CustomerId("kept"): (Row(), Row(profile=b"x"))}, lived.partition.meta)
+    lived.now += 1
+    recover(lived)
+    assert CustomerId("kept") not in rows(lived), "rebuilt"
+    assert lived.partition.meta.as_of == lived.now
+
+
+def test_a_store_that_a_wrong_clock_dated_ahead_is_not_trusted(lived: Lane) -> None:
+    recover(lived)
+    ahead = msgspec.structs.replace(lived.partition.meta, as_of=lived.now + 11 * 60_000)
+    lived.partition.store.write({CustomerId("kept"): (Row(), Row(profile=b"x"))}, ahead)
+    recover(lived)
+    assert CustomerId("kept") not in rows(lived)
+    assert lived.partition.meta.as_of == lived.now
+
+
 def test_a_store_is_foreign_when_cluster_or_topics_are(lived: Lane) -> None:
     recover(lived)
     for change in ({"cluster": "x"}, {"topics": "x"}):
@@ -271,3 +295,23 @@ def test_a_scan_goes_on_where_it_was_when_the_process_ended(lane: Lane) -> None:
     assert not lane.partition.meta.catching_up
     assert all(lane.record(customer) == {"given_name": "Hanako"} for customer in customers)
     assert lane.partition.meta.scanned_to is None
+
+
+def test_who_was_scanned_before_the_process_ended_is_not_forgotten_below_the_next_mark(lane: Lane) -> None:
+    """Nothing was lost, so nobody is doubted; and whom the scan will not come to again waits in the row."""
+    lane.consent(A, "hoshi-card")
+    lane.step()
+    for number in range(4, 9):
+        lane.share(f"dell-crm:{number}")
+    lane.allowance = 3
+    lane.adopt(lane.installation.renewed({**HOSHI, "fields": {"given_name": "keep"}}, ADRESSO))
+    lane.step()
+    lane.update(A, lane.installation.profile())
+    lane.update("dell-crm:7", lane.installation.profile())
+    recover(lane)
+    assert lane.partition.meta.scanned_to is not None
+    assert lane.partition.meta.scanned_to > A, "and A's turn is over"
+    lane.step(updates=1)
+    while not lane.settled:
+        lane.step()
+    assert lane.record(A) == {"given_name": "Hanako"}
