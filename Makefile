@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit simulation soak integration chaos mutation bench-decision soak-broker bench-recall bench-rebuild format lock clean
+.PHONY: help setup demo test check unit simulation soak integration chaos mutation bench-decision soak-broker bench-recall bench-due bench-rebuild format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ soak-broker: setup ## Hundreds of kills and outages under load, verified (docs/r
 
 bench-recall: setup ## From a withdrawal to the tombstone that the partner reads, while everybody is reconciled
 	$(BIN)/python -m tests.bench.recall_latency $(OPTIONS)
+
+bench-due: setup ## A million grants that end in the same second, and what that does to a batch
+	$(BIN)/python -m tests.bench.due $(OPTIONS)
 
 bench-rebuild: setup ## How long lost state takes to come back: from logs, from a snapshot, with a standby
 	$(BIN)/python -m tests.bench.rebuild $(OPTIONS)

@@ -148,6 +148,9 @@ class World:
     def act(self) -> None:
         """One step of somebody."""
         self.steps += 1
+        if self._plan.disturbs(self.rng, self):
+            self.say("reassign scanning", actions.reassign_scanning(self))
+            return
         ready = [process for process in self.processes.values() if process.is_ready]
         if ready and self.rng.random() < self._plan.busy:
             self.step(self.rng.choice(ready))
@@ -219,6 +222,9 @@ class World:
         cluster = self.cluster
         for transaction in list(cluster.unmarked):
             cluster.finish(transaction.name)
+        if self._plan.disturbs(self.rng, self):
+            self.say("reassign scanning", actions.reassign_scanning(self))
+            return
         ready = [process for process in self.processes.values() if process.is_ready]
         if ready:
             self.step(self.rng.choice(ready))
