@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 
 from sluice.log import Committed, LogUnavailable
+from sluice.registry import RegistryUnavailable
 from stream_processors.sharing.clock import Clock
 from stream_processors.sharing.recovery import Opened, Opening, Recovery, open_partition
 
 _STUCK_MS = 1_000
 _COPY_EVERY_MS = 1_000
+_RETRY_MS = 1_000
 
 
 class Arrivals:
@@ -22,6 +24,7 @@ class Arrivals:
         self._opening: Opening | None = None
         self._left = 0
         self._moved_at_ms = 0.0
+        self._again_at_ms = 0.0
 
     def begin(self, recovery: Recovery, committed: Mapping[int, Committed]) -> None:
         self._begin = {n: partial(open_partition, recovery, n, committed[n]) for n in sorted(committed)}
@@ -40,8 +43,11 @@ class Arrivals:
     def advance(self, for_ms: float, tell: Callable[[int, int], None]) -> Iterator[Opened]:
         """Go on for so long; those that can be served now. `tell`: how many records a partition still lacks.
 
-        What raises is begun again next time: the pieces that are folded are certain.
+        What raises is begun again next time: the pieces that are folded are certain. Without the registry that is not
+        at once, so that what is served goes on meanwhile.
         """
+        if self._clock.monotonic_ms() < self._again_at_ms:
+            return
         until = self._clock.monotonic_ms() + for_ms
         while self._begin and self._clock.monotonic_ms() <= until:
             number = min(self._begin)
@@ -53,6 +59,9 @@ class Arrivals:
                 del self._begin[number]
                 self._tell(number, 0, tell)
                 yield opened.value
+            except RegistryUnavailable:
+                self._again_at_ms = self._clock.monotonic_ms() + _RETRY_MS
+                raise
             else:
                 self._opening = opening
                 self._tell(number, left, tell)

@@ -6,6 +6,7 @@ import structlog
 
 from sluice.log import Log, Positions
 from sluice.model import Millis
+from sluice.registry import RegistryUnavailable
 from stream_processors.sharing import checkpoint
 from stream_processors.sharing.arrivals import Arrivals, Standby
 from stream_processors.sharing.checkpoint import Checkpoint
@@ -57,6 +58,10 @@ class Ownership:
         try:
             for opened in self.arrivals.advance(for_ms, self.progress.folding):
                 self._serve(opened)
+        except RegistryUnavailable as error:
+            if not self.partitions:
+                raise
+            _log.warning("opening_waits", why=str(error))
         finally:
             if len(self.partitions) > served:
                 self._reading.start(self.positions)

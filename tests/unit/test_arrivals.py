@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,7 +38,8 @@ def test_an_opening_that_failed_is_begun_again_and_ends_as_if_it_had_not(
     expected = rows(lived)
     lose_store(lived)
     lived.close()
-    arrivals = Arrivals(Hands())
+    clock = Hands()
+    arrivals = Arrivals(clock)
     arrivals.begin(recovery(lived), {0: lived.committed()})
 
     def broken(*_: object) -> Iterator[Any]:
@@ -48,10 +50,32 @@ def test_an_opening_that_failed_is_begun_again_and_ends_as_if_it_had_not(
         for _ in range(2):
             with pytest.raises(type(away)):
                 list(arrivals.advance(1_000, _told))
+            clock.monotonic += 1_000
     (opened,) = arrivals.advance(1_000, _told)
     lived.partition = opened.partition
     assert rows(lived) == expected
     assert list(arrivals.numbers) == []
+
+
+def test_while_the_registry_is_away_what_is_served_is_not_kept_waiting(
+    lived: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked for once a second, not with every batch."""
+    clock = Hands()
+    arrivals = Arrivals(clock)
+    arrivals.begin(recovery(lived), {0: lived.committed()})
+    attempts = []
+
+    def bounds(*_: object) -> Any:  # noqa: ANN401 - of the lane
+        attempts.append(clock.monotonic)
+        raise RegistryUnavailable("The registry is away.")
+
+    monkeypatch.setattr(lived, "bounds", bounds)
+    for _ in range(20):
+        clock.monotonic += 100
+        with contextlib.suppress(RegistryUnavailable):
+            list(arrivals.advance(15, _told))
+    assert attempts == [100, 1_100]
 
 
 def test_who_is_ready_is_handed_over_before_another_ones_trouble(lived: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
