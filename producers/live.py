@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
+
+from sluice.bars import bars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from rich.progress import Progress
 
     from producers.publication import Tally
     from sluice.files.rows import Lines
@@ -23,16 +26,7 @@ _ROWS_BETWEEN_UPDATES = 500
 
 def reading(size: int | None) -> Progress:
     """A bar over the bytes of a file; without a size it only shows that something goes on."""
-    console = Console(stderr=True)
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+    progress = bars()
     progress.add_task("reading", total=size)
     return progress
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tests.chaos.contract_changes import ContractChanges
 from tests.chaos.field import INSTANCES, PROXIED, Field
-from tests.chaos.proxy import Conditions
+from tests.chaos.proxy import Conditions, Proxy
 
 _IN_TRANSACTION_SECONDS = 10.0
 _ENDED_SECONDS = 0.2
@@ -154,31 +154,27 @@ def pause_broker(scene: Scene) -> str:
 
 def cut_network(scene: Scene) -> str:
     seconds = scene.chance.uniform(0.5, 4)
-    proxy = scene.field.stack.proxies[PROXIED]
-    scene.counted.network_faults += 1
-    proxy.cut()
-    time.sleep(seconds)
-    proxy.restore()
+    _disturb(scene, seconds, Proxy.cut)
     return f"cut {PROXIED} off for {seconds:.1f} s"
 
 
 def lose_packets(scene: Scene) -> str:
     seconds = scene.chance.uniform(1, 5)
-    proxy = scene.field.stack.proxies[PROXIED]
-    scene.counted.network_faults += 1
-    proxy.black_hole()
-    time.sleep(seconds)
-    proxy.restore()
+    _disturb(scene, seconds, Proxy.black_hole)
     return f"nothing to and from {PROXIED} for {seconds:.1f} s"
 
 
 def slow_network(scene: Scene) -> str:
+    _disturb(scene, 4, lambda proxy: proxy.slow(_SLOW))
+    return f"{_SLOW.latency_seconds * 1000:.0f} ms more for {PROXIED} for 4 s"
+
+
+def _disturb(scene: Scene, seconds: float, fault: Callable[[Proxy], None]) -> None:
     proxy = scene.field.stack.proxies[PROXIED]
     scene.counted.network_faults += 1
-    proxy.slow(_SLOW)
-    time.sleep(4)
+    fault(proxy)
+    time.sleep(seconds)
     proxy.restore()
-    return f"{_SLOW.latency_seconds * 1000:.0f} ms more for {PROXIED} for 4 s"
 
 
 def change_contracts(scene: Scene) -> str:
