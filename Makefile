@@ -27,13 +27,13 @@ check: setup ## Style, types, import contracts, and the tests that need no broke
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/unit tests/contract tests/repo tests/chaos/test_proxy.py
+	$(BIN)/pytest -q -n auto tests/unit tests/contract tests/repo tests/chaos/test_proxy.py
 
 unit: setup ## The tests that need no broker
-	$(BIN)/pytest -q tests/unit tests/contract tests/repo tests/chaos/test_proxy.py
+	$(BIN)/pytest -q -n auto tests/unit tests/contract tests/repo tests/chaos/test_proxy.py
 
 simulation: setup ## Some hundreds of interleavings of the loop, and deliberate faults (docs/simulation.md)
-	$(BIN)/pytest -q tests/simulation
+	$(BIN)/pytest -q -n auto tests/simulation
 
 soak: setup ## Interleavings for as long as asked: make soak SECONDS=600
 	$(BIN)/python -m tests.simulation.run --seconds $(or $(SECONDS),600)

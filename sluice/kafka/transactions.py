@@ -116,7 +116,9 @@ class TransactionalLog:
         self._reached = {}
         names = self._settings
         with translated("read the input topics"):
-            self._driving.assign([TopicPartition(names.driving, p, at.driving) for p, at in positions.items()])
+            driving = [TopicPartition(names.driving, p, at.driving) for p, at in positions.items()]
+            self._driving.assign(driving)
+            self._driving.resume(driving)  # the library keeps a pause through every change of the assignment
             self._joined.assign([TopicPartition(names.joined, p, at.joined) for p, at in positions.items()])
 
     def hold(self, partitions: Collection[int]) -> None:

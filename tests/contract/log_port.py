@@ -194,6 +194,19 @@ class BehavesAsALog:
         log.hold([])
         assert [record.partition for record in fetched(bench, lambda: log.fetch(10, 0.1), 1)] == [1]
 
+    def test_what_was_held_before_a_start_is_read_after_it(self, bench: Bench, log: Log) -> None:
+        at = serve(bench, log)
+        log.hold([0, 1])
+        log.start(at)
+        for number in (0, 1):
+            bench.write(UPDATES, number, some_key(1), b"held?")
+        read = fetched(bench, lambda: log.fetch(10, 0.1), 2)
+        assert sorted(record.partition for record in read) == [0, 1]
+        log.start(at)
+        log.hold([1])
+        assert [record.partition for record in fetched(bench, lambda: log.fetch(10, 0.1), 1)] == [0]
+        assert log.fetch(10, 0.2) == []
+
     def test_an_open_transaction_holds_the_stable_end_and_nothing_else(self, bench: Bench, log: Log) -> None:
         at = serve(bench, log)
         upstream = bench.upstream()
@@ -232,6 +245,7 @@ class BehavesAsALog:
         upstream = bench.upstream()
         upstream.write(CONSENTS, 0, b"aborted")
         upstream.abort()
+        eventually(bench, lambda: log.bounds((CONSENTS,), 0)[CONSENTS].high == at + 3)  # its marker is written later
         bench.write(CONSENTS, 0, some_key(1), b"2")
         bench.write(CONSENTS, 0, some_key(1), b"3")
         high = log.bounds((CONSENTS,), 0)[CONSENTS].high
