@@ -137,7 +137,7 @@ class Process:
         self.is_stopped = False
         self.at = "down"
         self.fetches = 0
-        """Calls for updates since something was committed."""
+        """Calls for updates since something was committed, or reading began anew."""
         self.fetched_at = 0.0
         self.late = 0
         """Records produced after the lease has ended, since the last call for updates."""
@@ -193,6 +193,8 @@ class Process:
         self.at = call
         if call == "leave":
             self._notice(sys.exc_info()[1])
+        if call == "start":
+            self.fetches = 0
         if call == "fetch":
             self.fetches += 1
             self.fetched_at, self.late = self.outside.now, 0

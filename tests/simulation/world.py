@@ -222,9 +222,6 @@ class World:
         cluster = self.cluster
         for transaction in list(cluster.unmarked):
             cluster.finish(transaction.name)
-        if self._plan.disturbs(self.rng, self):
-            self.say("reassign scanning", actions.reassign_scanning(self))
-            return
         ready = [process for process in self.processes.values() if process.is_ready]
         if ready:
             self.step(self.rng.choice(ready))
