@@ -12,7 +12,7 @@ from sluice.avro import FRAME_BYTES, Undecodable, unframe
 from sluice.keys import CustomerKeys
 from sluice.log import Positions, Record
 from sluice.model import Cause, CustomerId, Millis, Recalled, Rejected
-from sluice.projection import SourceReader, Unread
+from sluice.projection import Snapshot, SourceReader, Unread
 from sluice.registry import RegistryUnavailable
 from sluice.ruling import Policy
 from sluice.store import Meta, Row, Store, Unusable, added
@@ -347,13 +347,14 @@ class Partition:
         return self.meta.catching_up and self.meta.scanned_to is None and reached < self._mark
 
     def _profile(self, customer: CustomerId, touched: Touched, situation: Situation, batch: Batch) -> Profile:
-        if touched.profile is not None:
-            return touched.profile
-        if not situation.complete:
-            return Unread()  # a withdrawal may be unread below the barrier: nobody is given anything new
-        if self._is_before_mark(situation.reached) and customer not in self._updated:
-            return Unread()  # LOOP 22: compaction may have removed the update that says otherwise
-        return self._read(touched.after, None, situation.moment, batch)
+        profile = touched.profile
+        if profile is None:
+            if self._is_before_mark(situation.reached) and customer not in self._updated:
+                return Unread()  # LOOP 22: compaction may have removed the update that says otherwise
+            profile = self._read(touched.after, None, situation.moment, batch)
+        if isinstance(profile, Snapshot) and (touched.after.consents.unread or not situation.complete):
+            return Unread()  # a withdrawal may be among what is unread: nobody is given anything new
+        return profile
 
     def _partner_rejects(self, touched: Touched, decided: Decided, batch: Batch) -> Iterable[Output]:
         """Pointers for records that one partner could not be given, if an update in this batch is to blame."""
