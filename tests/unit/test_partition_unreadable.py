@@ -275,3 +275,31 @@ def test_a_consent_of_an_unseen_schema_holds_up_its_customer_alone(lane: Lane) -
     lane.monotonic += 2_000
     lane.step()
     assert lane.held(B)
+
+
+def test_nothing_new_is_given_of_who_may_have_withdrawn(lane: Lane) -> None:
+    lane.share()
+    lane.share(B)
+    lane.installation.unreachable.add(CONSENT)
+    lane.consent(A, "hoshi-card", "WITHDRAWN")
+    for customer in (A, B):
+        lane.update(customer, lane.installation.profile(given_name="Hana"))
+    lane.step()
+    told = [None if record is None else record["given_name"] for record in map(lane.record, (A, B))]
+    assert told == ["Hanako", "Hana"], "what A's consents are is not known, and B's are"
+    lane.update(B, None)
+    lane.step()
+    assert lane.held(B) is None
+    lane.installation.unreachable.clear()
+    lane.monotonic += 2_000
+    lane.step()
+    assert lane.held(A) is None, "it was a withdrawal"
+
+
+def test_who_is_deleted_goes_whatever_cannot_be_read(lane: Lane) -> None:
+    lane.share()
+    lane.installation.unreachable.add(CONSENT)
+    lane.consent(A, "hoshi-card")
+    lane.update(A, None)
+    lane.step()
+    assert lane.held(A) is None
