@@ -255,6 +255,8 @@ class TransactionalLog:
     def fence_the_dead(self) -> list[str]:
         names = self._settings
         alive = admin.client_ids(self._admin, names.group)
+        if f"{names.group}.{names.instance}" not in alive:
+            return []  # we are a member: whoever does not know that cannot know who is dead
         others = [f"{names.group}.{instance}" for instance in names.instances if instance != names.instance]
         dead = [name for name in others if name not in alive]
         for name in dead:
