@@ -21,6 +21,7 @@ from pathlib import Path
 from sluice import topics
 from sluice.local import stack
 from sluice.partitioning import partition_of
+from tests.chaos.standing import Group
 from tests.integration.installation import HOSHI, PARTITIONS, Installation, Processor, eventually
 
 _PATIENCE_SECONDS = 3_600.0
@@ -90,7 +91,9 @@ def _timed_start(installation: Installation, customers: int) -> tuple[Processor,
     processor = installation.start_processor(wait=False)
     eventually(lambda: _serving(processor) >= PARTITIONS, "served", _PATIENCE_SECONDS)
     served = time.monotonic() - started
-    eventually(lambda: _is_settled(processor), "everybody reconciled", _PATIENCE_SECONDS)
+    group = Group(installation.settings.client("admin"), installation.settings.sharing.group)
+    eventually(lambda: _is_settled(processor, group), "everybody reconciled", _PATIENCE_SECONDS)
+    group.close()
     settled = time.monotonic() - started
     figures = {"served_s": served, "reconciled_s": settled, "customers_per_s": customers / settled}
     _tell(f"{figures}")
@@ -102,7 +105,9 @@ def _takeover(installation: Installation, owner: Processor, *, standby: bool) ->
     installation.write_settings(standby=standby)
     other = installation.start_processor("1", wait=False)
     eventually(lambda: _serving(other) >= PARTITIONS // 2, "the other serves its half", _PATIENCE_SECONDS)
-    eventually(lambda: _is_settled(other), "and has reconciled it", _PATIENCE_SECONDS)
+    group = Group(installation.settings.client("admin"), installation.settings.sharing.group)
+    eventually(lambda: _is_settled(other, group), "and has reconciled it", _PATIENCE_SECONDS)
+    group.close()
     time.sleep(20 if standby else 0)
     before = _serving(other)
     owner.kill()
@@ -119,8 +124,13 @@ def _snapshots(processor: Processor) -> int:
     return len({event["partition"] for event in processor.events() if event["event"] == "snapshot_taken"})
 
 
-def _is_settled(processor: Processor) -> bool:
-    return processor.metric("sluice_catching_up") == 0 and processor.metric("sluice_lag_records") == 0
+def _is_settled(processor: Processor, group: Group) -> bool:
+    """Whoever had to catch up has, and what was committed last says that nobody waits and nothing is unread."""
+    events = processor.events()
+    behind = {event["partition"] for event in events if event["event"] == "serving" and event["catching_up"]}
+    caught_up = {event["partition"] for event in events if event["event"] == "reconciling_ended"}
+    standing = group.standing()
+    return behind <= caught_up and standing is not None and standing.settled and standing.backlog == 0
 
 
 def _tell(line: str) -> None:
