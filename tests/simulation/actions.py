@@ -204,7 +204,8 @@ def scanning(world: World) -> bool:
 
 def reassign_scanning(world: World) -> str:
     """More comes in than a batch takes, and the assignment changes, while only some are reconciled."""
-    said = [world.producers.update() for _ in range(world.rng.randint(2, 6))]
+    writes = (world.producers.update, world.producers.delete)
+    said = [world.rng.choice(writes)() for _ in range(world.rng.randint(2, 6))]
     world.cluster.group.rebalance()
     return f"under {said}"
 

@@ -38,7 +38,7 @@ class Plan:
 
     def disturbs(self, rng: Random, world: World) -> bool:
         """Whether to disturb who is reconciling everybody now; that is over too soon to be met by chance."""
-        few = world.producers.written <= _ENOUGH
+        few = world.is_quiet or world.producers.written <= _ENOUGH
         return few and self.interrupts > 0 and actions.scanning(world) and rng.random() < self.interrupts
 
 
@@ -53,7 +53,7 @@ def draw_plan(rng: Random) -> Plan:
         unknown=0.04 * often * rng.choice((0, 1, 2)),
         store=0.01 * often * rng.choice((0, 1)),
     )
-    return Plan(trouble, rng.choice((0.5, 0.7, 0.85, 0.95)), weights, rng.choice((0.0, 0.02, 0.1)))
+    return Plan(trouble, rng.choice((0.5, 0.7, 0.85, 0.95)), weights, rng.choice((0.0, 0.1, 0.3)))
 
 
 _WRITES = 14

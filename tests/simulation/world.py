@@ -181,10 +181,13 @@ class World:
                 "world",
                 self.rng.choice((actions.later, actions.other_contracts, actions.other_contracts, actions.news))(self),
             )
-            if self.rng.random() < 0.5:
+            if self.rng.random() < 0.7:
                 for _ in range(self.rng.randrange(120)):
                     self._go_on()
-                self.say("world", actions.other_contracts(self))
+                    if self._plan.disturbs(self.rng, self):
+                        self.say("reassign scanning", actions.reassign_scanning(self))
+                if self.rng.random() < 0.4:
+                    self.say("world", actions.other_contracts(self))
             for process in self.processes.values():
                 process.fetches = 0
             self._come_right()
