@@ -14,6 +14,7 @@ from sluice.decision import Customer, Denied, Permitted, RulesNamed, decide, nex
 from sluice.facts import Facts
 from sluice.law.pack import Law
 from sluice.model import Millis, PartnerId
+from sluice.precedents import Precedents
 from sluice.terms import Terms
 
 
@@ -50,11 +51,13 @@ class Policy:
         """Changes whenever the same customer may get another answer."""
         return blake2b("\n".join((self.rules, *sorted(self.acknowledged))).encode(), digest_size=8).digest()
 
+    @cached_property
+    def _precedents(self) -> Precedents:
+        return Precedents(self.terms, self.law, self.acknowledged)
+
     def rule(self, facts: Facts, consents: ConsentRecord, now: Millis) -> Ruling:
-        customer = Customer(facts, consents, self.acknowledged)
         change = next_change(self.terms.values(), self.law, consents, facts.born, now)
-        answers = {partner: decide(terms, self.law, customer, now) for partner, terms in self.terms.items()}
-        return Ruling(facts, change, answers, self.stamp)
+        return Ruling(facts, change, self._precedents.answers(facts, consents, now), self.stamp)
 
     def rule_on(
         self, terms: Terms, facts: Facts | Collection[str], consents: ConsentRecord, now: Millis
