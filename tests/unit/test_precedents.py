@@ -115,7 +115,7 @@ class Told:
 
 NEXT_YEAR = Millis(NOON + 365 * DAY)
 YES = grant(NOON - DAY)
-NUMBERED = {"source_system": "crm"}
+NUMBERED: Mapping[str, Any] = {"source_system": "crm"}
 CHILDREN = under(rule(), rule("C", Mode.FORBID, ages=Ages(0, None), unless=frozenset({GUARDIAN_CONSENT})))
 ABROAD = law_of(pack(rule()), pack(rule("J", Mode.FORBID), jurisdiction="JP"))
 BEGUN = Millis(NOON - 20 * 366 * DAY)
