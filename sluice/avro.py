@@ -18,9 +18,12 @@ from fastavro.types import Schema
 
 from sluice import wire
 from sluice.model import Cause
+from sluice.wire import Damaged, Planner
 
 _FRAME = struct.Struct(">bI")
 FRAME_BYTES = _FRAME.size
+_ONE_BYTE_LENGTHS = 64
+"""Shorter texts have their length in one byte."""
 
 Record = dict[str, Any]
 Json: TypeAlias = Any
@@ -66,19 +69,35 @@ class Reader:
 
     def __init__(self, schema: str) -> None:
         """Raises NotAvro."""
-        self._names: dict[str, Json] = {}
-        self._schema = _parse(schema, self._names)
+        self.names: dict[str, Json] = {}
+        """The named types, by full name."""
+        self.schema: Json = _parse(schema, self.names)
+        """In which named types are spelled out where they stand first."""
+        self._shape = Planner(self.names).shape(self.schema)
 
     def read(self, payload: bytes) -> Record:
         """The record. Raises Undecodable."""
         try:
-            wire.check(self._schema, self._names, payload)
-            record = fastavro.schemaless_reader(BytesIO(payload), self._schema, None)
-        except Exception:  # noqa: BLE001 - the library raises whatever bytes that are no text, say, lead it into
+            wire.past(self._shape, payload)
+        except Damaged:
+            raise Undecodable(Cause.UNDECODABLE) from None
+        return self.decode(payload)
+
+    def decode(self, payload: bytes) -> Record:
+        """The record in bytes that are known to be whole. Raises Undecodable."""
+        try:
+            record = fastavro.schemaless_reader(BytesIO(payload), self.schema, None)
+        except Exception:  # noqa: BLE001 - the library raises whatever a schema that it alone understands leads it into
             raise Undecodable(Cause.UNDECODABLE) from None
         if not isinstance(record, dict):
             raise Undecodable(Cause.UNDECODABLE)
         return cast("Record", record)
+
+    def canonical(self, payload: bytes) -> bytes:
+        """The same record, encoded as the library encodes it. Raises Undecodable."""
+        target = BytesIO()
+        fastavro.schemaless_writer(target, self.schema, self.decode(payload))
+        return target.getvalue()
 
 
 class Writer:
@@ -91,17 +110,43 @@ class Writer:
     def write(self, record: Record) -> bytes:
         """The framed record. Raises Unencodable."""
         target = BytesIO()
-        try:
+        with _writing():
             fastavro.schemaless_writer(target, self._schema, record, strict_allow_default=True)
-        except (ValueError, TypeError, KeyError, OverflowError, AttributeError, struct.error):
-            raise Unencodable from None
         return frame(self._schema_id, target.getvalue())
+
+
+class ValueWriter:
+    """Writes values of one type, which may be a union, without a frame."""
+
+    def __init__(self, avro: Json) -> None:
+        with _parsing():
+            self._schema = fastavro.parse_schema(_without_logical_types(avro), {})
+        self._is_maybe_text = avro in (["null", "string"], ["null", {"type": "string"}])
+
+    def write(self, value: object) -> bytes:
+        """Raises Unencodable."""
+        if value is None and self._is_maybe_text:
+            return b"\x00"
+        if self._is_maybe_text and type(value) is str and value.isascii() and len(value) < _ONE_BYTE_LENGTHS:
+            return b"\x02%c%b" % (2 * len(value), value.encode())
+        target = BytesIO()
+        with _writing():
+            fastavro.schemaless_writer(target, self._schema, value)
+        return target.getvalue()
 
 
 def _parse(schema: str, names: dict[str, Json]) -> Schema:
     """`names` is filled with the named types, by full name."""
     with _parsing():
         return fastavro.parse_schema(_without_logical_types(json.loads(schema)), names)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, OverflowError, AttributeError, struct.error):
+        raise Unencodable from None
 
 
 @contextmanager

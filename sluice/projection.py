@@ -1,7 +1,8 @@
 """From the source's bytes to one partner's bytes: the seam behind which a record is taken apart and put together.
 
-A `SourceReader` reads any writer schema, a `Projector` is planned once a contract. What lies between them, the
-`Snapshot`, is opaque to everybody else.
+A `SourceReader` reads any writer schema, a `Projector` is planned once a contract and writer schema. What lies between
+them, the `Snapshot`, is opaque to everybody else. A value that goes to a partner as it is never becomes one: its bytes
+are copied, and nothing else of the record is decoded but what a rule or a transform asks for.
 """
 
 from __future__ import annotations
@@ -11,42 +12,63 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice import field_path, redaction
-from sluice.avro import Unencodable, Writer
-from sluice.contract import CheckedContract, partner_field, partner_schema
-from sluice.field_path import ABSENT
+from sluice.avro import Reader, Undecodable, Unencodable, ValueWriter, frame, unframe
+from sluice.contract import CheckedContract
+from sluice.field_path import ABSENT, FieldPath
 from sluice.keys import PartnerKeys
+from sluice.layout import Layout
 from sluice.model import Cause, Millis
-from sluice.redaction import Customer, Redacted, Target
+from sluice.redaction import Customer, Keep, Redacted, Rule, Target
 from sluice.registry import RegistryUnavailable
 from sluice.row_filter import RowFilter
+from sluice.wire import Damaged, Walk
 
 RECORD_OVERHEAD_BYTES = 200
 """More than what a record batch adds to key and value of its only record (Kafka's message format 2)."""
+_NULL = b"\x00"
+"""A null in a partner's record, in which every field is a union that begins with it."""
+_VALUE = b"\x02"
+"""Before a value of the union's second type."""
+_MOST_PLANS = 1_000
+"""One for each set of fields that somebody's consent leaves; usually a handful."""
 
 
-@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A customer as the source described it."""
+    """A customer as the source described it: a decoded record."""
 
-    _record: Mapping[str, Any]
+    def __init__(self, record: Mapping[str, Any]) -> None:
+        self._record = record
+
+    def find(self, path: FieldPath) -> object:
+        """The value; None if it, or something on the way, is null; ABSENT where the writer's schema has none."""
+        return path.find(self._record)
 
     def value(self, path: str) -> object:
-        """The value at a field path; None if it, or something on the way, is null."""
-        if path in self._record:  # a name of the outermost record, as most paths are
-            return self._record[path]
-        found = field_path.parse(path).find(self._record)
+        """The value at a field path, None if there is nothing."""
+        found = self.find(field_path.parse(path))
         return None if found is ABSENT else found
 
     def knows(self, path: str) -> bool:
         """Whether the writer's schema has the field at all."""
-        return field_path.parse(path).find(self._record) is not ABSENT
+        return self.find(field_path.parse(path)) is not ABSENT
 
     def passes(self, row_filter: RowFilter, now: Millis) -> bool:
-        return row_filter.admits(self._record, now)
+        return row_filter.admits(self.find, now)
 
-    def next_change(self, row_filter: RowFilter, now: Millis) -> Millis | None:
-        """The next instant at which `passes` may answer otherwise."""
-        return row_filter.next_change(self._record, now)
+
+class Scanned(Snapshot):
+    """The same, still encoded: known is only where its values lie."""
+
+    def __init__(self, layout: Layout, walk: Walk) -> None:
+        self.layout = layout
+        self.walk = walk
+
+    def find(self, path: FieldPath) -> object:
+        return self.layout.find(self.walk, path.text)
+
+    def value(self, path: str) -> object:
+        found = self.layout.find(self.walk, path)
+        return None if found is ABSENT else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +79,29 @@ class Unread:
 class SourceReader:
     """Reads profiles of any schema that the registry knows."""
 
-    def __init__(self, decode: Callable[[bytes], Mapping[str, Any]]) -> None:
-        self._decode = decode
+    def __init__(self, readers: Callable[[int], Reader], paths: Collection[str]) -> None:
+        """`readers` by schema id; raises Undecodable, RegistryUnavailable. `paths`: what will be asked for."""
+        self._readers = readers
+        self._paths = frozenset(paths)
+        self._layouts: dict[int, Layout] = {}
 
     def read(self, value: bytes) -> Snapshot | Unread:
         """The framed profile. Raises Undecodable."""
+        schema_id, payload = unframe(value)
         try:
-            return Snapshot(self._decode(value))
+            reader = self._readers(schema_id)
         except RegistryUnavailable:
             return Unread()
+        layout = self._layouts.get(schema_id)
+        if layout is None:
+            layout = self._layouts[schema_id] = Layout(reader, self._paths)
+        try:
+            walk = layout.walk(payload)
+        except Damaged:
+            raise Undecodable(Cause.UNDECODABLE) from None
+        if not walk.is_canonical:  # legal, and no bytes to pass on: they would differ from those of the same values
+            walk = layout.walk(reader.canonical(payload))
+        return Scanned(layout, walk)
 
 
 class Projector:
@@ -78,8 +114,16 @@ class Projector:
         self._required = checked.contract.required_fields
         self._row_filter = checked.row_filter
         self._targets = {path: Target(keys.field(path), checked.leaves[path].category) for path in self._rules}
-        self._writer = Writer(partner_schema(checked), schema_id)
+        self._types = {path: rule.output(checked.leaves[path]) for path, rule in self._rules.items()}
+        self._writers = {path: ValueWriter(["null", *types]) for path, types in self._types.items()}
+        self._frame = frame(schema_id, b"")
         self._max_bytes = max_bytes
+        self._plans: dict[tuple[Layout | None, tuple[str, ...]], list[_Piece]] = {}
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """What is asked of a snapshot."""
+        return frozenset((*self._rules, *self._row_filter.paths))
 
     def admits(self, snapshot: Snapshot, now: Millis) -> bool:
         """The contract's row filter, at this time."""
@@ -87,26 +131,33 @@ class Projector:
 
     def next_change(self, snapshot: Snapshot, now: Millis) -> Millis | None:
         """The next instant at which `admits` may answer otherwise although the customer is the same; None: never."""
-        return snapshot.next_change(self._row_filter, now)
+        return self._row_filter.next_change(snapshot.find, now)
 
     def project(self, snapshot: Snapshot, fields: Collection[str], customer: Customer) -> bytes | Cause | None:
         """The framed record with these fields, all others null; or why there cannot be one.
 
         None: a field that the contract requires has no value, or may not be shared.
         """
-        redacted = self.redacted(snapshot, fields, customer)
         for path in self._required:
             if not snapshot.knows(path):
                 return Cause.REQUIRED_FIELD_NOT_IN_SCHEMA
-            if path not in redacted or redacted[path].value is None:
+        record = [self._frame]
+        unencodable = False
+        for piece in self._pieces(snapshot, fields):
+            try:
+                found = piece.of(snapshot, customer)
+            except Unencodable:
+                unencodable = True
+                continue
+            if found == _NULL and piece.required:
                 return None
-        try:
-            record = _encode(self._writer, redacted)
-        except Unencodable:
+            record.append(found)
+        if unencodable:
             return Cause.UNENCODABLE
-        if len(customer.record_key) + len(record) + RECORD_OVERHEAD_BYTES > self._max_bytes:
+        whole = b"".join(record)
+        if len(customer.record_key) + len(whole) + RECORD_OVERHEAD_BYTES > self._max_bytes:
             return Cause.RECORD_TOO_LARGE
-        return record
+        return whole
 
     def redacted(self, snapshot: Snapshot, fields: Collection[str], customer: Customer) -> dict[str, Redacted]:
         """What becomes of each of these fields, by path, in the contract's order."""
@@ -116,7 +167,80 @@ class Projector:
             if path in fields
         }
 
+    def _pieces(self, snapshot: Snapshot, fields: Collection[str]) -> list[_Piece]:
+        layout = snapshot.layout if isinstance(snapshot, Scanned) else None
+        asked = fields if isinstance(fields, tuple) else tuple(fields)
+        pieces = self._plans.get((layout, asked))
+        if pieces is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            pieces = self._plans[layout, asked] = [self._piece(path, layout, asked) for path in self._rules]
+        return pieces
 
-def _encode(writer: Writer, redacted: Mapping[str, Redacted]) -> bytes:
-    """The only way into a partner's record, open to redacted values alone."""
-    return writer.write({partner_field(path): value.value for path, value in redacted.items()})
+    def _piece(self, path: str, layout: Layout | None, fields: Collection[str]) -> _Piece:
+        required, rule, types = path in self._required, self._rules[path], self._types[path]
+        if path not in fields:
+            return _Nothing(required)
+        if layout is not None and isinstance(rule, Keep) and len(types) == 1:
+            place = layout.places.get(path)
+            if place is not None and layout.is_copied(place, types[0]):
+                return _Copied(required, place, layout.null_prefix(place))
+        return _Redacted(required, path, rule, self._targets[path], self._writers[path])
+
+
+class _Piece:
+    """One field of a partner's record."""
+
+    def __init__(self, required: bool) -> None:  # noqa: FBT001 - of this module alone
+        self.required = required
+
+    def of(self, snapshot: Snapshot, customer: Customer) -> bytes:
+        """Its bytes. Raises Unencodable."""
+        raise NotImplementedError
+
+
+class _Nothing(_Piece):
+    """May not be shared."""
+
+    def of(self, snapshot: Snapshot, customer: Customer) -> bytes:  # noqa: ARG002
+        return _NULL
+
+
+class _Copied(_Piece):
+    """Kept as it is: the source's own bytes."""
+
+    def __init__(self, required: bool, place: int, null: bytes | None) -> None:  # noqa: FBT001
+        """`null`: what stands before a null in the source; None: the source has no union there."""
+        super().__init__(required)
+        self._place = place
+        self._null = null
+
+    def of(self, snapshot: Snapshot, customer: Customer) -> bytes:  # noqa: ARG002
+        assert isinstance(snapshot, Scanned)
+        walk, place = snapshot.walk, self._place
+        start = walk.starts[place]
+        if start < 0:
+            return _NULL
+        found = walk.data[start : walk.ends[place]]
+        if self._null is None:
+            return _VALUE + found
+        return _NULL if found == self._null else _VALUE + found[1:]
+
+
+class _Redacted(_Piece):
+    """A value, through the contract's transform."""
+
+    def __init__(self, required: bool, path: str, rule: Rule, target: Target, writer: ValueWriter) -> None:  # noqa: FBT001
+        super().__init__(required)
+        self._path = path
+        self._rule = rule
+        self._target = target
+        self._writer = writer
+
+    def of(self, snapshot: Snapshot, customer: Customer) -> bytes:
+        return _encode(self._writer, redaction.redact(self._rule, snapshot.value(self._path), self._target, customer))
+
+
+def _encode(writer: ValueWriter, redacted: Redacted) -> bytes:
+    """The only way for a value into a partner's record, open to redacted values alone."""
+    return writer.write(redacted.value)

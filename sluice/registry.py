@@ -51,13 +51,17 @@ class Registry:
     def decode(self, value: bytes | None) -> Record:
         """The record in a framed value. Raises Undecodable, or RegistryUnavailable for a schema not seen before."""
         schema_id, payload = unframe(value)
+        return self.reader(schema_id).read(payload)
+
+    def reader(self, schema_id: int) -> Reader:
+        """Of records written with this schema. Raises Undecodable for one that nobody knows, RegistryUnavailable."""
         reader = self._readers.get(schema_id)
         if reader is None:
             try:
                 reader = self._readers[schema_id] = Reader(self.text(schema_id))
             except (SchemaNotFound, NotAvro):
                 raise Undecodable(Cause.SCHEMA_UNKNOWN) from None
-        return reader.read(payload)
+        return reader
 
     def latest(self, subject: str) -> tuple[int, str]:
         """Id and text of a subject's newest version. Raises SchemaNotFound or RegistryUnavailable."""

@@ -3,12 +3,14 @@
 from sluice.redaction.redacted import Redacted, redact
 from sluice.redaction.rule import Customer, Rule, Target, Untransformable
 from sluice.redaction.transforms import TRANSFORMS, VERSION, FieldRule, parse_rule
+from sluice.redaction.whole import Keep
 
 __all__ = [
     "TRANSFORMS",
     "VERSION",
     "Customer",
     "FieldRule",
+    "Keep",
     "Redacted",
     "Rule",
     "Target",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TypeAlias
 
 from sluice import field_path
 from sluice.field_path import FieldPath
 from sluice.model import Millis
 from sluice.row_filter.condition import EPOCH, Age, Condition, OneOf, Range, Value
+
+Find: TypeAlias = Callable[[FieldPath], object]
+"""What stands at a path of one record: the value, None for null, or ABSENT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +26,21 @@ class RowFilter:
     def of(cls, where: Mapping[str, Condition]) -> RowFilter:
         return cls(tuple((field_path.parse(path), _in_avro(wanted)) for path, wanted in where.items()))
 
-    def admits(self, record: Mapping[str, Any], now: Millis) -> bool:
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(path.text for path, _ in self.conditions)
+
+    def admits(self, find: Find, now: Millis) -> bool:
         for path, wanted in self.conditions:  # noqa: SIM110 - a generator costs more, for each record and partner
-            if not wanted.admits(path.find(record), now):
+            if not wanted.admits(find(path), now):
                 return False
         return True
 
-    def next_change(self, record: Mapping[str, Any], now: Millis) -> Millis | None:
+    def next_change(self, find: Find, now: Millis) -> Millis | None:
         """The next instant at which the answer may change although the record does not; None if there is none."""
-        changes = (
-            wanted.next_change(path.find(record), now) for path, wanted in self.conditions if isinstance(wanted, Age)
-        )
+        if not self.conditions:
+            return None
+        changes = (wanted.next_change(find(path), now) for path, wanted in self.conditions if isinstance(wanted, Age))
         return min((at for at in changes if at is not None), default=None)
 
 

@@ -16,7 +16,7 @@ from sluice.consent import ConsentRecord, Contradiction, parse_event
 from sluice.contract import CheckedContract, partner_field, partner_schema
 from sluice.decision import Customer, Denied, Permitted, decide
 from sluice.facts import Facts, read_facts
-from sluice.field_path import ABSENT
+from sluice.field_path import ABSENT, FieldPath
 from sluice.keys import CustomerKey, MasterKey, NoKey, PartnerKeys
 from sluice.law.pack import Law
 from sluice.log import Record
@@ -194,9 +194,13 @@ def _carried_out(verdict: Permitted | Denied, question: _Question) -> Answer:
     if retained is not None and retained <= now:
         return Refused(Reason.RETENTION_ENDED)
     row_filter = question.agreement.contract.row_filter
-    if not row_filter.admits(profile, now):
+
+    def find(path: FieldPath) -> object:
+        return path.find(profile)
+
+    if not row_filter.admits(find, now):
         return Refused(Reason.OUTSIDE_ROW_FILTER)
-    ends = (verdict.until, retained, row_filter.next_change(profile, now))
+    ends = (verdict.until, retained, row_filter.next_change(find, now))
     return _recorded(verdict, min((end for end in ends if end is not None), default=None), question)
 
 

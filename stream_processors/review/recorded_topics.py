@@ -16,8 +16,8 @@ from sluice.errors import SluiceError
 from sluice.kafka.tailing import Tail
 from sluice.log import Record
 from sluice.model import CustomerId
-from sluice.projection import SourceReader, Unread
-from sluice.registry import Registry
+from sluice.projection import Snapshot
+from sluice.registry import Registry, RegistryUnavailable
 from sluice.settings import Settings
 from sluice.store import Row
 from stream_processors.review import shards
@@ -154,12 +154,11 @@ def _profile(row: Row, decode: Decode) -> Profile:
     if row.profile is None:
         return DELETED if row.deleted else NO_PROFILE
     try:
-        profile = SourceReader(decode).read(row.profile)
+        return Snapshot(decode(row.profile))
     except Undecodable:
         return UNREADABLE
-    if isinstance(profile, Unread):
-        raise SluiceError("The schema registry does not answer, so profiles cannot be read: is it running?")
-    return profile
+    except RegistryUnavailable:
+        raise SluiceError("The schema registry does not answer, so profiles cannot be read: is it running?") from None
 
 
 def _problem(record: Record, sentence: str, *, nameless: bool = False) -> Problem:

@@ -15,6 +15,7 @@ from sluice import keys
 from sluice.decision import Denied, Permitted
 from sluice.facts import read_facts
 from sluice.keys import CustomerKey, NoKey, PartnerKeys
+from sluice.law.pack import Law
 from sluice.model import (  # fmt: skip
     Cause,
     CustomerId,
@@ -133,6 +134,20 @@ def next_due(case: Case, partners: Iterable[Party]) -> Millis | None:
         elif partner.partner in case.row.held:
             instants.append(case.row.held[partner.partner].expires_at)
     return min((instant for instant in instants if instant is not None and instant > case.now), default=None)
+
+
+def asked_paths(law: Law, parties: Iterable[Party]) -> frozenset[str]:
+    """All that is asked of a profile: the facts that laws are about, and what contracts name."""
+    paths = law.paths
+    facts = {
+        paths.residence,
+        paths.collected_in,
+        paths.birth_date,
+        paths.restricted,
+        paths.deceased,
+        paths.updated_at,
+    }
+    return frozenset(facts).union(*(one.projector.paths for one in parties if isinstance(one, Partnership)))
 
 
 def needs_customer_key(case: Case, partners: Iterable[Party]) -> bool:

@@ -28,7 +28,7 @@ from stream_processors.sharing.contract_sets import RecordedSets
 from stream_processors.sharing.metrics import Metrics
 from stream_processors.sharing.output import Writers
 from stream_processors.sharing.partition import View
-from stream_processors.sharing.pipeline import FormerPartnership, Partnership, Party
+from stream_processors.sharing.pipeline import FormerPartnership, Partnership, Party, asked_paths
 from stream_processors.sharing.plan import Plan
 from stream_processors.sharing.processor import Processor
 from stream_processors.sharing.redrives import RequestedRedrives
@@ -93,7 +93,7 @@ class Workshop:
             parties=parties,
             writers=self._writers(recorded),
             decode=self.registry.decode,
-            source=SourceReader(self.registry.decode),
+            source=SourceReader(self.registry.reader, asked_paths(loaded.law, parties)),
             policy=Policy(terms, loaded.law, acknowledged, loaded.rules),
             acknowledged=acknowledged,
             partitions=self.settings.partitions,

@@ -24,7 +24,7 @@ from sluice.source_schema import leaves
 from stream_processors.sharing.brake import BrakePolicy
 from stream_processors.sharing.output import Writers
 from stream_processors.sharing.partition import View
-from stream_processors.sharing.pipeline import FormerPartnership, Partnership, Party
+from stream_processors.sharing.pipeline import FormerPartnership, Partnership, Party, asked_paths
 
 START = Millis(1_780_000_020_000)
 """When every simulation begins. Instants that change answers lie on whole minutes after it."""
@@ -104,13 +104,16 @@ class Schemas:
 
     def decode(self, value: bytes | None) -> Record:
         number, payload = unframe(value)
+        return self.reader(number).read(payload)
+
+    def reader(self, number: int) -> Reader:
         if number in self.unreachable:
             raise RegistryUnavailable("The registry does not answer.")
         if number not in self.texts:
             raise Undecodable(Cause.SCHEMA_UNKNOWN)
         if number not in self._readers:
             self._readers[number] = Reader(self.texts[number])
-        return self._readers[number].read(payload)
+        return self._readers[number]
 
 
 @dataclass(frozen=True)
@@ -208,7 +211,7 @@ def _view(
         parties=tuple(parties),
         writers=_writers(name, schemas),
         decode=schemas.decode,
-        source=SourceReader(schemas.decode),
+        source=SourceReader(schemas.reader, asked_paths(law, parties)),
         policy=Policy(terms, law, rules=f"rules of {name}"),
         acknowledged=frozenset(),
         partitions=PARTITIONS,

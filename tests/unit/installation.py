@@ -23,7 +23,7 @@ from stream_processors.sharing.brake import BrakePolicy
 from stream_processors.sharing.checkpoint import Identity
 from stream_processors.sharing.output import Writers
 from stream_processors.sharing.partition import View
-from stream_processors.sharing.pipeline import FormerPartnership, Partnership, Party
+from stream_processors.sharing.pipeline import FormerPartnership, Partnership, Party, asked_paths
 
 NOW = Millis(1_780_000_000_000)
 DAY_MS = 86_400_000
@@ -99,13 +99,16 @@ class Shelf:
     def decode(self, value: bytes | None) -> Record:
         """As the registry does, for the schemas that are here."""
         number, payload = unframe(value)
+        return self.reader(number).read(payload)
+
+    def reader(self, number: int) -> Reader:
         if number in self.unreachable:
             raise RegistryUnavailable("The registry does not answer.")
         if number not in self.texts:
             raise Undecodable(Cause.SCHEMA_UNKNOWN)
         if number not in self.readers:
             self.readers[number] = Reader(self.texts[number])
-        return self.readers[number].read(payload)
+        return self.readers[number]
 
 
 class Installation:
@@ -172,7 +175,7 @@ class Installation:
             parties=self.parties,
             writers=self.writers,
             decode=self.decode,
-            source=SourceReader(self.decode),
+            source=SourceReader(self.shelf.reader, asked_paths(law(), self.parties)),
             policy=self.policy(acknowledged),
             acknowledged=frozenset(acknowledged),
             partitions=partitions,

@@ -11,6 +11,7 @@ import yaml
 
 from schemas import catalogue
 from sluice import keys, topics
+from sluice.contract import partner_schema
 from sluice.errors import SluiceError
 from sluice.facts import FactPaths
 from sluice.keys import PartnerKeys, keyed_digest
@@ -50,9 +51,15 @@ def name(installation: Installation, customer: CustomerId, epoch: int = 1, partn
 
 def card_record(installation: Installation, **fields: str) -> bytes:
     """Three fields, of which some may be null."""
-    party = installation.partner("hoshi-card")
     nothing = dict.fromkeys(("given_name", "family_name", "email"))
-    return party.projector._writer.write(nothing | fields)
+    return record(installation, nothing | fields)
+
+
+def record(installation: Installation, fields: Mapping[str, str | None]) -> bytes:
+    """As the partner's schema has it."""
+    contract = next(one for one in installation.contracts.contracts if one.partner == CARD)
+    shelf = installation.shelf
+    return shelf.writer(shelf.id_of(partner_schema(contract))).write(dict(fields))
 
 
 def holdings(installation: Installation, epochs: int = 1) -> Holdings:
@@ -78,7 +85,7 @@ def test_a_customer_is_known_by_their_pseudonym_and_what_is_held_by_the_record(i
 
 def test_a_field_stands_under_its_source_path_or_under_its_own_name(installation: Installation) -> None:
     one = Installation({**HOSHI, "fields": {"address.street": "keep", "email": "keep"}}, shelf=installation.shelf)
-    value = one.partner("hoshi-card").projector._writer.write({"address_street": "x", "email": "y"})
+    value = record(one, {"address_street": "x", "email": "y"})
     found = holdings(one)
     found.see(CARD, name(one, A).encode(), 7, value)
     assert found.identify(A)[CARD].fields == ("address.street", "email")

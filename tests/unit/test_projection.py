@@ -89,16 +89,18 @@ def test_a_snapshot_tells_null_from_unknown() -> None:
 
 
 def test_a_reader_says_when_it_may_be_asked_again() -> None:
-    def away(_: bytes) -> Mapping[str, Any]:
+    def away(_: int) -> Reader:
         raise RegistryUnavailable("The registry does not answer.")
 
-    def damaged(_: bytes) -> Mapping[str, Any]:
-        raise Undecodable(Cause.UNDECODABLE)
+    def unknown(_: int) -> Reader:
+        raise Undecodable(Cause.SCHEMA_UNKNOWN)
 
-    assert SourceReader(lambda _: RECORD).read(b"x") == Snapshot(RECORD)
-    assert SourceReader(away).read(b"x") == Unread()
+    framed = Writer(catalogue.text("customer_profile"), 1).write({"customer_id": "c", "updated_at": 0})
+    assert SourceReader(away, ()).read(framed) == Unread()
     with pytest.raises(Undecodable):
-        SourceReader(damaged).read(b"x")
+        SourceReader(unknown, ()).read(framed)
+    with pytest.raises(Undecodable):
+        SourceReader(lambda _: Reader(catalogue.text("customer_profile")), ()).read(framed[:-1])
 
 
 # --- the record
@@ -292,7 +294,7 @@ def test_no_field_that_is_not_listed_or_not_permitted_ever_leaves(
 ) -> None:
     text = catalogue.text("customer_profile")
     framed = Writer(text, 1).write(profile_of_canaries(values))
-    snapshot = SourceReader(lambda value: Reader(text).read(value[5:])).read(framed)
+    snapshot = SourceReader(lambda _: Reader(text), listed).read(framed)
     assert isinstance(snapshot, Snapshot)
     contract = checked(dict.fromkeys(sorted(listed), "keep"))
     record = Projector(contract, KEYS, 7, 1_000_000).project(snapshot, permitted, CUSTOMER)
