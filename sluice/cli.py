@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, entry_points, version
 
 import click
 
+from sluice import wire
 from sluice.errors import SluiceError
 
 GROUP = "sluice.commands"
@@ -29,12 +30,17 @@ class Commands(click.Group):
         return command
 
 
+def form() -> str:
+    """Whether what every record passes through runs compiled (hatch_build.py)."""
+    return "pure Python" if wire.__file__.endswith(".py") else "compiled"
+
+
 def _offered() -> dict[str, EntryPoint]:
     return {offer.name: offer for offer in entry_points(group=GROUP)}
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("sluice"), prog_name="sluice")
+@click.version_option(f"{version('sluice')} ({form()})", prog_name="sluice")
 def cli() -> None:
     """Share customer data over Kafka with whom the customer agreed to, as long as they agree.
 

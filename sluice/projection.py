@@ -213,7 +213,7 @@ class _Copied(_Piece):
         """`null`: what stands before a null in the source; None: the source has no union there."""
         super().__init__(required)
         self._place = place
-        self._null = null
+        self._prefix = null
 
     def of(self, snapshot: Snapshot, customer: Customer) -> bytes:  # noqa: ARG002
         assert isinstance(snapshot, Scanned)
@@ -222,9 +222,9 @@ class _Copied(_Piece):
         if start < 0:
             return _NULL
         found = walk.data[start : walk.ends[place]]
-        if self._null is None:
+        if self._prefix is None:
             return _VALUE + found
-        return _NULL if found == self._null else _VALUE + found[1:]
+        return _NULL if found == self._prefix else _VALUE + found[1:]
 
 
 class _Redacted(_Piece):

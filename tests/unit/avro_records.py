@@ -66,7 +66,11 @@ class _Inventor:
     def _array(self, depth: int) -> Avro:
         """Items without bytes are refused: a few bytes could claim billions of them."""
         items = self._type(depth + 1)
-        return {"type": "array", "items": "string" if items == "null" else items}
+        if isinstance(items, dict) and items["type"] == "record":
+            items["fields"].append({"name": "something", "type": "int"})
+        elif items == "null" or items in self.defined:
+            items = "string"
+        return {"type": "array", "items": items}
 
     def _map(self, depth: int) -> Avro:
         return {"type": "map", "values": self._type(depth + 1)}
