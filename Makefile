@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation bench-decision soak-broker bench-recall bench-due bench-rebuild format lock clean
+.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ soak-broker: setup ## Hundreds of kills and outages under load, verified (docs/r
 
 bench-recall: setup ## From a withdrawal to the tombstone that the partner reads, while everybody is reconciled
 	$(BIN)/python -m tests.bench.recall_latency $(OPTIONS)
+
+bench-hot-path: setup ## What a consent and an update cost without a broker, on workload W1: OPTIONS=--profile
+	$(BIN)/python -m tests.bench.hot_path $(OPTIONS)
 
 bench-due: setup ## A million grants that end in the same second, and what that does to a batch
 	$(BIN)/python -m tests.bench.due $(OPTIONS)

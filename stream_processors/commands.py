@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import sys
+import time
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -26,14 +29,19 @@ def run() -> None:
 @click.option("--settings", "settings_path", type=click.Path(path_type=Path), help="Settings file [./sluice.yaml].")
 @click.option("--instance", help="Name of this process in its group; overrides the settings.")
 @click.option("--metrics-port", type=click.IntRange(0, 65_535), help="Overrides the settings; 0 takes a free port.")
-def sharing(settings_path: Path | None, instance: str | None, metrics_port: int | None) -> None:
+@click.option("--until-end", is_flag=True, help="Do what there is to do, print what was done as JSON, and end.")
+def sharing(settings_path: Path | None, instance: str | None, metrics_port: int | None, until_end: bool) -> int:  # noqa: FBT001 - a flag
     """Maintain the partner topics: consent filter, redaction, recall. Logs are JSON lines on standard error.
+
+    With --until-end it exits 1 when something was left undone for somebody to mend, and says what.
 
     \b
     Examples:
       sluice run sharing
       sluice run sharing --settings deploy/demo/sluice.yaml --instance 1 --metrics-port 0
+      sluice run sharing --until-end | jq .seconds
     """
+    started = time.monotonic()
     _log_as_json()
     settings = load_settings(settings_path)
     if instance is not None:
@@ -41,7 +49,8 @@ def sharing(settings_path: Path | None, instance: str | None, metrics_port: int 
         settings = settings.model_copy(update={"sharing": own})
     endpoint = settings.sharing.metrics
     registry = CollectorRegistry()
-    work = processor(settings, Metrics(registry))
+    metrics = Metrics(registry)
+    work = processor(settings, metrics)
     port = endpoint.port if metrics_port is None else metrics_port
     try:
         server, _ = start_http_server(port, endpoint.host, registry)
@@ -52,10 +61,15 @@ def sharing(settings_path: Path | None, instance: str | None, metrics_port: int 
     structlog.get_logger(__name__).info("serving_metrics", url=f"http://{endpoint.host}:{server.server_port}/metrics")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: work.stop())
+    held_up: dict[int, list[str]] = {}
     try:
-        work.run()
+        held_up = work.run(until_end=until_end)
     finally:
         server.shutdown()
+    if until_end:
+        done = asdict(metrics.done()) | {"seconds": round(time.monotonic() - started, 3), "held_up": held_up}
+        click.echo(json.dumps(done))
+    return 1 if held_up else 0
 
 
 def _log_as_json() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.samples import Sample
 
 from sluice import topics
 from sluice.model import label
@@ -16,6 +18,18 @@ _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 
 
 STOPS = ("unreadable_consent_key", "open_transaction")
 """Why nothing is added on a partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a run has done."""
+
+    updates: int
+    consents: int
+    deliveries: int
+    """Records and tombstones for partners."""
+    rejected: int
+    transactions: int
 
 
 class Metrics:
@@ -116,6 +130,21 @@ class Metrics:
         self.events.labels(topics.CUSTOMER_UPDATES).inc(len(inputs.updates))
         self.events.labels(topics.CONSENT_EVENTS).inc(len(inputs.consents))
 
+    def done(self) -> Done:
+        """What was counted since the start."""
+        events = {sample.labels["topic"]: int(sample.value) for sample in _totals(self.events)}
+        outcomes: dict[str, int] = {}
+        for sample in _totals(self.outcomes):
+            name = sample.labels["outcome"]
+            outcomes[name] = outcomes.get(name, 0) + int(sample.value)
+        return Done(
+            updates=events.get(topics.CUSTOMER_UPDATES, 0),
+            consents=events.get(topics.CONSENT_EVENTS, 0),
+            deliveries=outcomes.get("shared", 0) + outcomes.get("recalled", 0),
+            rejected=sum(int(sample.value) for sample in _totals(self.rejected)),
+            transactions=sum(int(sample.value) for sample in _totals(self.batches)),
+        )
+
     def standing(self, partition: Partition, behind: int, *, braked: bool) -> None:
         """How a partition stands after a batch."""
         number = partition.number
@@ -132,3 +161,7 @@ class Metrics:
             gauge.remove(partition)
         for reason in STOPS:
             self.widening_stopped.remove(partition, reason)
+
+
+def _totals(counter: Counter) -> Iterator[Sample]:
+    return (sample for metric in counter.collect() for sample in metric.samples if sample.name.endswith("_total"))

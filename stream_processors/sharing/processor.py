@@ -48,24 +48,31 @@ class Processor:
         self._snapshots = Snapshots(plan.stores, plan.snapshot_every_ms)
         self._failed_attempts = 0
         self._stopping = False
+        self._was_assigned = False
+        self._at_end = False
 
     def stop(self) -> None:
         """End after the batch in hand. May be called by a signal handler."""
         self._stopping = True
 
-    def run(self) -> None:
-        """Work until `stop`. Raises SluiceError when somebody has to do something first."""
+    def run(self, *, until_end: bool = False) -> dict[int, list[str]]:
+        """Work until `stop`; or until nothing is left to do, with why something was left undone, by partition.
+
+        Raises SluiceError when somebody has to do something first.
+        """
         self._log.claim()
         self._log.join()
         try:
-            while not self._stopping:
+            while not self._stopping and not (until_end and self._at_end):
                 self.step()
+            return self._held_up() if until_end else {}
         finally:
             self._own.close()
             self._log.close()
 
     def step(self) -> None:
         """One batch, or a change; what stops it is waited out, tried again, or raised for somebody to mend."""
+        self._at_end = False
         try:
             self._batch()
         except Aborted as aborted:
@@ -84,6 +91,7 @@ class Processor:
         updates = self._reading.fetch(self._pace.batch)  # (a)
         if self._log.new_assignment is not None:
             self._own.change(self._log.new_assignment)
+            self._was_assigned = True
             return
         if self._brings_up_more():
             return
@@ -208,7 +216,25 @@ class Processor:
                 partition.apply(batch, self._own.positions[number], disclosures, moment)
         self._snapshots.take_turns(self._own.partitions, moment)
         self._gauge(inputs.ends)
+        all_done = all(self._is_done(number, batch, inputs) for number, batch in batches.items())
+        self._at_end = self._was_assigned and not self._own.arrivals.numbers and all_done
         self._own.copy_others(self._pace.opening_ms(serving=True))
+
+    def _is_done(self, number: int, batch: Batch, inputs: Inputs) -> bool:
+        """Whether there is nothing more to be done in a partition, unless somebody does something first."""
+        partition = self._own.partitions[number]
+        read = self._log.driving_reached(number) >= inputs.ends[number].driving_high
+        held = partition.brake.holds(self._clock.monotonic_ms())
+        return inputs.complete and (read or held) and (batch.settled or bool(partition.stopped_by()))
+
+    def _held_up(self) -> dict[int, list[str]]:
+        """Why something was left undone, by partition."""
+        now = self._clock.monotonic_ms()
+        found = {
+            number: partition.stopped_by() + (["updates_paused"] if partition.brake.holds(now) else [])
+            for number, partition in self._own.partitions.items()
+        }
+        return {number: why for number, why in found.items() if why}
 
     def _braked(self) -> list[int]:
         now = self._clock.monotonic_ms()

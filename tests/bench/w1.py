@@ -100,6 +100,9 @@ class Keyed:
     value: bytes
 
 
+Records = Iterator[Keyed]
+
+
 class Workload:
     """The records, made as they are asked for."""
 
@@ -110,7 +113,7 @@ class Workload:
         self._consents = Writer(catalogue.text("consent_event"), consent_id)
         self._bodies = [self._body(number) for number in range(_BODIES)]
 
-    def updates(self, customers: int, count: int) -> Iterator[Keyed]:
+    def updates(self, customers: int, count: int) -> Records:
         """`count` snapshots of customers drawn alike; nobody's first is left out when there are enough of them."""
         draw, bodies = self._random, self._bodies
         order = list(range(customers))
@@ -121,7 +124,7 @@ class Workload:
             frame, body = bodies[int(draw.random() * _BODIES)]
             yield Keyed(key, b"%b%c%b%b" % (frame, len(key) * 2, key, body))
 
-    def consents(self, customers: int) -> Iterator[Keyed]:
+    def consents(self, customers: int) -> Records:
         """A grant of each customer to each partner, or not."""
         for number in range(customers):
             customer = customer_id(number)
