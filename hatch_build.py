@@ -14,6 +14,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 COMPILED = ("sluice/wire.py", "sluice/layout.py", "sluice/partitioning.py", "sluice/projection.py")
 PURE = "SLUICE_PURE"
+_CHECKED = ("--config-file=", "--ignore-missing-imports", "--follow-imports=silent")
+"""Types are checked elsewhere, with everything installed; a build has only its own requirements."""
 
 
 class Kernel(BuildHookInterface[Any]):
@@ -22,9 +24,8 @@ class Kernel(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)
         if version == "editable":
-            for stale in root.glob("**/*.so"):
-                if root / ".venv" not in stale.parents and root / "build" not in stale.parents:
-                    stale.unlink()
+            for stale in (*root.glob("sluice__mypyc.*.so"), *(root / "sluice").glob("*.so")):
+                stale.unlink()  # it would go on in the place of newer source
         if os.environ.get(PURE):
             return
         try:
@@ -51,7 +52,7 @@ def compile_all(root: Path) -> dict[str, Path]:
     shutil.rmtree(folder, ignore_errors=True)
     os.chdir(root)  # mypyc names modules after their paths
     try:
-        extensions = mypycify(list(COMPILED), opt_level="3", target_dir=str(folder / "c"), group_name="sluice")
+        extensions = mypycify([*_CHECKED, *COMPILED], opt_level="3", target_dir=str(folder / "c"), group_name="sluice")
         command = build_ext(Distribution({"name": "sluice", "ext_modules": extensions}))
         command.build_temp, command.build_lib = str(folder / "objects"), str(folder / "lib")
         command.ensure_finalized()
