@@ -15,13 +15,15 @@ from msgspec.structs import replace
 
 from sluice.consent import CLOCK_TOLERANCE_MS, ConsentEvent, ConsentRecord
 from sluice.decision import Customer, Denied, Permitted, decide
-from sluice.facts import Facts, age
+from sluice.facts import Facts, birthday
 from sluice.law.pack import Law
 from sluice.model import Millis, PartnerId
 from sluice.terms import Terms
 
 _MOST = 1 << 14
 """So many are kept; customers are as alike as the forms they filled in, and who is like nobody is not worth a place."""
+_LONG = 16
+"""Who said more than so much is like nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ class Precedents:
     def answers(self, facts: Facts, consents: ConsentRecord, now: Millis) -> dict[PartnerId, Permitted | Denied]:
         """What `decide` says to each partner."""
         events = consents.events
-        if len({event.record_id for event in events}) != len(events):  # ids do not tell which event was meant
-            return self._decided(facts, consents, now)
+        if len(events) > _LONG or len({event.record_id for event in events}) != len(events):
+            return self._decided(facts, consents, now)  # like nobody; or the ids do not tell which event is meant
         likeness = self._likeness(facts, consents, now)
         known = self._given.get(likeness)
         if known is None:
@@ -72,6 +74,7 @@ class Precedents:
         events = consents.events
         times = [event.effective_time for event in events]
         numbers = sorted({event.sequence or 0 for event in events})
+        birthdays = self._birthdays(facts)
         said = tuple(
             (
                 _content(event),
@@ -80,7 +83,7 @@ class Precedents:
                 at > now + CLOCK_TOLERANCE_MS,
                 event.valid_from is not None and (now < event.valid_from, at < event.valid_from),
                 event.valid_until is not None and (now >= event.valid_until,),
-                self._age_class(facts, at),
+                bisect_right(birthdays, at),
             )
             for event, at in zip(events, times, strict=True)
         )
@@ -89,16 +92,20 @@ class Precedents:
             facts.collected_in,
             facts.restricted,
             facts.deceased,
-            self._age_class(facts, now),
+            facts.born is None,
+            bisect_right(birthdays, now),
             any(place not in self._acknowledged for place in consents.unreadable),
             bisect_right(self._dates, now),
             said,
             tuple(earlier == later for earlier, later in pairwise(times)),  # they stand in the order of their times
         )
 
-    def _age_class(self, facts: Facts, at: Millis) -> int | None:
-        """Between two bounds of ages no rule begins or ends to apply."""
-        return None if facts.born is None else bisect_right(self._ages, age(facts.born, at))
+    def _birthdays(self, facts: Facts) -> list[Millis]:
+        """Between two of them no rule begins or ends to apply; none where the day of birth is not known."""
+        if facts.born is None:
+            return []
+        found = (birthday(facts.born, years) for years in self._ages)
+        return [at for at in found if at is not None]
 
     def _without_records(
         self, partner: PartnerId, answer: Permitted | Denied, events: tuple[ConsentEvent, ...]

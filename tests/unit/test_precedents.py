@@ -241,3 +241,10 @@ def test_what_is_kept_is_bounded() -> None:
         for number in range(10):
             kept.answers(SOMEBODY, record(grant(purpose=f"purpose-{number}")), NOW)
             assert len(kept._given) <= 3
+
+
+def test_who_said_much_is_decided_by_themselves_and_takes_no_place() -> None:
+    said = record(*(grant(at, record_id=f"r{at}") for at in range(100, 100 + precedents._LONG + 1)))
+    kept = Precedents({HOSHI: TERMS}, ANYWHERE, ())
+    assert kept.answers(SOMEBODY, said, NOW) == told({HOSHI: TERMS}, ANYWHERE, SOMEBODY, said, NOW)
+    assert not kept._given
