@@ -95,8 +95,12 @@ class Reader:
 
     def canonical(self, payload: bytes) -> bytes:
         """The same record, encoded as the library encodes it. Raises Undecodable."""
-        target = BytesIO()
-        fastavro.schemaless_writer(target, self.schema, self.decode(payload))
+        target, record = BytesIO(), self.decode(payload)
+        try:
+            with _writing():
+                fastavro.schemaless_writer(target, self.schema, record)
+        except Unencodable:
+            raise Undecodable(Cause.UNDECODABLE) from None
         return target.getvalue()
 
 

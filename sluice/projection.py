@@ -97,10 +97,10 @@ class SourceReader:
             layout = self._layouts[schema_id] = Layout(reader, self._paths)
         try:
             walk = layout.walk(payload)
+            if not walk.is_canonical:  # legal, and no bytes to pass on: they would differ from those of the same values
+                walk = layout.walk(reader.canonical(payload))
         except Damaged:
             raise Undecodable(Cause.UNDECODABLE) from None
-        if not walk.is_canonical:  # legal, and no bytes to pass on: they would differ from those of the same values
-            walk = layout.walk(reader.canonical(payload))
         return Scanned(layout, walk)
 
 

@@ -1,4 +1,4 @@
-"""Workload W1 (docs/benchmarks/README.md): the records that every engine of `make bench` is given.
+"""Workload W1: records that others can make and measure too.
 
 100,000 customers with 400,000 updates, uniform keys; 23 flat fields of about 230 bytes, strings mostly nullable, two
 numbers, one array; three partners, to each of which a customer consents with probability one half; partner records of
