@@ -134,23 +134,6 @@ class Long(Shape):
         return walk.number()
 
 
-class Number(Shape):
-    """A float or double."""
-
-    def __init__(self, layout: str, size: int) -> None:
-        self._unpack = struct.Struct(layout).unpack
-        self._size = size
-
-    def skip(self, walk: Walk) -> None:
-        end = walk.at + self._size
-        if end > walk.size:
-            raise Damaged
-        walk.at = end
-
-    def read(self, walk: Walk) -> object:
-        return self._unpack(walk.take(self._size))[0]
-
-
 class Fixed(Shape):
     def __init__(self, size: int) -> None:
         self._size = size
@@ -163,6 +146,17 @@ class Fixed(Shape):
 
     def read(self, walk: Walk) -> object:
         return walk.take(self._size)
+
+
+class Number(Fixed):
+    """A float or double."""
+
+    def __init__(self, layout: str, size: int) -> None:
+        super().__init__(size)
+        self._unpack = struct.Struct(layout).unpack
+
+    def read(self, walk: Walk) -> object:
+        return self._unpack(walk.take(self._size))[0]
 
 
 class Bytes(Shape):
