@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild format lock clean
+.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ setup: .venv/installed .venv/compiled ## Install everything into .venv
 	@touch $@
 
 # Compiled where there is a compiler; again whenever the source changes, for the extension goes before it.
-.venv/compiled: .venv/installed hatch_build.py $(shell sed -n 's/^COMPILED = (\(.*\))/\1/p' hatch_build.py | tr -d '",')
+.venv/compiled: .venv/installed hatch_build.py $(shell sed -n '/^COMPILED = (/,/^)/s/^ *"\(.*\)",/\1/p' hatch_build.py)
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -36,13 +36,19 @@ check: setup ## Style, types, import contracts, and the tests that need no broke
 unit: setup ## The tests that need no broker
 	$(BIN)/pytest -q -n auto tests/unit tests/contract tests/repo tests/chaos/test_proxy.py
 
-pure: setup ## The tests that need no broker, with nothing compiled
+# A copy of the source, without extensions.
+define in-pure-python
 	rm -rf build/pure && mkdir -p build/pure
 	git ls-files -z --cached --others --exclude-standard | tar --create --null --files-from - | tar --extract --directory build/pure
-	cd build/pure && SLUICE_FORM="pure Python" ../../$(BIN)/python -m pytest -q -n auto -p no:cacheprovider tests/unit tests/contract
+	cd build/pure && SLUICE_FORM="pure Python" ../../$(BIN)/python -m pytest -q -n auto -p no:cacheprovider
+endef
 
+pure: setup ## The tests that need no broker, with nothing compiled
+	$(in-pure-python) tests/unit tests/contract
+
+# Deliberate faults are put into functions, and compiled code calls past what is put there.
 simulation: setup ## Some hundreds of interleavings of the loop, and deliberate faults (docs/simulation.md)
-	$(BIN)/pytest -q -n auto tests/simulation
+	$(in-pure-python) tests/simulation
 
 soak: setup ## Interleavings for as long as asked: make soak SECONDS=600
 	$(BIN)/python -m tests.simulation.run --seconds $(or $(SECONDS),600)
@@ -52,6 +58,15 @@ integration: setup ## The tests on a real broker, which they start
 
 chaos: setup ## On a real broker, everything goes wrong, one thing at a time (docs/reliability.md)
 	REQUIRE_BROKER=1 $(BIN)/pytest -q tests/chaos
+
+bench: setup build/bench/venv/installed ## Everybody on the same records: the limit, us, Quix Streams, Faust (docs/benchmarks.md): OPTIONS=--help
+	$(BIN)/python -m tests.bench.compare $(OPTIONS)
+
+# Others come with dependencies of their own: they have a folder of their own.
+build/bench/venv/installed: tests/bench/compare/requirements.txt
+	$(PYTHON) -m venv build/bench/venv
+	build/bench/venv/bin/pip install --quiet -r $<
+	@touch $@
 
 bench-decision: setup ## What a decision costs on the running path, made anew and kept
 	PYTHONPATH=. $(BIN)/python tests/bench/decision_cost.py

@@ -12,7 +12,16 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-COMPILED = ("sluice/wire.py", "sluice/layout.py", "sluice/partitioning.py", "sluice/projection.py")
+COMPILED = (
+    "sluice/layout.py",
+    "sluice/partitioning.py",
+    "sluice/projection.py",
+    "sluice/wire.py",
+    "stream_processors/sharing/folding.py",
+    "stream_processors/sharing/output.py",
+    "stream_processors/sharing/partition.py",
+    "stream_processors/sharing/pipeline.py",
+)
 PURE = "SLUICE_PURE"
 _CHECKED = ("--config-file=", "--ignore-missing-imports", "--follow-imports=silent")
 """Types are checked elsewhere, with everything installed; a build has only its own requirements."""
@@ -24,7 +33,8 @@ class Kernel(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)
         if version == "editable":
-            for stale in (*root.glob("sluice__mypyc.*.so"), *(root / "sluice").glob("*.so")):
+            packages = [root / package for package in ("sluice", "stream_processors")]
+            for stale in (*root.glob("sluice__mypyc.*.so"), *(one for each in packages for one in each.rglob("*.so"))):
                 stale.unlink()  # it would go on in the place of newer source
         if os.environ.get(PURE):
             return

@@ -18,12 +18,10 @@ from fastavro.types import Schema
 
 from sluice import wire
 from sluice.model import Cause
-from sluice.wire import Damaged, Planner
+from sluice.wire import Damaged, Planner, Unsuited
 
 _FRAME = struct.Struct(">bI")
 FRAME_BYTES = _FRAME.size
-_ONE_BYTE_LENGTHS = 64
-"""Shorter texts have their length in one byte."""
 
 Record = dict[str, Any]
 Json: TypeAlias = Any
@@ -93,64 +91,59 @@ class Reader:
             raise Undecodable(Cause.UNDECODABLE)
         return cast("Record", record)
 
-    def canonical(self, payload: bytes) -> bytes:
-        """The same record, encoded as the library encodes it. Raises Undecodable."""
-        target, record = BytesIO(), self.decode(payload)
-        try:
-            with _writing():
-                fastavro.schemaless_writer(target, self.schema, record)
-        except Unencodable:
-            raise Undecodable(Cause.UNDECODABLE) from None
-        return target.getvalue()
-
 
 class Writer:
     """Writes framed records of one registered schema."""
 
     def __init__(self, schema: str, schema_id: int) -> None:
-        self._schema = _parse(schema, {})
-        self._schema_id = schema_id
+        names: dict[str, Json] = {}
+        self._schema = _parse(schema, names)
+        self._shape = Planner(names).shape(self._schema)
+        self._frame = frame(schema_id, b"")
 
     def write(self, record: Record) -> bytes:
         """The framed record. Raises Unencodable."""
-        target = BytesIO()
-        with _writing():
-            fastavro.schemaless_writer(target, self._schema, record, strict_allow_default=True)
-        return frame(self._schema_id, target.getvalue())
+        out = bytearray(self._frame)
+        try:
+            self._shape.write(record, out)
+        except Unsuited:
+            return self._frame + _written(self._schema, record)
+        return bytes(out)
 
 
 class ValueWriter:
     """Writes values of one type, which may be a union, without a frame."""
 
     def __init__(self, avro: Json) -> None:
+        names: dict[str, Json] = {}
         with _parsing():
-            self._schema = fastavro.parse_schema(_without_logical_types(avro), {})
-        self._is_maybe_text = avro in (["null", "string"], ["null", {"type": "string"}])
+            self._schema = fastavro.parse_schema(_without_logical_types(avro), names)
+        self._shape = Planner(names).shape(self._schema)
 
     def write(self, value: object) -> bytes:
         """Raises Unencodable."""
-        if value is None and self._is_maybe_text:
-            return b"\x00"
-        if self._is_maybe_text and type(value) is str and value.isascii() and len(value) < _ONE_BYTE_LENGTHS:
-            return b"\x02%c%b" % (2 * len(value), value.encode())
-        target = BytesIO()
-        with _writing():
-            fastavro.schemaless_writer(target, self._schema, value)
-        return target.getvalue()
+        out = bytearray()
+        try:
+            self._shape.write(value, out)
+        except Unsuited:
+            return _written(self._schema, value)
+        return bytes(out)
+
+
+def _written(schema: Schema, value: object) -> bytes:
+    """What has to be chosen or filled in, or does not fit, is the library's. Raises Unencodable."""
+    target = BytesIO()
+    try:
+        fastavro.schemaless_writer(target, schema, value, strict_allow_default=True)
+    except (ValueError, TypeError, KeyError, OverflowError, AttributeError, struct.error):
+        raise Unencodable from None
+    return target.getvalue()
 
 
 def _parse(schema: str, names: dict[str, Json]) -> Schema:
     """`names` is filled with the named types, by full name."""
     with _parsing():
         return fastavro.parse_schema(_without_logical_types(json.loads(schema)), names)
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, TypeError, KeyError, OverflowError, AttributeError, struct.error):
-        raise Unencodable from None
 
 
 @contextmanager

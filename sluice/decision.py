@@ -15,7 +15,7 @@ import msgspec
 from sluice import answers
 from sluice.answers import GRANTS, Answers, Chronology, Question
 from sluice.consent import CLOCK_TOLERANCE_MS, Actor, ConsentEvent, ConsentRecord, within
-from sluice.facts import Facts, age, birthday
+from sluice.facts import Facts, age, birthdays
 from sluice.judgement import Hearing, Test, Verdict, goes_outside, may_have_consented, test_of
 from sluice.judgement import judge as judge_rule
 from sluice.law.pack import DEFAULT_RULE, Law, Regime
@@ -151,7 +151,7 @@ def next_change(
     for event in consents.events:
         instants += (event.effective_time - CLOCK_TOLERANCE_MS, event.valid_from, event.valid_until)
     if born is not None:
-        instants += (birthday(born, years) for years in law.age_bounds)
+        instants += birthdays(born, law.age_bounds)
     return min((Millis(i) for i in (*instants, *law.dates) if i is not None and i > now), default=None)
 
 

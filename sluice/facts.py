@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -75,6 +76,12 @@ def age(born: int, at: Millis) -> int:
     return max(0, day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day)))
 
 
+@lru_cache(1 << 15)
+def birthdays(born: int, ages: tuple[int, ...]) -> tuple[Millis, ...]:
+    """The first instants at which somebody is that old, as far as a calendar has them. Kept: few days are birthdays."""
+    return tuple(at for years in ages if (at := birthday(born, years)) is not None)
+
+
 def birthday(born: int, years: int) -> Millis | None:
     """The first instant at which somebody is that old; None if no calendar has it."""
     birth = _EPOCH + timedelta(days=born)
@@ -96,11 +103,16 @@ def _place(value: object) -> str | None:
 def _day(value: object) -> int | None:
     if value is None or value == "":
         return None
+    day = value if isinstance(value, int) else _days(str(value)[:10])
+    return day if _FIRST_DAY <= day <= _LAST_DAY else UNREADABLE_BIRTH
+
+
+@lru_cache(1 << 15)
+def _days(written: str) -> int:
     try:
-        day = value if isinstance(value, int) else (date.fromisoformat(str(value)[:10]) - _EPOCH).days
+        return (date.fromisoformat(written) - _EPOCH).days
     except ValueError:
         return UNREADABLE_BIRTH
-    return day if _FIRST_DAY <= day <= _LAST_DAY else UNREADABLE_BIRTH
 
 
 def _is_set(value: object) -> bool:

@@ -12,16 +12,15 @@ from pathlib import Path
 
 import click
 
-from sluice import topics
 from sluice.contract import LoadedContracts, check, load_contracts
 from sluice.kafka import provisioning as broker_side
 from sluice.kafka.clients import admin_client, read_properties
 from sluice.keys import create_master_key
-from sluice.provisioning import desired, input_schemas
+from sluice.provisioning import RegisteredSchema, desired, our_source_schema
 from sluice.recording import record_set
-from sluice.registry import Registry
+from sluice.registry import Registry, SchemaNotFound
 from sluice.settings import Settings, load_settings
-from sluice.source_schema import leaves
+from sluice.source_schema import leaves, record_name
 
 _PASSWORD_BYTES = 24
 
@@ -71,9 +70,7 @@ def provision_command(settings_path: Path | None, as_json: bool) -> None:  # noq
 def _provision(
     settings: Settings, loaded: LoadedContracts, registry: Registry, say: Callable[[str], None]
 ) -> Provisioned:
-    for schema in input_schemas():
-        registry.register(schema.subject, schema.text, schema.compatibility)
-    _, source = registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
+    source = _source_schema(registry, our_source_schema())
     contracts = check(loaded, leaves(source), settings.load_law())
     wanted = desired(contracts, settings.sharing.group)
     administrator = settings.client("admin")
@@ -86,7 +83,7 @@ def _provision(
     say(f"{len(wanted.users)} users with {len(wanted.rights)} rights")
     for schema in wanted.schemas:
         registry.register(schema.subject, schema.text, schema.compatibility)
-    say(f"{len(wanted.schemas)} schemas")
+    say(f"{len(wanted.schemas) + 1} schemas")
     digest, changed = record_set(settings, contracts, source, client)
     say(f"contract set {digest[:12]} {'is now in force' if changed else 'is in force already'}")
     return Provisioned(
@@ -94,9 +91,21 @@ def _provision(
         tuple(created),
         wanted.users,
         len(wanted.rights),
-        len(wanted.schemas),
+        len(wanted.schemas) + 1,
         digest,
     )
+
+
+def _source_schema(registry: Registry, ours: RegisteredSchema) -> str:
+    """The newest version of ours; or of the source's own, if it registered one, which stays as it is."""
+    try:
+        _, found = registry.latest(ours.subject)
+    except SchemaNotFound:
+        found = ours.text
+    if record_name(found) == record_name(ours.text):
+        registry.register(ours.subject, ours.text, ours.compatibility)
+        _, found = registry.latest(ours.subject)
+    return found
 
 
 def _password(path: Path, administrator: dict[str, str], user: str) -> str:

@@ -125,8 +125,12 @@ def combined(field_key: bytes, customer_key: bytes, use: str, length: int) -> by
 
 def pseudonym(key: bytes, value: str) -> Pseudonym:
     """HMAC-SHA256 cut to 128 bits, base64url without padding: 22 characters, without linkage across keys."""
-    tag = hmac.digest(key, value.encode(), "sha256")[:16]
-    return Pseudonym(base64.urlsafe_b64encode(tag).rstrip(b"=").decode())
+    return Pseudonym(short(hmac.digest(key, value.encode(), "sha256")[:16]))
+
+
+def short(digest: bytes) -> str:
+    """16 bytes as 22 characters: base64url without padding (RFC 4648, 5)."""
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def keyed_digest(key: bytes, data: bytes) -> bytes:

@@ -6,15 +6,18 @@ becomes one.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from sluice import field_path
 from sluice.avro import Json, Reader
 from sluice.field_path import ABSENT, Name
-from sluice.wire import Marked, Planner, Record, Shape, Union, Walk, past
+from sluice.wire import Marked, Planner, Record, Shape, Union, Walk, made_usual, past
 
-_ONE_ENCODING = frozenset({"boolean", "int", "long", "double", "string", "bytes"})
+_PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "string", "bytes"})
+_MOST_BRANCHES = 64
+"""Of a union whose index takes one byte."""
+_NULL = b"\x00"
 
 
 @dataclass(slots=True)
@@ -44,8 +47,9 @@ class Layout:
         self._root = self._marked(reader.schema, asked)
 
     def walk(self, payload: bytes) -> Walk:
-        """Past the whole record. Raises Damaged."""
-        return past(self._root, payload, len(self.types))
+        """Past the whole record, as libraries encode it: bytes are passed on from nothing else. Raises Damaged."""
+        walk = past(self._root, payload, len(self.types))
+        return walk if walk.is_canonical else past(self._root, made_usual(self._root, payload), len(self.types))
 
     def value(self, walk: Walk, place: int) -> object:
         """What stands at a place; None where something on the way is null."""
@@ -61,44 +65,56 @@ class Layout:
             return ABSENT
         return field_path.parse(path).find(self._reader.decode(walk.data))
 
-    def is_copied(self, place: int, avro: Json) -> bool:
-        """Whether the value at a place, if it is not null, has the bytes that the library would write for this type."""
-        branches = _not_null(self.types[place])
-        if len(branches) != 1:
-            return False
-        own, wanted = self._encoding(branches[0]), self._encoding(avro)
-        return own is not None and (own == wanted or (own == "int" and wanted == "long"))
+    def in_union(self, place: int) -> bool:
+        """Whether a value at the place stands behind the index of a union's branch, which takes one byte."""
+        return isinstance(self.types[place], list)
 
-    def null_prefix(self, place: int) -> bytes | None:
-        """What a null at the place is encoded as; None: there is no null, and nothing stands before the value."""
+    def prefixes(self, place: int, types: Sequence[Json]) -> list[bytes]:
+        """What stands before each branch's value in a union of null and these types, where its bytes stay the same.
+
+        Empty: they would not, for at least one branch.
+        """
         avro = self.types[place]
-        if not isinstance(avro, list):
+        branches = avro if isinstance(avro, list) else [avro]
+        found = [_NULL if branch == "null" else self._prefix(branch, types) for branch in branches]
+        if max(len(branches), len(types) + 1) > _MOST_BRANCHES:
+            return []
+        return [one for one in found if one is not None] if None not in found else []
+
+    def _prefix(self, branch: Json, types: Sequence[Json]) -> bytes | None:
+        own = self._encoding(branch)
+        alike = [at for at, one in enumerate(types) if own is not None and self._encoding(one) == own]
+        if not alike and own == "int":
+            alike = [at for at, one in enumerate(types) if self._encoding(one) == "long"]
+        if not alike:
             return None
-        return bytes((avro.index("null") * 2,)) if "null" in avro else b""
+        named = [at for at in alike if _name(types[at]) == _name(branch)]
+        return bytes(((1 + (named or alike)[0]) * 2,))
 
     def _encoding(self, avro: Json) -> object:
-        """Equal for types whose equal values are equal bytes, whoever encodes them; None for all others.
-
-        Not so where several types might be meant (unions), where entries may be repeated (maps), and of numbers that
-        change on their way through a wider type (floats).
-        """
+        """Equal for types whose equal values are equal bytes, as libraries encode them; None: it is not copied."""
         if isinstance(avro, str):
             named = self._reader.names.get(avro)
-            return self._encoding(named) if named is not None else avro if avro in _ONE_ENCODING else None
-        if not isinstance(avro, dict):
-            return None
+            return self._encoding(named) if named is not None else avro if avro in _PRIMITIVES else None
+        if isinstance(avro, list):
+            return self._all("union", avro)
         match avro["type"]:
             case "enum":
                 return "enum", *avro["symbols"]
             case "fixed":
                 return "fixed", avro["size"]
             case "array":
-                items = self._encoding(avro["items"])
-                return None if items is None else ("array", items)
-            case "record" | "map":
+                return self._all("array", [avro["items"]])
+            case "map":
+                return self._all("map", [avro["values"]])
+            case "record":
                 return None
             case inner:
                 return self._encoding(inner)
+
+    def _all(self, kind: str, inside: Sequence[Json]) -> object:
+        encodings = [self._encoding(one) for one in inside]
+        return None if None in encodings else (kind, *encodings)
 
     def _ask(self, asked: _Asked, path: str) -> None:
         """Notes the path's place, if every step is a field of the only record that can be there."""
@@ -145,3 +161,7 @@ class Layout:
 
 def _not_null(avro: Json) -> list[Json]:
     return [one for one in avro if one != "null"] if isinstance(avro, list) else [avro]
+
+
+def _name(avro: Json) -> object:
+    return avro.get("name") if isinstance(avro, dict) else avro

@@ -38,6 +38,7 @@ class Ends:
     joined_stable: int
     joined_high: int
     driving_high: int
+    driving_stable: int = 0
     confirmed_stable: int = 0
     confirmed_high: int = 0
 
@@ -58,6 +59,10 @@ class Committed(NamedTuple):
 
 class LogUnavailable(SluiceError):
     """The log does not answer, or not yet; asking again may help without anybody doing something."""
+
+
+class Stalled(LogUnavailable):
+    """The log answers, and gives us nothing of what it has: its client does not fetch any more."""
 
 
 class OffsetsUnstable(LogUnavailable):
@@ -95,6 +100,9 @@ class Log(Protocol):
 
     def join(self) -> None:
         """Join the group; `fetch` then notices what is assigned."""
+
+    def rejoin(self) -> None:
+        """The same with a new client, which is given an assignment of its own; nothing is ours until then."""
 
     def take(self) -> None:
         """The new assignment is known: until `start`, nothing is read."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import NewType, assert_never
+from typing import NamedTuple, NewType, assert_never
 
 import msgspec
 
@@ -78,8 +77,7 @@ class Cause(StrEnum):
     RECORD_TOO_LARGE = "record_too_large"
 
 
-@dataclass(frozen=True, slots=True)
-class Pointer:
+class Pointer(NamedTuple):
     """Where a record stands; all that is ever told of a rejected one."""
 
     topic: str
@@ -109,8 +107,7 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
     """When the basis ends, if nothing happens before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(msgspec.Struct, frozen=True):
     """The partner gets a new record."""
 
     held: Held
@@ -119,30 +116,26 @@ class Shared:
     """What is held under another pseudonym, and recalled: the key has changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recalled:
+class Recalled(msgspec.Struct, frozen=True):
     """What the partner held may no longer be held: a tombstone and a control message."""
 
     held: Held
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Unchanged:
+class Unchanged(msgspec.Struct, frozen=True):
     """The partner holds what it may hold. `renewed` is set when the same bytes stand on another basis or expiry."""
 
     renewed: Held | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Withheld:
+class Withheld(msgspec.Struct, frozen=True):
     """The partner holds nothing and may not be given anything."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True):
     """A record that should be shared cannot be made or delivered; what was held is recalled."""
 
     cause: Cause

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from sluice.consent import CLOCK_TOLERANCE_MS, ConsentEvent, ConsentRecord
 from sluice.decision import Customer, Denied, Permitted, decide
-from sluice.facts import Facts, birthday
+from sluice.facts import Facts, birthdays
 from sluice.law.pack import Law
 from sluice.model import Millis, PartnerId
 from sluice.terms import Terms
@@ -47,7 +47,7 @@ class Precedents:
         bounds = [t for one in terms.values() for t in (one.valid_from, one.valid_until) if t is not None]
         self._dates = sorted({*bounds, *law.dates})
         self._starts = sorted({one.valid_from for one in terms.values()})
-        self._ages = sorted(law.age_bounds)
+        self._ages = law.age_bounds
         self._given: dict[object, Mapping[PartnerId, _Permission | Denied]] = {}
 
     def answers(self, facts: Facts, consents: ConsentRecord, now: Millis) -> dict[PartnerId, Permitted | Denied]:
@@ -74,7 +74,8 @@ class Precedents:
         events = consents.events
         times = [event.effective_time for event in events]
         numbers = sorted({event.sequence or 0 for event in events})
-        birthdays = self._birthdays(facts)
+        # between two of these no rule begins or ends to apply to the customer
+        turns = () if facts.born is None else birthdays(facts.born, self._ages)
         said = tuple(
             (
                 _content(event),
@@ -83,7 +84,7 @@ class Precedents:
                 at > now + CLOCK_TOLERANCE_MS,
                 event.valid_from is not None and (now < event.valid_from, at < event.valid_from),
                 event.valid_until is not None and (now >= event.valid_until,),
-                bisect_right(birthdays, at),
+                bisect_right(turns, at),
             )
             for event, at in zip(events, times, strict=True)
         )
@@ -93,19 +94,12 @@ class Precedents:
             facts.restricted,
             facts.deceased,
             facts.born is None,
-            bisect_right(birthdays, now),
+            bisect_right(turns, now),
             any(place not in self._acknowledged for place in consents.unreadable),
             bisect_right(self._dates, now),
             said,
             tuple(earlier == later for earlier, later in pairwise(times)),  # they stand in the order of their times
         )
-
-    def _birthdays(self, facts: Facts) -> list[Millis]:
-        """Between two of them no rule begins or ends to apply; none where the day of birth is not known."""
-        if facts.born is None:
-            return []
-        found = (birthday(facts.born, years) for years in self._ages)
-        return [at for at in found if at is not None]
 
     def _without_records(
         self, partner: PartnerId, answer: Permitted | Denied, events: tuple[ConsentEvent, ...]

@@ -27,8 +27,6 @@ RECORD_OVERHEAD_BYTES = 200
 """More than what a record batch adds to key and value of its only record (Kafka's message format 2)."""
 _NULL = b"\x00"
 """A null in a partner's record, in which every field is a union that begins with it."""
-_VALUE = b"\x02"
-"""Before a value of the union's second type."""
 _MOST_PLANS = 1_000
 """One for each set of fields that somebody's consent leaves; usually a handful."""
 
@@ -96,12 +94,9 @@ class SourceReader:
         if layout is None:
             layout = self._layouts[schema_id] = Layout(reader, self._paths)
         try:
-            walk = layout.walk(payload)
-            if not walk.is_canonical:  # legal, and no bytes to pass on: they would differ from those of the same values
-                walk = layout.walk(reader.canonical(payload))
+            return Scanned(layout, layout.walk(payload))
         except Damaged:
             raise Undecodable(Cause.UNDECODABLE) from None
-        return Scanned(layout, walk)
 
 
 class Projector:
@@ -181,10 +176,11 @@ class Projector:
         required, rule, types = path in self._required, self._rules[path], self._types[path]
         if path not in fields:
             return _Nothing(required)
-        if layout is not None and isinstance(rule, Keep) and len(types) == 1:
+        if layout is not None and isinstance(rule, Keep):
             place = layout.places.get(path)
-            if place is not None and layout.is_copied(place, types[0]):
-                return _Copied(required, place, layout.null_prefix(place))
+            prefixes = [] if place is None else layout.prefixes(place, types)
+            if place is not None and prefixes:
+                return _Copied(required, place, prefixes, layout.in_union(place))
         return _Redacted(required, path, rule, self._targets[path], self._writers[path])
 
 
@@ -207,13 +203,13 @@ class _Nothing(_Piece):
 
 
 class _Copied(_Piece):
-    """Kept as it is: the source's own bytes."""
+    """Kept as it is: the source's own bytes, behind the index of the branch that they are in the partner's union."""
 
-    def __init__(self, required: bool, place: int, null: bytes | None) -> None:  # noqa: FBT001
-        """`null`: what stands before a null in the source; None: the source has no union there."""
+    def __init__(self, required: bool, place: int, prefixes: list[bytes], in_union: bool) -> None:  # noqa: FBT001
         super().__init__(required)
         self._place = place
-        self._prefix = null
+        self._prefixes = prefixes
+        self._in_union = in_union
 
     def of(self, snapshot: Snapshot, customer: Customer) -> bytes:  # noqa: ARG002
         assert isinstance(snapshot, Scanned)
@@ -221,10 +217,9 @@ class _Copied(_Piece):
         start = walk.starts[place]
         if start < 0:
             return _NULL
-        found = walk.data[start : walk.ends[place]]
-        if self._prefix is None:
-            return _VALUE + found
-        return _NULL if found == self._prefix else _VALUE + found[1:]
+        if not self._in_union:
+            return self._prefixes[0] + walk.data[start : walk.ends[place]]
+        return self._prefixes[walk.data[start] >> 1] + walk.data[start + 1 : walk.ends[place]]
 
 
 class _Redacted(_Piece):

@@ -81,13 +81,13 @@ class Desired:
     schemas: tuple[RegisteredSchema, ...]
 
 
-def input_schemas() -> list[RegisteredSchema]:
-    """The schemas of what CRMs publish; contracts are checked against the first one."""
-    return [_own(topics.CUSTOMER_UPDATES), _own(topics.CONSENT_EVENTS)]
+def our_source_schema() -> RegisteredSchema:
+    """Of the customer updates, unless the source has one of its own; contracts are checked against it."""
+    return _own(topics.CUSTOMER_UPDATES)
 
 
 def desired(contracts: ContractSet, group: str) -> Desired:
-    """All topics, users, rights and schemas of an installation with these contracts and this sharing group."""
+    """What an installation with these contracts and this sharing group needs, beside the source's schema."""
     partners = [contract.partner for contract in contracts.contracts]
     within = {c.partner: int(c.contract.limits.acknowledge_within.total_seconds() * 1000) for c in contracts.contracts}
     compacted = _compacted(min(within.values(), default=_DAY_MS))
@@ -107,7 +107,7 @@ def desired(contracts: ContractSet, group: str) -> Desired:
         users=("crm", "sharing", *partners),
         rights=(*_crm_rights(), *_sharing_rights(partners, group), *(r for p in partners for r in _partner_rights(p))),
         schemas=(
-            *input_schemas(),
+            _own(topics.CONSENT_EVENTS),
             _own(topics.DISCLOSURES),
             _own(topics.REJECTED),
             *(

@@ -1,4 +1,4 @@
-"""Walks Avro's binary encoding: past values, or reading them (Avro 1.12, "Binary Encoding"). Planned once a schema.
+"""Avro's binary encoding: past values, reading or writing them (Avro 1.12, "Binary Encoding"). Planned once a schema.
 
 Libraries take damage for data: a negative index of a union or an enum counts from the end in Python, and bytes beyond a
 record's end go unnoticed. What this walk passes, they read rightly; what it reads, they read too.
@@ -15,12 +15,17 @@ Json: TypeAlias = Any
 _MAX_SHIFT: Final = 63
 """Of the last of the ten bytes that 64 bits take."""
 _INT_LIMIT: Final = 1 << 31
+_LONG_LIMIT: Final = 1 << 63
 _DEEPEST: Final = 150
 """Records within records. Compiled code has no other guard against bytes that claim to go on for ever."""
 
 
 class Damaged(Exception):
     """The bytes are not a whole record of the schema. Holds no value."""
+
+
+class Unsuited(Exception):
+    """Not a value that is written here: a library may know how, or why not. Holds no value."""
 
 
 class Walk:
@@ -91,6 +96,16 @@ class Shape:
         """One value that was passed before, as fastavro reads it. Raises Damaged."""
         raise NotImplementedError
 
+    def usual(self, walk: Walk, out: bytearray) -> None:
+        """Past one value that was passed before, which is written anew as libraries encode it. Raises Damaged."""
+        start = walk.at
+        self.skip(walk)
+        out += walk.data[start : walk.at]
+
+    def write(self, value: object, out: bytearray) -> None:
+        """A value that is plainly of this type, as fastavro writes it. Raises Unsuited for any other."""
+        raise NotImplementedError
+
 
 class Null(Shape):
     def skip(self, walk: Walk) -> None:
@@ -98,6 +113,10 @@ class Null(Shape):
 
     def read(self, walk: Walk) -> object:  # noqa: ARG002
         return None
+
+    def write(self, value: object, out: bytearray) -> None:  # noqa: ARG002
+        if value is not None:
+            raise Unsuited
 
 
 class Boolean(Shape):
@@ -114,6 +133,11 @@ class Boolean(Shape):
         walk.at = at + 1
         return byte == 1
 
+    def write(self, value: object, out: bytearray) -> None:
+        if type(value) is not bool:
+            raise Unsuited
+        out.append(value)
+
 
 class Int(Shape):
     def skip(self, walk: Walk) -> None:
@@ -125,6 +149,14 @@ class Int(Shape):
             raise Damaged
         return value
 
+    def usual(self, walk: Walk, out: bytearray) -> None:
+        out += varint(walk.number())
+
+    def write(self, value: object, out: bytearray) -> None:
+        if type(value) is not int or not -_INT_LIMIT <= value < _INT_LIMIT:
+            raise Unsuited
+        out += varint(value)
+
 
 class Long(Shape):
     def skip(self, walk: Walk) -> None:
@@ -132,6 +164,14 @@ class Long(Shape):
 
     def read(self, walk: Walk) -> object:
         return walk.number()
+
+    def usual(self, walk: Walk, out: bytearray) -> None:
+        out += varint(walk.number())
+
+    def write(self, value: object, out: bytearray) -> None:
+        if type(value) is not int or not -_LONG_LIMIT <= value < _LONG_LIMIT:
+            raise Unsuited
+        out += varint(value)
 
 
 class Fixed(Shape):
@@ -147,16 +187,29 @@ class Fixed(Shape):
     def read(self, walk: Walk) -> object:
         return walk.take(self._size)
 
+    def write(self, value: object, out: bytearray) -> None:
+        if type(value) is not bytes or len(value) != self._size:
+            raise Unsuited
+        out += value
+
 
 class Number(Fixed):
     """A float or double."""
 
     def __init__(self, layout: str, size: int) -> None:
         super().__init__(size)
-        self._unpack = struct.Struct(layout).unpack
+        self._layout = struct.Struct(layout)
 
     def read(self, walk: Walk) -> object:
-        return self._unpack(walk.take(self._size))[0]
+        return self._layout.unpack(walk.take(self._size))[0]
+
+    def write(self, value: object, out: bytearray) -> None:
+        if type(value) is not float:
+            raise Unsuited
+        try:
+            out += self._layout.pack(value)
+        except OverflowError:
+            raise Unsuited from None
 
 
 class Bytes(Shape):
@@ -167,8 +220,19 @@ class Bytes(Shape):
     def read(self, walk: Walk) -> object:
         return walk.take(walk.length())
 
+    def usual(self, walk: Walk, out: bytearray) -> None:
+        found = walk.take(walk.length())
+        out += varint(len(found))
+        out += found
 
-class Text(Shape):
+    def write(self, value: object, out: bytearray) -> None:
+        if type(value) is not bytes:
+            raise Unsuited
+        out += varint(len(value))
+        out += value
+
+
+class Text(Bytes):
     """Text is text also where nobody reads it: a record with damage in it is damaged."""
 
     def skip(self, walk: Walk) -> None:
@@ -183,6 +247,16 @@ class Text(Shape):
     def read(self, walk: Walk) -> object:
         return _text(walk.take(walk.length()))
 
+    def write(self, value: object, out: bytearray) -> None:
+        if type(value) is not str:
+            raise Unsuited
+        try:
+            found = value.encode()
+        except UnicodeEncodeError:
+            raise Unsuited from None
+        out += varint(len(found))
+        out += found
+
 
 def _text(found: bytes) -> str:
     try:
@@ -194,6 +268,7 @@ def _text(found: bytes) -> str:
 class Enum(Shape):
     def __init__(self, symbols: list[str]) -> None:
         self._symbols = symbols
+        self._written = {symbol: varint(index) for index, symbol in enumerate(symbols)}
 
     def skip(self, walk: Walk) -> None:
         index = walk.number()
@@ -206,28 +281,55 @@ class Enum(Shape):
             raise Damaged
         return self._symbols[index]
 
+    def usual(self, walk: Walk, out: bytearray) -> None:
+        out += varint(walk.number())
+
+    def write(self, value: object, out: bytearray) -> None:
+        found = self._written.get(value) if type(value) is str else None
+        if found is None:
+            raise Unsuited
+        out += found
+
 
 class Union(Shape):
     def __init__(self, branches: list[Shape]) -> None:
         self._branches = branches
+        nulls = [at for at, branch in enumerate(branches) if isinstance(branch, Null)]
+        self._empty = nulls[0] if nulls else -1
+        others = [at for at in range(len(branches)) if at != self._empty]
+        self._only = others[0] if len(others) == 1 else -1
 
-    def _branch(self, walk: Walk) -> Shape:
+    def _index(self, walk: Walk) -> int:
         index = walk.number()
         if index < 0 or index >= len(self._branches):
             raise Damaged
-        return self._branches[index]
+        return index
 
     def skip(self, walk: Walk) -> None:
-        self._branch(walk).skip(walk)
+        self._branches[self._index(walk)].skip(walk)
 
     def read(self, walk: Walk) -> object:
-        return self._branch(walk).read(walk)
+        return self._branches[self._index(walk)].read(walk)
+
+    def usual(self, walk: Walk, out: bytearray) -> None:
+        index = self._index(walk)
+        out += varint(index)
+        self._branches[index].usual(walk, out)
+
+    def write(self, value: object, out: bytearray) -> None:
+        """Of several types that a value might be, the library chooses."""
+        index = self._empty if value is None else self._only
+        if index < 0:
+            raise Unsuited
+        out += varint(index)
+        self._branches[index].write(value, out)
 
 
 class _Blocks(Shape):
     """Blocks of items until one of none; a negative count is followed by the block's size in bytes."""
 
-    def _pass_item(self, walk: Walk) -> None:
+    def _pass_items(self, walk: Walk, count: int) -> None:
+        """Those of one block. Raises Damaged."""
         raise NotImplementedError
 
     def skip(self, walk: Walk) -> None:
@@ -243,11 +345,7 @@ class _Blocks(Shape):
                 end = walk.number() + walk.at
             if blocks > 1 or end >= 0:
                 walk.is_canonical = False
-            for _ in range(count):
-                before = walk.at
-                self._pass_item(walk)
-                if walk.at == before:  # items without bytes: a few bytes could claim billions of them
-                    raise Damaged
+            self._pass_items(walk, count)
             if end >= 0 and walk.at != end:
                 raise Damaged
 
@@ -256,8 +354,12 @@ class Array(_Blocks):
     def __init__(self, item: Shape) -> None:
         self._item = item
 
-    def _pass_item(self, walk: Walk) -> None:
-        self._item.skip(walk)
+    def _pass_items(self, walk: Walk, count: int) -> None:
+        for _ in range(count):
+            before = walk.at
+            self._item.skip(walk)
+            if walk.at == before:  # items without bytes: a few bytes could claim billions of them
+                raise Damaged
 
     def read(self, walk: Walk) -> object:
         found: list[object] = []
@@ -266,15 +368,40 @@ class Array(_Blocks):
                 found.append(self._item.read(walk))  # noqa: PERF401 - compiled, this is the faster one
         return found
 
+    def usual(self, walk: Walk, out: bytearray) -> None:
+        items, body = 0, bytearray()
+        while count := _count(walk):
+            items += count
+            for _ in range(count):
+                self._item.usual(walk, body)
+        out += _block(items, body)
+
+    def write(self, value: object, out: bytearray) -> None:
+        items = list(value) if type(value) is tuple else value
+        if type(items) is not list:
+            raise Unsuited
+        if items:
+            out += varint(len(items))
+            for item in items:
+                self._item.write(item, out)
+        out.append(0)
+
 
 class Map(_Blocks):
     def __init__(self, value: Shape) -> None:
         self._key = Text()
         self._value = value
 
-    def _pass_item(self, walk: Walk) -> None:
-        self._key.skip(walk)
-        self._value.skip(walk)
+    def _pass_items(self, walk: Walk, count: int) -> None:
+        """What says a key twice is not what a library writes; the later entry holds."""
+        keys: set[bytes] = set()
+        for _ in range(count):
+            start = walk.at
+            self._key.skip(walk)
+            keys.add(walk.data[start : walk.at])
+            self._value.skip(walk)
+        if len(keys) < count:
+            walk.is_canonical = False
 
     def read(self, walk: Walk) -> object:
         found: dict[object, object] = {}
@@ -284,6 +411,29 @@ class Map(_Blocks):
                 found[key] = self._value.read(walk)
         return found
 
+    def usual(self, walk: Walk, out: bytearray) -> None:
+        entries: dict[bytes, bytes] = {}
+        while count := _count(walk):
+            for _ in range(count):
+                key, value = bytearray(), bytearray()
+                self._key.usual(walk, key)
+                self._value.usual(walk, value)
+                entries[bytes(key)] = bytes(value)
+        body = bytearray()
+        for name, entry in entries.items():
+            body += name + entry
+        out += _block(len(entries), body)
+
+    def write(self, value: object, out: bytearray) -> None:
+        if type(value) is not dict:
+            raise Unsuited
+        if value:
+            out += varint(len(value))
+            for key, entry in value.items():
+                self._key.write(key, out)
+                self._value.write(entry, out)
+        out.append(0)
+
 
 def _count(walk: Walk) -> int:
     """Items in the next block; 0 behind the last."""
@@ -291,6 +441,11 @@ def _count(walk: Walk) -> int:
     if count < 0:
         walk.number()
     return abs(count)
+
+
+def _block(items: int, body: bytearray) -> bytes:
+    """All items in one block, and the end."""
+    return varint(items) + body + b"\x00" if items else b"\x00"
 
 
 class Record(Shape):
@@ -314,6 +469,18 @@ class Record(Shape):
         walk.depth -= 1
         return found
 
+    def usual(self, walk: Walk, out: bytearray) -> None:
+        for field in self.fields:
+            field.usual(walk, out)
+
+    def write(self, value: object, out: bytearray) -> None:
+        if type(value) is not dict or len(value) != len(self.names):
+            raise Unsuited
+        for name, field in zip(self.names, self.fields, strict=True):
+            if name not in value:
+                raise Unsuited
+            field.write(value[name], out)
+
 
 class Marked(Shape):
     """A value whose place the walk remembers."""
@@ -329,6 +496,12 @@ class Marked(Shape):
 
     def read(self, walk: Walk) -> object:
         return self._inner.read(walk)
+
+    def usual(self, walk: Walk, out: bytearray) -> None:
+        self._inner.usual(walk, out)
+
+    def write(self, value: object, out: bytearray) -> None:
+        self._inner.write(value, out)
 
 
 _PRIMITIVES: Final[Mapping[str, Callable[[], Shape]]] = {
@@ -398,3 +571,23 @@ def past(shape: Shape, data: bytes, places: int = 0) -> Walk:
     if walk.at != walk.size:
         raise Damaged
     return walk
+
+
+def made_usual(shape: Shape, data: bytes) -> bytes:
+    """The same value as libraries encode it, of bytes that were passed. Raises Damaged."""
+    out = bytearray()
+    shape.usual(Walk(data), out)
+    return bytes(out)
+
+
+def varint(value: int) -> bytes:
+    """A zig-zag varint of 64 bits."""
+    left = value << 1 if value >= 0 else (-value << 1) - 1
+    if left < 0x80:
+        return bytes((left,))
+    found = bytearray()
+    while left >= 0x80:
+        found.append(left & 0x7F | 0x80)
+        left >>= 7
+    found.append(left)
+    return bytes(found)

@@ -81,17 +81,18 @@ class TransactionWriter:
     def produce(self, topic: str, partition: int, key: bytes | None, value: bytes | None, timestamp: int) -> None:
         """Queue one record; its partition is always explicit (LOOP 4) and it has no headers."""
         on_delivery = self._on_delivery if topic == self._confirmed else self._on_failure
-        with self._judging(f"write to {topic}"):
-            while True:
-                try:
-                    self._producer.produce(
-                        topic, value, key, partition=partition, timestamp=timestamp, on_delivery=on_delivery
-                    )
-                except BufferError:
-                    self._producer.poll(0.1)
-                else:
-                    self._producer.poll(0)
-                    return
+        while True:
+            try:
+                self._producer.produce(
+                    topic, value, key, partition=partition, timestamp=timestamp, on_delivery=on_delivery
+                )
+                self._producer.poll(0)
+            except BufferError:
+                self._producer.poll(0.1)
+            except (KafkaException, SystemError) as error:
+                raise self._told(error, f"write to {topic}") from error
+            else:
+                return
 
     def flush(self) -> Mapping[int, int]:
         """Wait until everything is written; the end, by partition, of what was written to the confirmed topic."""
@@ -163,10 +164,13 @@ class TransactionWriter:
         try:
             yield
         except (KafkaException, SystemError) as error:
-            inner = error.__cause__ if isinstance(error, SystemError) else error
-            if not isinstance(inner, KafkaException):  # the client says no more; what is true shows when it aborts
-                raise Aborted(f"The client failed while it was to {what}", retriable=True) from error
-            raise self._judged(inner, what) from error
+            raise self._told(error, what) from error
+
+    def _told(self, error: KafkaException | SystemError, what: str) -> Aborted | KafkaTrouble:
+        inner = error.__cause__ if isinstance(error, SystemError) else error
+        if not isinstance(inner, KafkaException):  # the client says no more; what is true shows when it aborts
+            return Aborted(f"The client failed while it was to {what}", retriable=True)
+        return self._judged(inner, what)
 
     def _judged(self, error: KafkaException, what: str) -> Aborted | KafkaTrouble:
         inner: KafkaError = error.args[0]

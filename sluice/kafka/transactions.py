@@ -5,6 +5,7 @@ Rules of LOOP are named where they are kept. This module never decides.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -53,9 +54,22 @@ class TransactionalLog:
     def __init__(self, client: ClientConfig, settings: LogSettings) -> None:
         self._client = client
         self._settings = settings
-        self._driving = Consumer(
+        self._driving = self._member()
+        self._joined = reader(client, settings.group)
+        name = f"{settings.group}.{settings.instance}"  # LOOP 3
+        self._writer = TransactionWriter(client, name, settings.confirmed, settings.smallest_message_limit)
+        self._admin = admin_client(client)
+        self._group_metadata: object = None
+        self._assigned: dict[int, Positions] = {}
+        self._reached: dict[tuple[str, int], int] = {}
+        self._held: frozenset[int] = frozenset()
+        self._new_assignment: frozenset[int] | None = None
+
+    def _member(self) -> Consumer:
+        settings = self._settings
+        return Consumer(
             {
-                **client,
+                **self._client,
                 "client.id": f"{settings.group}.{settings.instance}",
                 "group.id": settings.group,
                 "partition.assignment.strategy": "range",  # LOOP 1
@@ -70,15 +84,6 @@ class TransactionalLog:
                 "log_level": 0,
             }
         )
-        self._joined = reader(client, settings.group)
-        name = f"{settings.group}.{settings.instance}"  # LOOP 3
-        self._writer = TransactionWriter(client, name, settings.confirmed, settings.smallest_message_limit)
-        self._admin = admin_client(client)
-        self._group_metadata: object = None
-        self._assigned: dict[int, Positions] = {}
-        self._reached: dict[tuple[str, int], int] = {}
-        self._held: frozenset[int] = frozenset()
-        self._new_assignment: frozenset[int] | None = None
 
     @property
     def new_assignment(self) -> frozenset[int] | None:
@@ -93,6 +98,12 @@ class TransactionalLog:
                 [self._settings.driving], on_assign=self._on_assign, on_revoke=self._on_loss, on_lost=self._on_loss
             )
 
+    def rejoin(self) -> None:
+        stuck, self._driving = self._driving, self._member()
+        _abandon(stuck)
+        self._assigned, self._new_assignment = {}, frozenset()
+        self.join()
+
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._group_metadata = consumer.consumer_group_metadata()  # LOOP 2: never refreshed for a batch
         consumer.assign([])  # nothing is fetched before `start` says from where
@@ -101,6 +112,8 @@ class TransactionalLog:
 
     def _on_loss(self, consumer: Consumer, _partitions: list[TopicPartition]) -> None:
         consumer.unassign()
+        if consumer is not self._driving:
+            return  # one that was abandoned
         self._assigned = {}
         self._new_assignment = frozenset()
 
@@ -132,10 +145,13 @@ class TransactionalLog:
     def reconnect(self) -> None:
         """What the administrative client knows of leaders stays stale for minutes (FENCED_LEADER_EPOCH).
 
-        The transactional one was seen to wait for its coordinator without end.
+        The transactional one was seen to wait for its coordinator without end, and a consumer to fetch nothing any more
+        after its broker was away (confluentinc/librdkafka#5153).
         """
         self._admin = admin_client(self._client)
         self._writer.renew()
+        stuck, self._joined = self._joined, reader(self._client, self._settings.group)
+        _abandon(stuck)
 
     def fetch(self, limit: int, wait_seconds: float) -> list[Record]:
         records = _records(self._driving, limit, wait_seconds, self._reached)
@@ -151,13 +167,14 @@ class TransactionalLog:
         joined = [(names.joined, p) for p in self._assigned]
         driving = [(names.driving, p) for p in self._assigned]
         confirmed = [(names.confirmed, p) for p in self._assigned]
-        stable = admin.stable_ends(self._admin, [*joined, *confirmed])
+        stable = admin.stable_ends(self._admin, [*driving, *joined, *confirmed])
         high = admin.high_watermarks(self._admin, [*driving, *joined, *confirmed])
         return {
             p: Ends(
                 joined_stable=stable[names.joined, p],
                 joined_high=high[names.joined, p],
                 driving_high=high[names.driving, p],
+                driving_stable=stable[names.driving, p],
                 confirmed_stable=stable[names.confirmed, p],
                 confirmed_high=high[names.confirmed, p],
             )
@@ -266,6 +283,11 @@ class TransactionalLog:
     def close(self) -> None:
         self._driving.close()
         self._joined.close()
+
+
+def _abandon(stuck: Consumer) -> None:
+    """To close a consumer that is stuck may take for ever: nobody waits for it."""
+    threading.Thread(target=stuck.close, name="abandoned consumer", daemon=True).start()
 
 
 def _records(consumer: Consumer, limit: int, wait_seconds: float, reached: dict[tuple[str, int], int]) -> list[Record]:

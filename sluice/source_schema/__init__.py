@@ -2,6 +2,6 @@
 
 from sluice.source_schema.leaf import Leaf
 from sluice.source_schema.place import UNCATEGORISED
-from sluice.source_schema.schema import NoSuchLeaf, SourceSchema, leaves
+from sluice.source_schema.schema import NoSuchLeaf, SourceSchema, leaves, record_name
 
-__all__ = ["UNCATEGORISED", "Leaf", "NoSuchLeaf", "SourceSchema", "leaves"]
+__all__ = ["UNCATEGORISED", "Leaf", "NoSuchLeaf", "SourceSchema", "leaves", "record_name"]

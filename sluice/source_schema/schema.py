@@ -74,6 +74,15 @@ def leaves(schema: str) -> SourceSchema:
     Records inside themselves or inside unions with several branches have no path: nothing in them can be shared. Raises
     SluiceError when the schema is no record.
     """
+    return SourceSchema(_record(schema))
+
+
+def record_name(schema: str) -> str:
+    """The full name of an Avro record schema (JSON text). Raises SluiceError when it is none."""
+    return str(_record(schema)["name"])
+
+
+def _record(schema: str) -> Json:
     try:
         record = expanded(schema)
     except NotAvro as error:
@@ -82,7 +91,7 @@ def leaves(schema: str) -> SourceSchema:
         raise SluiceError(
             "The source schema is not an Avro record; register a record under the source topic's subject."
         )
-    return SourceSchema(record)
+    return record
 
 
 def _steps(path: str) -> tuple[field_path.Step, ...]:

@@ -10,8 +10,9 @@ from sluice.avro import Record as AvroRecord
 from sluice.model import CustomerId, Held, Millis, PartnerId, Pointer, Pseudonym, Reason, Recalled
 from stream_processors.lost_disclosures.identification import Recipient, Standing
 from stream_processors.sharing import output
-from stream_processors.sharing.output import Decided, Output, Writers
-from stream_processors.sharing.pipeline import FormerPartnership
+from stream_processors.sharing.output import Decided, Output
+from stream_processors.sharing.parties import FormerPartnership
+from stream_processors.sharing.view import Writers
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +68,5 @@ class Scribe:
             "consents": [],
             "rules": [],
             "expires_at": None,
-            "decision_id": keys.pseudonym(self.writers.decision_key, "\x1f".join(parts)),
+            "decision_id": keys.short(keys.keyed_digest(self.writers.decision_key, "\x1f".join(parts).encode())),
         }

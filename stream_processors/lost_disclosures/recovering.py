@@ -28,7 +28,7 @@ from stream_processors.lost_disclosures.identification import Holdings, Recipien
 from stream_processors.sharing import checkpoint, folding
 from stream_processors.sharing.checkpoint import Checkpoint, Identity
 from stream_processors.sharing.output import Output
-from stream_processors.sharing.partition import View
+from stream_processors.sharing.view import View
 
 _INPUTS = (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS)
 PIECE = 10_000

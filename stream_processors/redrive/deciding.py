@@ -20,7 +20,6 @@ from sluice.store import Row
 from stream_processors.redrive.rejections import Rejection
 from stream_processors.sharing import folding
 from stream_processors.sharing.folding import Misplaced
-from stream_processors.sharing.partition import View
 from stream_processors.sharing.pipeline import (
     DELETED,
     NO_PROFILE,
@@ -31,6 +30,7 @@ from stream_processors.sharing.pipeline import (
     reconcile,
     ruling_on,
 )
+from stream_processors.sharing.view import View
 
 
 class State(StrEnum):

@@ -38,7 +38,8 @@ from stream_processors.review.explanation import (
 from stream_processors.review.instant import written
 from stream_processors.review.rulebook import MADE_UP_KEY
 from stream_processors.review.subject import Subject
-from stream_processors.sharing.pipeline import Case, Partnership, reconcile, retained_until, ruling_on
+from stream_processors.sharing.parties import Partnership
+from stream_processors.sharing.pipeline import Case, reconcile, retained_until, ruling_on
 
 _DAY_MS = 24 * 60 * 60 * 1000
 _KEY_TO_COME = "the customer's key is made when it is first shared"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 from sluice.errors import SluiceError
+from stream_processors.interrupts import interrupts_held
 from stream_processors.review.judging import Judge, ShardResult, Task
 
 _judges: list[Judge] = []
@@ -23,7 +23,7 @@ def judged(task: Task, shards: int, workers: int) -> Iterator[ShardResult]:
         return
     # spawned, not forked: the progress bar's thread must not be copied in the middle of its work
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, shards), context, _begin, (task,)) as pool, ended_by_interrupt(pool):
+    with ProcessPoolExecutor(min(workers, shards), context, _begin, (task,)) as pool, ended_by_interrupt():
         try:
             with interrupts_held():
                 asked = [pool.submit(_judge, shard) for shard in range(shards)]
@@ -36,21 +36,14 @@ def judged(task: Task, shards: int, workers: int) -> Iterator[ShardResult]:
 
 
 @contextmanager
-def interrupts_held() -> Iterator[None]:
-    """What is started meanwhile never hears of Ctrl-C, not even while it starts; this process does, at the end."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def ended_by_interrupt() -> Iterator[None]:
+    """For use inside the pool's own `with`, which waits until the pool has noticed.
 
-
-@contextmanager
-def ended_by_interrupt(pool: ProcessPoolExecutor) -> Iterator[None]:
+    Left to the interpreter's end, the pool's thread would close its pipe while another thread writes to it.
+    """
     try:
         yield
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
             process.terminate()
         raise

@@ -14,8 +14,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from sluice.errors import SluiceError
+from stream_processors.interrupts import interrupts_held
 from stream_processors.review.findings import Difference, Fault
-from stream_processors.review.processes import ended_by_interrupt, interrupts_held
+from stream_processors.review.processes import ended_by_interrupt
 from stream_processors.review.progress import Stages
 from stream_processors.review.proving import Proof, Prover, Task, file_of
 
@@ -65,7 +66,7 @@ def _side_by_side(task: Task, workers: int, bars: Stages) -> Iterator[Proof]:
     bars.begin("proving", None)
     with (
         ProcessPoolExecutor(min(workers, partitions), context, _begin, (task, queue)) as pool,
-        ended_by_interrupt(pool),
+        ended_by_interrupt(),
     ):
         try:
             with interrupts_held():

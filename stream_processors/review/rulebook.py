@@ -17,7 +17,8 @@ from sluice.projection import Projector, Snapshot
 from sluice.ruling import Policy, Ruling
 from sluice.source_schema import leaves
 from stream_processors.review.subject import Subject, as_of
-from stream_processors.sharing.pipeline import Case, Partnership, reconcile, ruling_on
+from stream_processors.sharing.parties import Partnership
+from stream_processors.sharing.pipeline import Case, reconcile, ruling_on
 
 _MAX_BYTES = 1_048_588
 """Kafka's default for `max.message.bytes`."""

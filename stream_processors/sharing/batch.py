@@ -10,7 +10,8 @@ from sluice.log import Ends, Record
 from sluice.model import Cause, CustomerId, Millis, Outcome, Pointer
 from sluice.store import Row
 from stream_processors.sharing.output import Output
-from stream_processors.sharing.pipeline import Party, Profile
+from stream_processors.sharing.parties import Party
+from stream_processors.sharing.pipeline import Profile
 
 
 class Moment(NamedTuple):

@@ -12,7 +12,7 @@ from sluice.kafka.tailing import Tail
 from sluice.log import Record
 from sluice.recorded_set import RecordedSet
 from stream_processors.sharing.clock import Clock
-from stream_processors.sharing.partition import View
+from stream_processors.sharing.view import View
 
 _ASK_AGAIN_MS = 500
 

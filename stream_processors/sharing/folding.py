@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,8 +19,7 @@ Decode = Callable[[bytes | None], AvroRecord]
 """A framed value's record. Raises Undecodable, RegistryUnavailable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Misplaced:
+class Misplaced(NamedTuple):
     """The record's key belongs into another partition: its writer partitions by another rule than murmur2."""
 
     rightful: int

@@ -6,10 +6,13 @@ from bisect import bisect_left
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sluice.log import Ends, Log, LogUnavailable, Positions, Record
+from sluice.log import Ends, Log, LogUnavailable, Positions, Record, Stalled
 from stream_processors.sharing.clock import Clock
 
-_IDLE_WAIT_SECONDS = 0.005
+_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.001, 0.016
+"""The client gives what there is only when so much has passed: while there is something to do, and when nothing comes
+any more, for asking costs processor time.
+"""
 _STALLED_MS = 30_000
 
 
@@ -41,10 +44,14 @@ class Reading:
         self._at: dict[int, Positions] = {}
         self._beyond: dict[int, list[Record]] = {}
         """Consent events that were fetched and lie beyond a barrier's end: they are for a later batch."""
+        self._patience_seconds = _WAIT_SECONDS
         self.fetched_at_ms = 0.0
+        self._last_moved_at_ms = 0.0
+        """When updates came in, or there was nothing to wait for."""
 
     def start(self, positions: Mapping[int, Positions]) -> None:
         """Read from here on: after an assignment, or again, after a batch that came to nothing."""
+        self._last_moved_at_ms = self._clock.monotonic_ms()
         self._at = dict(positions)
         self._beyond = {number: [] for number in positions}
         self._log.start(positions)
@@ -59,7 +66,15 @@ class Reading:
     def fetch(self, limit: int) -> list[Record]:
         """(a) The updates; the group is told that we live."""
         self.fetched_at_ms = self._clock.monotonic_ms()
-        return self._log.fetch(limit, _IDLE_WAIT_SECONDS)
+        return self._log.fetch(limit, self._patience_seconds)
+
+    def hurry(self) -> None:
+        """There is something to do."""
+        self._patience_seconds = _WAIT_SECONDS
+
+    def rest(self) -> None:
+        """There was nothing to do: the longer, the longer it may take to notice that there is."""
+        self._patience_seconds = min(2 * self._patience_seconds, _LONGEST_WAIT_SECONDS)
 
     def completed(self, updates: list[Record], braked: Collection[int], limit: int) -> Inputs | None:
         """The batch with these updates; None: there is nothing to judge yet.
@@ -68,7 +83,10 @@ class Reading:
         """
         ends = self._log.ends()  # (b)
         self._check(ends)
+        self._check_progress(updates, ends, braked)
         consents, complete = self._drain(ends, limit)  # (c)
+        if not complete:
+            self._last_moved_at_ms = self._clock.monotonic_ms()  # updates are held meanwhile
         if updates and not complete:
             self.rewind()
         self._log.hold(braked if complete else self._at)
@@ -80,11 +98,22 @@ class Reading:
             if ends[number].joined_stable < at.joined or ends[number].driving_high < at.driving:
                 raise LogUnavailable(f"Partition {number} of an input ends before what was read of it.")
 
+    def _check_progress(self, updates: Collection[Record], ends: Mapping[int, Ends], braked: Collection[int]) -> None:
+        """A client that fetches nothing any more, although it could, is a member of the group as before."""
+        now = self._clock.monotonic_ms()
+        could = any(
+            self._log.driving_reached(number) < ends[number].driving_stable for number in self._at.keys() - set(braked)
+        )
+        if updates or not could:
+            self._last_moved_at_ms = now
+        elif now - self._last_moved_at_ms > _STALLED_MS:
+            raise Stalled("The updates are not read any more, although there are some.")
+
     def _drain(self, ends: Mapping[int, Ends], limit: int) -> tuple[list[Record], bool]:
         """At most `limit` consent events below the ends, not drained before; whether they are all there are."""
         deadline = self._clock.monotonic_ms() + _STALLED_MS
         while not self._reached(ends) and sum(map(len, self._beyond.values())) < limit:
-            for record in self._log.fetch_joined(_IDLE_WAIT_SECONDS):
+            for record in self._log.fetch_joined(_WAIT_SECONDS):
                 self._beyond[record.partition].append(record)
                 deadline = self._clock.monotonic_ms() + _STALLED_MS
             if self._clock.monotonic_ms() > deadline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Tally
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -123,8 +124,9 @@ class Metrics:
             self.reconciled.inc(batch.background)
             for timestamp in batch.recall_timestamps:
                 self.withdrawal_to_recall.observe(max(at_ms - timestamp, 0) / 1000)
-            for party, outcome in batch.outcomes:
-                self.outcomes.labels(party.partner, *label(outcome)).inc()
+            came = Tally((party.partner, *label(outcome)) for party, outcome in batch.outcomes)
+            for labels, count in came.items():
+                self.outcomes.labels(*labels).inc(count)
             for record, cause in batch.rejects:
                 self.rejected.labels(record.topic, cause.value).inc()
         self.events.labels(topics.CUSTOMER_UPDATES).inc(len(inputs.updates))

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
 
 from sluice import keys, topics
 from sluice.avro import Record as AvroRecord
-from sluice.avro import Writer
 from sluice.model import (
     Cause,
     CustomerId,
     Held,
     Millis,
     Outcome,
-    PartnerId,
     Pointer,
     Reason,
     Recalled,
@@ -27,7 +24,8 @@ from sluice.model import (
     Withheld,
 )
 from sluice.store import Row
-from stream_processors.sharing.pipeline import Party
+from stream_processors.sharing.parties import Party
+from stream_processors.sharing.view import Writers
 
 _ACTIONS: Mapping[str, str] = {
     "WITHDRAW": "Delete this customer's record and every copy of it, and acknowledge.",
@@ -54,21 +52,7 @@ class Output(NamedTuple):
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Writers:
-    """Encoders of our own records, and the keys that they need."""
-
-    disclosure: Writer
-    rejected: Writer
-    control: Mapping[PartnerId, Writer]
-    source_key: bytes
-    """Key of the digests under which rejected records are filed."""
-    decision_key: bytes
-    contract_set: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """One customer's outcomes in one batch, with the input offsets that they answer."""
 
     customer: CustomerId
@@ -89,7 +73,7 @@ def outputs(decided: Decided, writers: Writers) -> Iterable[Output]:
     if entries:
         value = writers.disclosure.write(
             {
-                "covers": [{"topic": pointer.topic, "offset": pointer.offset} for pointer in decided.covers[-_COVERS:]],
+                "covers": [{"topic": topic, "offset": offset} for topic, _, offset in decided.covers[-_COVERS:]],
                 "decided_at": decided.now,
                 "contract_set": writers.contract_set,
                 "entries": entries,
@@ -196,10 +180,10 @@ def _disclosed(partner: Party, action: str, held: Held, decision: str) -> AvroRe
         "pseudonym": held.pseudonym,
         "key_epoch": held.key_epoch,
         "contract": held.contract,
-        "fields": list(held.fields),
+        "fields": held.fields,
         "digest": held.digest,
-        "consents": list(held.consents),
-        "rules": list(held.rules),
+        "consents": held.consents,
+        "rules": held.rules,
         "expires_at": held.expires_at,
         "decision_id": decision,
     }
@@ -214,4 +198,4 @@ def _recalled(partner: Party, held: Held, reason: str, decision: str) -> AvroRec
 def _decision_id(decided: Decided, partner: Party, writers: Writers) -> str:
     """The same for the same decision, whenever it is taken again; means nothing to who has no key."""
     parts = (decided.customer, partner.partner, str(decided.now), *map(str, decided.covers))
-    return keys.pseudonym(writers.decision_key, "\x1f".join(parts))
+    return keys.short(keys.keyed_digest(writers.decision_key, "\x1f".join(parts).encode()))

@@ -3,66 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import msgspec
 
 from sluice import topics
 from sluice.avro import FRAME_BYTES, Undecodable, unframe
-from sluice.keys import CustomerKeys
 from sluice.log import Positions, Record
 from sluice.model import Cause, CustomerId, Millis, Recalled, Rejected
-from sluice.projection import Snapshot, SourceReader, Unread
+from sluice.projection import Snapshot, Unread
 from sluice.registry import RegistryUnavailable
-from sluice.ruling import Policy
 from sluice.store import Meta, Row, Store, Unusable, added
 from stream_processors.sharing import folding, output
 from stream_processors.sharing.batch import Batch, Moment, Situation, Touched
-from stream_processors.sharing.brake import Brake, BrakePolicy
-from stream_processors.sharing.folding import Decode, Misplaced
+from stream_processors.sharing.brake import Brake
+from stream_processors.sharing.folding import Misplaced
 from stream_processors.sharing.freshness import Freshness
-from stream_processors.sharing.output import Decided, Output, Writers
+from stream_processors.sharing.output import Decided, Output
 from stream_processors.sharing.pipeline import (
     DELETED,
     NO_PROFILE,
     UNREADABLE,
     Case,
-    Party,
     Profile,
     needs_customer_key,
     next_due,
     reconcile,
     ruling_on,
 )
+from stream_processors.sharing.view import View
 
 OPEN_TRANSACTION_MS = 1_000
 _RETRY_UNREAD_MS = 1_000
 _NEVER = 1 << 62
 
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What every decision depends on, beside the customers: one contract set, as this process carries it out."""
-
-    parties: tuple[Party, ...]
-    writers: Writers
-    decode: Decode
-    source: SourceReader
-    policy: Policy
-    acknowledged: frozenset[str]
-    partitions: int
-    customer_keys: CustomerKeys | None
-    """None only where no contract encrypts with them."""
-    contract_set: str
-    """Digest under which the set is recorded."""
-    topic_ids: Mapping[str, str] = field(default_factory=dict)
-    """Ids of the topics that are read and written, by name, as the set was recorded."""
-    brake: BrakePolicy = field(default_factory=BrakePolicy)
-
-    @property
-    def rules(self) -> str:
-        """Digest of the set and of what makes decisions of it here: another one, and everybody is reconciled."""
-        return self.policy.rules
+_Named = tuple[Record, CustomerId | Misplaced | None]
+"""An input, and whom it is about."""
 
 
 class OpenTransactionWatch:
@@ -131,9 +107,11 @@ class Partition:
         ends, now = situation.ends, situation.moment.now
         batch = Batch(as_of=self._freshness.reached(situation.reached, ends.driving_high, now))
         self._inputs_watch.observe(ends.joined_stable, ends.joined_high, situation.moment.monotonic_ms)
-        touched = self._touch(updates, consents, situation, batch)
-        self._fold_consents(consents, touched, situation.moment, batch)
-        self._fold_updates(updates, touched, situation.moment, batch)
+        changed = [(record, folding.named(record, self._view.partitions)) for record in updates]
+        asked = [(record, folding.named(record, self._view.partitions)) for record in consents]
+        touched = self._touch([*changed, *asked], situation, batch)
+        self._fold_consents(asked, touched, situation.moment, batch)
+        self._fold_updates(changed, touched, situation.moment, batch)
         for customer, case in touched.items():
             self._settle(customer, case, situation, batch)
         batch.settled = self._is_settled(batch, situation.moment)
@@ -184,11 +162,8 @@ class Partition:
         if batch.unread:
             self._retry_unread_at = moment.monotonic_ms + _RETRY_UNREAD_MS
 
-    def _touch(
-        self, updates: Iterable[Record], consents: Iterable[Record], situation: Situation, batch: Batch
-    ) -> dict[CustomerId, Touched]:
-        named = [self._named(record) for record in (*updates, *consents)]
-        customers = [customer for customer in named if isinstance(customer, str)]
+    def _touch(self, inputs: Iterable[_Named], situation: Situation, batch: Batch) -> dict[CustomerId, Touched]:
+        customers = [customer for _, customer in inputs if isinstance(customer, str)]
         customers += self._background(situation, batch)
         rows = self.store.get(list(dict.fromkeys(customers)))
         batch.customers = len(rows)
@@ -214,11 +189,10 @@ class Partition:
         return chosen
 
     def _fold_consents(
-        self, consents: Iterable[Record], touched: Mapping[CustomerId, Touched], moment: Moment, batch: Batch
+        self, consents: Iterable[_Named], touched: Mapping[CustomerId, Touched], moment: Moment, batch: Batch
     ) -> None:
-        for record in consents:
+        for record, customer in consents:
             where = folding.pointer(record)
-            customer = self._named(record)
             if isinstance(customer, Misplaced):  # LOOP 15
                 batch.misplaced.append((record, customer.rightful))
                 self._reject(record, Cause.MISPLACED, moment, batch)
@@ -258,11 +232,10 @@ class Partition:
                 self._reject(folding.record_of(event, customer), cause, moment, batch)
 
     def _fold_updates(
-        self, updates: Iterable[Record], touched: Mapping[CustomerId, Touched], moment: Moment, batch: Batch
+        self, updates: Iterable[_Named], touched: Mapping[CustomerId, Touched], moment: Moment, batch: Batch
     ) -> None:
-        for record in updates:
+        for record, customer in updates:
             batch.updates[record.offset] = False
-            customer = self._named(record)
             if isinstance(customer, Misplaced):  # LOOP 15
                 if record.value is None:
                     batch.misplaced.append((record, customer.rightful))
@@ -309,7 +282,7 @@ class Partition:
             recalls = sum(isinstance(outcome, Recalled) for _, outcome in outcomes)
             batch.recall_timestamps += [touched.consent_timestamp] * recalls
         after = output.held_after(touched.after, decided)
-        due_at = next_due(replace(case, row=after), self._view.parties)
+        due_at = next_due(case, after.held, self._view.parties)
         after = msgspec.structs.replace(after, widen_at=widen_at, ruling=ruling or after.ruling, due_at=due_at)
         if after.is_empty:
             after = Row()
@@ -338,9 +311,6 @@ class Partition:
         if widen_at is not None and situation.reached < widen_at:
             return False, widen_at
         return True, None
-
-    def _named(self, record: Record) -> CustomerId | Misplaced | None:
-        return folding.named(record, self._view.partitions)
 
     def _is_before_mark(self, reached: int) -> bool:
         """Whether everybody is still to be settled at the mark; once that has begun, it is behind for good."""

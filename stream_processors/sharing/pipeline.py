@@ -5,17 +5,16 @@ consents, facts, contract, law, time ─▶ decide ─▶ row filter ─▶ proj
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from sluice import keys
 from sluice.decision import Denied, Permitted
 from sluice.facts import read_facts
-from sluice.keys import CustomerKey, NoKey, PartnerKeys
-from sluice.law.pack import Law
+from sluice.keys import CustomerKey, NoKey
 from sluice.model import (  # fmt: skip
     Cause,
     CustomerId,
@@ -31,15 +30,15 @@ from sluice.model import (  # fmt: skip
     Unchanged,
     Withheld,
 )
-from sluice.projection import Projector, Snapshot, Unread
+from sluice.projection import Snapshot, Unread
 from sluice.redaction import Customer
 from sluice.ruling import Policy, Ruling
 from sluice.store import Row
 from sluice.terms import Terms
+from stream_processors.sharing.parties import FormerPartnership, Partnership, Party
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(NamedTuple):
     """There is no profile to share."""
 
     reason: Reason
@@ -48,35 +47,9 @@ class Gone:
 Profile = Snapshot | Unread | Gone
 
 
-@dataclass(frozen=True, slots=True)
-class Partnership:
-    """One partner, as the processor serves it."""
-
-    partner: PartnerId
-    terms: Terms
-    contract: str
-    """The contract's digest."""
-    keys: PartnerKeys
-    projector: Projector
-    acknowledge_within_ms: int
-    paused: bool = False
-    """Nobody and nothing is added; what is held is maintained and recalled as ever."""
-
-
-@dataclass(frozen=True, slots=True)
-class FormerPartnership:
-    """A partner whose contract is gone: whatever it still holds is recalled."""
-
-    partner: PartnerId
-    acknowledge_within_ms: int
-
-
-Party = Partnership | FormerPartnership
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Case:
-    """One customer, and what is known when the answer is given."""
+    """One customer, and what is known when the answer is given. Not to be changed; to be frozen costs too much."""
 
     customer: CustomerId
     row: Row
@@ -111,7 +84,7 @@ def reconcile(case: Case, partner: Party) -> Outcome:
         return _stop(held, verdict.reason)
     if not isinstance(case.profile, Snapshot):
         return _without_profile(held, verdict)
-    pseudonym = keys.pseudonym(partner.keys.record, case.customer)
+    pseudonym = _pseudonym(case, partner, held)
     customer = Customer(case.customer, pseudonym, case.customer_key)
     match partner.projector.project(case.profile, verdict.fields, customer):
         case None:
@@ -122,8 +95,11 @@ def reconcile(case: Case, partner: Party) -> Outcome:
             return _compare(held, _held(partner, pseudonym, record, verdict), record)
 
 
-def next_due(case: Case, partners: Iterable[Party]) -> Millis | None:
-    """The first instant after now at which time alone may change an outcome; None: there is none."""
+def next_due(case: Case, held: Mapping[PartnerId, Held], partners: Iterable[Party]) -> Millis | None:
+    """The first instant after now at which time alone may change an outcome; None: there is none.
+
+    `held`: as the outcomes leave it.
+    """
     instants = [case.ruling.until] if case.ruling else []
     for partner in partners:
         if isinstance(partner, FormerPartnership):
@@ -131,23 +107,9 @@ def next_due(case: Case, partners: Iterable[Party]) -> Millis | None:
         if isinstance(case.profile, Snapshot):
             instants.append(partner.projector.next_change(case.profile, case.now))
             instants.append(retained_until(case, case.profile, partner.terms))
-        elif partner.partner in case.row.held:
-            instants.append(case.row.held[partner.partner].expires_at)
+        elif partner.partner in held:
+            instants.append(held[partner.partner].expires_at)
     return min((instant for instant in instants if instant is not None and instant > case.now), default=None)
-
-
-def asked_paths(law: Law, parties: Iterable[Party]) -> frozenset[str]:
-    """All that is asked of a profile: the facts that laws are about, and what contracts name."""
-    paths = law.paths
-    facts = {
-        paths.residence,
-        paths.collected_in,
-        paths.birth_date,
-        paths.restricted,
-        paths.deceased,
-        paths.updated_at,
-    }
-    return frozenset(facts).union(*(one.projector.paths for one in parties if isinstance(one, Partnership)))
 
 
 def needs_customer_key(case: Case, partners: Iterable[Party]) -> bool:
@@ -175,8 +137,11 @@ def _verdict(case: Case, partner: Partnership, held: Held | None) -> Permitted |
     if not partner.projector.admits(case.profile, case.now):
         return Denied(Reason.OUTSIDE_ROW_FILTER)
     filtered = partner.projector.next_change(case.profile, case.now)
-    until = min((end for end in (ruling.until, retained, filtered) if end is not None), default=None)
-    return replace(ruling, until=until)
+    until = ruling.until
+    for end in (retained, filtered):
+        if end is not None and (until is None or end < until):
+            until = end
+    return ruling if until == ruling.until else replace(ruling, until=until)
 
 
 def _ruling(case: Case, partner: Partnership, held: Held | None) -> Permitted | Denied:
@@ -207,6 +172,13 @@ def retained_until(case: Case, profile: Snapshot, terms: Terms) -> Millis | None
         return None
     changed = profile.value(case.policy.law.paths.updated_at)
     return Millis(changed + terms.retain_ms) if isinstance(changed, int) else Millis(0)
+
+
+def _pseudonym(case: Case, partner: Partnership, held: Held | None) -> Pseudonym:
+    """Made once a contract, whose digest says which keys it was made with."""
+    if held is not None and held.contract == partner.contract and held.key_epoch == partner.keys.epoch:
+        return held.pseudonym
+    return keys.pseudonym(partner.keys.record, case.customer)
 
 
 def _held(partner: Partnership, pseudonym: Pseudonym, record: bytes, verdict: Permitted) -> Held:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from sluice.store import Stores
 from stream_processors.sharing.checkpoint import Identity
 from stream_processors.sharing.contract_sets import ContractSets
-from stream_processors.sharing.partition import View
 from stream_processors.sharing.redrives import Redrives
+from stream_processors.sharing.view import View
 
 
 @dataclass(frozen=True, slots=True)

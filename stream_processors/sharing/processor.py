@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 import structlog
 
 from sluice.errors import SluiceError
-from sluice.log import Aborted, Ends, Log, LogUnavailable, OffsetsUnstable, Positions, Record
+from sluice.log import Aborted, Ends, Log, LogUnavailable, OffsetsUnstable, Positions, Record, Stalled
 from sluice.model import Millis
 from sluice.registry import RegistryUnavailable
 from sluice.store import Unusable, distrusted
@@ -55,17 +55,19 @@ class Processor:
         """End after the batch in hand. May be called by a signal handler."""
         self._stopping = True
 
-    def run(self, *, until_end: bool = False) -> dict[int, list[str]]:
-        """Work until `stop`; or until nothing is left to do, with why something was left undone, by partition.
+    def run(self, until: Callable[[bool], bool] | None = None) -> dict[int, list[str]]:
+        """Work until `stop`, or until `until` says so, which is told after each step if there is nothing left to do.
 
-        Raises SluiceError when somebody has to do something first.
+        Then with why something was left undone, by partition. Raises SluiceError when somebody has to do something.
         """
         self._log.claim()
         self._log.join()
         try:
-            while not self._stopping and not (until_end and self._at_end):
+            while not self._stopping:
                 self.step()
-            return self._held_up() if until_end else {}
+                if until is not None and until(self._at_end):
+                    return self._held_up()
+            return {}
         finally:
             self._own.close()
             self._log.close()
@@ -85,6 +87,8 @@ class Processor:
         except LogUnavailable as error:
             self._wait(error)
             self._reconnect()
+            if isinstance(error, Stalled):
+                self._log.rejoin()
 
     def _batch(self) -> None:
         """LOOP 7, in its order; or the change to another assignment, or to another contract set."""
@@ -200,6 +204,7 @@ class Processor:
         self._failed_attempts = 0
         self._requests.done()
         self._pace.recover()
+        self._reading.hurry()
         self._own.committed(positions, checkpoints)
         for number, partition in self._own.partitions.items():
             partition.apply(batches[number], positions[number], checkpoints[number].disclosures, moment)
@@ -208,6 +213,10 @@ class Processor:
     def _idle(self, batches: Mapping[int, Batch], inputs: Inputs, moment: Moment) -> None:
         """Nothing to commit. What was learned of customers is kept, and that the store is up to date."""
         self._requests.done()
+        if any(batch.customers for batch in batches.values()):
+            self._reading.hurry()
+        else:
+            self._reading.rest()
         for number, partition in self._own.partitions.items():
             batch = batches[number]
             stale = (batch.as_of or 0) - partition.meta.as_of > _STORE_IS_FRESH_MS

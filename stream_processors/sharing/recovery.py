@@ -23,7 +23,8 @@ from sluice.store import Meta, Row, Store, Stores, Unusable, added, distrusted
 from stream_processors.sharing import checkpoint, folding
 from stream_processors.sharing.checkpoint import Checkpoint, Identity
 from stream_processors.sharing.clock import JUMP_MS
-from stream_processors.sharing.partition import Partition, View
+from stream_processors.sharing.partition import Partition
+from stream_processors.sharing.view import View
 
 _CHUNK = 1_000
 _log = structlog.get_logger(__name__)

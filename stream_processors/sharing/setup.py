@@ -26,12 +26,11 @@ from stream_processors.sharing.checkpoint import Identity, topics_hash
 from stream_processors.sharing.clock import Clock
 from stream_processors.sharing.contract_sets import RecordedSets
 from stream_processors.sharing.metrics import Metrics
-from stream_processors.sharing.output import Writers
-from stream_processors.sharing.partition import View
-from stream_processors.sharing.pipeline import FormerPartnership, Partnership, Party, asked_paths
+from stream_processors.sharing.parties import FormerPartnership, Partnership, Party, asked_paths
 from stream_processors.sharing.plan import Plan
 from stream_processors.sharing.processor import Processor
 from stream_processors.sharing.redrives import RequestedRedrives
+from stream_processors.sharing.view import View, Writers
 
 USER = "sharing"
 

@@ -11,8 +11,9 @@ from stream_processors.sharing import checkpoint
 from stream_processors.sharing.batch import Moment
 from stream_processors.sharing.clock import Clock
 from stream_processors.sharing.metrics import Metrics
-from stream_processors.sharing.partition import OpenTransactionWatch, View
+from stream_processors.sharing.partition import OpenTransactionWatch
 from stream_processors.sharing.plan import Plan
+from stream_processors.sharing.view import View
 
 _TOPICS_EVERY_MS = 30_000
 _FENCE_AGAIN_MS = 5_000

@@ -38,9 +38,9 @@ from sluice.ruling import Policy
 from sluice.source_schema import leaves
 from sluice.store import Meta
 from stream_processors.sharing.batch import Batch, Moment, Situation
-from stream_processors.sharing.output import Writers
-from stream_processors.sharing.partition import Partition, View
-from stream_processors.sharing.pipeline import Partnership, asked_paths
+from stream_processors.sharing.parties import Partnership, asked_paths
+from stream_processors.sharing.partition import Partition
+from stream_processors.sharing.view import View, Writers
 from tests.bench import w1
 
 _NOW = Millis(w1.START_MS + 30 * 86_400_000)

@@ -56,8 +56,8 @@ _CATEGORIES = {
     "note": "user.content.private",
 }
 _NUMBERS = {"points": ("int", "user.account"), "updated_at": ("long", "system.operations")}
-_BODIES = 4_096
-"""Different customers' data, which is made once: the generator must not be what is measured."""
+_BODIES, _BIRTHDAYS = 4_096, 64
+"""Different snapshots, which are made once: the generator must not be what is measured. A customer is born once."""
 _GIVEN = ("Aiko", "Daichi", "Emi", "Haruto", "Kaori", "Mio", "Ren", "Sakura", "Takumi", "Yui")
 _FAMILY = ("Fujita", "Hayashi", "Ishikawa", "Kobayashi", "Matsumoto", "Nakamura", "Saito", "Tanaka", "Watanabe")
 _CITIES = ("Sapporo", "Sendai", "Yokohama", "Nagoya", "Kyoto", "Osaka", "Hiroshima", "Fukuoka", "Kitakyushu")
@@ -121,7 +121,7 @@ class Workload:
         for number in range(count):
             customer = order[number] if number < customers else int(draw.random() * customers)
             key = customer_id(customer).encode()
-            frame, body = bodies[int(draw.random() * _BODIES)]
+            frame, body = bodies[int(draw.random() * (_BODIES // _BIRTHDAYS)) * _BIRTHDAYS + customer % _BIRTHDAYS]
             yield Keyed(key, b"%b%c%b%b" % (frame, len(key) * 2, key, body))
 
     def consents(self, customers: int) -> Records:
@@ -165,7 +165,7 @@ def _person(draw: random.Random, number: int) -> dict[str, Any]:
         "country": "JP",
         "residence": "JP",
         "language": "ja",
-        "birth_date": (date(1940, 1, 1) + timedelta(days=draw.randrange(22_000))).isoformat(),
+        "birth_date": (date(1940, 1, 1) + timedelta(days=22_000 * (number % _BIRTHDAYS) // _BIRTHDAYS)).isoformat(),
         "loyalty_tier": draw.choice(("NONE", "BRONZE", "SILVER", "GOLD", "PLATINUM")),
         **{name: value if draw.random() < 0.6 else None for name, value in maybe.items()},
         "points": draw.randrange(50_000),

@@ -161,6 +161,19 @@ class BehavesAsALog:
         assert held[0].isdisjoint(held[1])
         other.close()
 
+    def test_who_rejoins_is_given_an_assignment_again_and_reads_from_its_start(self, bench: Bench, log: Log) -> None:
+        at = serve(bench, log)
+        bench.write(UPDATES, 0, some_key(1), b"before")
+        fetched(bench, lambda: log.fetch(10, 0.1), 1)
+        log.rejoin()
+        assert log.new_assignment == frozenset(), "nothing is its own until the group says so"
+        log.take()
+        numbers = assigned(bench, log)
+        assert numbers == frozenset(range(bench.partitions))
+        log.take()
+        log.start(at)
+        assert [record.value for record in fetched(bench, lambda: log.fetch(10, 0.1), 1)] == [b"before"]
+
     def test_a_start_while_another_assignment_waits_changes_nothing(self, bench: Bench, log: Log) -> None:
         at = highs(log, assigned(bench, log))
         log.start(at)
@@ -216,7 +229,7 @@ class BehavesAsALog:
         ends = log.ends()[0]
         assert ends.joined_stable == at[0].joined
         assert ends.joined_high == at[0].joined + 2
-        assert ends.driving_high == at[0].driving + 1
+        assert ends.driving_high == ends.driving_stable == at[0].driving + 1
         assert log.fetch_joined(0.2) == []
         upstream.commit()
         eventually(bench, lambda: log.ends()[0].joined_stable == log.ends()[0].joined_high)

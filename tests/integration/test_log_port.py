@@ -13,7 +13,7 @@ from sluice.kafka.clients import ClientConfig
 from sluice.kafka.transactions import LogSettings, TransactionalLog
 from sluice.local.stack import Endpoints
 from sluice.log import Log
-from tests.contract.log_port import BehavesAsALog, Bench
+from tests.contract.log_port import CONSENTS, BehavesAsALog, Bench, fetched, serve
 from tests.integration.installation import PARTITIONS, Installation
 
 pytestmark = pytest.mark.broker
@@ -106,3 +106,14 @@ class TestTransactionalLog(BehavesAsALog):
     @pytest.fixture
     def bench(self, shared: Installation) -> Bench:
         return _BrokerBench(shared)
+
+    def test_a_consumer_that_fetches_nothing_any_more_is_replaced(self, bench: Bench, log: Log) -> None:
+        """As the client library's do, sometimes, after the broker was away (confluentinc/librdkafka#5153)."""
+        assert isinstance(log, TransactionalLog)
+        at = serve(bench, log)
+        log._joined.unassign()
+        bench.write(CONSENTS, 0, b"crm:1", b"unseen")
+        assert log.fetch_joined(0.5) == []
+        log.reconnect()
+        log.start(at)
+        assert [record.value for record in fetched(bench, lambda: log.fetch_joined(0.1), 1)] == [b"unseen"]

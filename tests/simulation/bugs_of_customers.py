@@ -14,10 +14,11 @@ from sluice.consent import ConsentRecord
 from sluice.log import Ends, Positions, Record
 from sluice.model import CustomerId, Held, Shared, Unchanged
 from sluice.store import Row, Store
-from stream_processors.sharing import folding, output, partition, pipeline, recovery
+from stream_processors.sharing import folding, output, parties, partition, pipeline, recovery
 from stream_processors.sharing.inputs import Inputs, Reading
 from stream_processors.sharing.output import Output
-from stream_processors.sharing.partition import Partition, View
+from stream_processors.sharing.partition import Partition
+from stream_processors.sharing.view import View
 from tests.simulation.bug import Patch, bug
 from tests.simulation.memory_log import MemoryLog
 
@@ -80,11 +81,11 @@ def ruling_kept() -> Iterator[None]:
 def pause_ignored() -> Iterator[None]:
     ruling = pipeline._ruling
 
-    def busy(case: pipeline.Case, one: pipeline.Partnership, held: Held | None) -> Any:  # noqa: ANN401
+    def busy(case: pipeline.Case, one: parties.Partnership, held: Held | None) -> Any:  # noqa: ANN401
         object.__setattr__(one, "paused", False)
         return ruling(case, one, held)
 
-    paused = [one for view in _views() for one in view.parties if isinstance(one, pipeline.Partnership) and one.paused]
+    paused = [one for view in _views() for one in view.parties if isinstance(one, parties.Partnership) and one.paused]
     with patch.object(pipeline, "_ruling", busy):
         try:
             yield

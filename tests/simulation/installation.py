@@ -22,9 +22,8 @@ from sluice.registry import RegistryUnavailable
 from sluice.ruling import Policy
 from sluice.source_schema import leaves
 from stream_processors.sharing.brake import BrakePolicy
-from stream_processors.sharing.output import Writers
-from stream_processors.sharing.partition import View
-from stream_processors.sharing.pipeline import FormerPartnership, Partnership, Party, asked_paths
+from stream_processors.sharing.parties import FormerPartnership, Partnership, Party, asked_paths
+from stream_processors.sharing.view import View, Writers
 
 START = Millis(1_780_000_020_000)
 """When every simulation begins. Instants that change answers lie on whole minutes after it."""

@@ -81,6 +81,13 @@ class MemoryLog:
         self._before("join")
         self.member = self._cluster.group.join(self.name)
 
+    def rejoin(self) -> None:
+        self._before("rejoin")
+        if self.member is not None:
+            self._cluster.group.leave(self.member)
+        self._lose()
+        self.join()
+
     def _poll(self) -> None:
         """What a call for records tells of the group: that the assignment is lost, or another one is given."""
         group = self._cluster.group
@@ -172,17 +179,20 @@ class MemoryLog:
     def ends(self) -> dict[int, Ends]:
         self._before("stable_ends")
         logs = self._cluster.logs
-        stable = {n: (logs[JOINED, n].stable, logs[CONFIRMED, n].stable) for n in self.assigned}
+        stable = {
+            n: (logs[JOINED, n].stable, logs[CONFIRMED, n].stable, logs[DRIVING, n].stable) for n in self.assigned
+        }
         self._before("high_watermarks")
         self.barrier = {
             number: Ends(
                 joined_stable=joined,
                 joined_high=logs[JOINED, number].high,
                 driving_high=logs[DRIVING, number].high,
+                driving_stable=stable[number][2],
                 confirmed_stable=confirmed,
                 confirmed_high=logs[CONFIRMED, number].high,
             )
-            for number, (joined, confirmed) in stable.items()
+            for number, (joined, confirmed, _) in stable.items()
         }
         return self.barrier
 

@@ -15,10 +15,10 @@ from sluice.model import Millis
 from stream_processors.sharing.checkpoint import Identity
 from stream_processors.sharing.clock import Clock
 from stream_processors.sharing.metrics import Metrics
-from stream_processors.sharing.partition import View
 from stream_processors.sharing.plan import Plan
 from stream_processors.sharing.processor import Processor
 from stream_processors.sharing.redrives import Redrive
+from stream_processors.sharing.view import View
 from tests.simulation.memory_cluster import Cluster
 from tests.simulation.memory_log import MemoryLog, Surroundings
 from tests.simulation.memory_store import Contents, MemoryStores

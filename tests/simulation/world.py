@@ -19,8 +19,8 @@ from sluice import topics
 from sluice.model import Millis
 from stream_processors.sharing import pace, recovery
 from stream_processors.sharing.brake import BrakePolicy
-from stream_processors.sharing.partition import View
 from stream_processors.sharing.redrives import Redrive
+from stream_processors.sharing.view import View
 from tests.simulation import actions, plan, trouble
 from tests.simulation.audit import Audit, Violation
 from tests.simulation.installation import MINUTE, PARTITIONS, START, TOPICS, installation

@@ -21,9 +21,8 @@ from sluice.ruling import Policy
 from sluice.source_schema import Leaf, leaves
 from stream_processors.sharing.brake import BrakePolicy
 from stream_processors.sharing.checkpoint import Identity
-from stream_processors.sharing.output import Writers
-from stream_processors.sharing.partition import View
-from stream_processors.sharing.pipeline import FormerPartnership, Partnership, Party, asked_paths
+from stream_processors.sharing.parties import FormerPartnership, Partnership, Party, asked_paths
+from stream_processors.sharing.view import View, Writers
 
 NOW = Millis(1_780_000_000_000)
 DAY_MS = 86_400_000

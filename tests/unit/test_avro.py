@@ -41,18 +41,6 @@ def payload(text: str, record: dict[str, Any]) -> bytes:
     return Writer(text, 1).write(record)[FRAME_BYTES:]
 
 
-def test_what_cannot_be_written_again_is_undecodable_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Anything else would end the process, at the same record each time."""
-
-    def refuses(*_: object) -> None:
-        raise ValueError("not for this union")
-
-    text = schema(("x", "long"))
-    monkeypatch.setattr("fastavro.schemaless_writer", refuses)
-    with pytest.raises(Undecodable):
-        Reader(text).canonical(b"\x82\x00")
-
-
 # --- the frame
 
 

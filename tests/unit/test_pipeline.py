@@ -37,16 +37,8 @@ from sluice.projection import Snapshot, Unread
 from sluice.ruling import Policy
 from sluice.source_schema import leaves
 from sluice.store import Row
-from stream_processors.sharing.pipeline import (
-    DELETED,
-    NO_PROFILE,
-    UNREADABLE,
-    Case,
-    Gone,
-    Partnership,
-    reconcile,
-    ruling_on,
-)
+from stream_processors.sharing.parties import Partnership
+from stream_processors.sharing.pipeline import DELETED, NO_PROFILE, UNREADABLE, Case, Gone, reconcile, ruling_on
 from tests.unit.installation import Installation
 
 CUSTOMER = CustomerId("dell-crm:1")
@@ -268,7 +260,7 @@ def test_a_record_under_another_pseudonym_is_replaced_whatever_it_says(
 ) -> None:
     """The key has another epoch; also while nothing may be added, for it is the same data."""
     new = held_of(reconcile(case(GOOD, everything), hoshi))
-    old = msgspec.structs.replace(new, pseudonym=Pseudonym("of-an-earlier-epoch---"))
+    old = msgspec.structs.replace(new, pseudonym=Pseudonym("of-an-earlier-epoch---"), key_epoch=0)
     outcome = reconcile(case(GOOD, everything, old, may_widen=may_widen), hoshi)
     assert isinstance(outcome, Shared)
     assert (outcome.held, outcome.replaces) == (new, old)

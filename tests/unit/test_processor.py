@@ -19,11 +19,11 @@ from stream_processors.sharing.clock import Clock
 from stream_processors.sharing.contract_sets import ContractSets
 from stream_processors.sharing.inputs import Inputs
 from stream_processors.sharing.metrics import Metrics
-from stream_processors.sharing.partition import View
 from stream_processors.sharing.plan import Plan
 from stream_processors.sharing.processor import Processor
 from stream_processors.sharing.redrives import Redrive, Redrives
 from stream_processors.sharing.requests import Requested
+from stream_processors.sharing.view import View
 from tests.unit.installation import Installation
 from tests.unit.lane import A, Lane
 

@@ -12,7 +12,7 @@ from schemas import catalogue
 from sluice import topics
 from sluice.contract import ContractSet, partner_schema
 from sluice.model import PartnerId
-from sluice.provisioning import Desired, Operation, Resource, Right, desired, input_schemas
+from sluice.provisioning import Desired, Operation, Resource, Right, desired, our_source_schema
 from tests.unit.installation import Installation
 
 GROUP = "sluice.sharing"
@@ -149,6 +149,7 @@ def test_every_topic_has_its_schema(wanted: Desired) -> None:
     schemas = {schema.subject: schema for schema in wanted.schemas}
     assert len(schemas) == len(wanted.schemas)
     own = {topics.CONTRACT_SETS, topics.REDRIVES}  # between us alone: no schema of the registry
+    own.add(topics.CUSTOMER_UPDATES)  # the source's
     assert set(schemas) == {f"{topic.name}-value" for topic in wanted.topics if topic.name not in own}
     for contract in contracts().contracts:
         schema = schemas[topics.subject(topics.customers(contract.partner))]
@@ -158,11 +159,9 @@ def test_every_topic_has_its_schema(wanted: Desired) -> None:
         assert control.compatibility == catalogue.compatibility("control")
 
 
-def test_inputs_have_schemas_before_there_are_contracts() -> None:
-    assert [schema.subject for schema in input_schemas()] == [
-        "crm.customer-updates-value",
-        "crm.consent-events-value",
-    ]
+def test_the_source_has_a_schema_before_there_are_contracts() -> None:
+    assert our_source_schema().subject == "crm.customer-updates-value"
+    assert our_source_schema().text == catalogue.text("customer_profile")
 
 
 def test_names_of_topics_are_the_partners() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from io import BytesIO
+from random import Random
 from typing import Any
 
 import fastavro
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import catalogue
-from sluice.wire import Damaged, Planner, past
+from sluice.wire import Damaged, Planner, Shape, Unsuited, made_usual, past
+from tests.unit.avro_records import Avro, Chosen, Encoder, named_types, schemas, value_of
 
 TREE = {
     "type": "record",
@@ -50,6 +52,7 @@ def passes(type_: Any, data: bytes) -> bool:  # noqa: ANN401
 
 
 ARRAY = {"type": "array", "items": "string"}
+MAP = {"type": "map", "values": "long"}
 ENUM = {"type": "enum", "name": "E", "symbols": ["A", "B"]}
 
 
@@ -147,3 +150,96 @@ def test_whatever_the_library_writes_passes_and_nothing_shorter_or_longer(tree: 
     for wrong in (data[:-1], data + b"\x00"):
         with pytest.raises(Damaged):
             check(schema, names, wrong)
+
+
+@given(schemas(), st.integers(0, 1 << 32), st.sampled_from([0.1, 0.5, 1.0]))
+def test_whatever_is_unusual_is_made_usual_and_nothing_else_is_touched(avro: Avro, seed: int, strange: float) -> None:
+    random, names = Random(seed), named_types(avro)
+    value = value_of(random, avro, names)
+    usual = Encoder(random, names, 0).encode(avro, value)
+    unusual = Encoder(random, names, strange).encode(avro, value)
+    own = parsed(avro)
+    shape = Planner(own[1]).shape(own[0])
+    assert past(shape, usual).is_canonical
+    assert past(shape, unusual).is_canonical is (unusual == usual)
+    assert made_usual(shape, unusual) == usual
+    assert made_usual(shape, usual) == usual
+
+
+@pytest.mark.parametrize("data", [b"\x06\x02a\x02\x02b\x04\x02a\x06\x00", b"\x04\x02a\x02\x02b\x04\x02\x02a\x06\x00"])
+def test_of_an_entry_that_a_map_has_twice_the_later_one_holds(data: bytes) -> None:
+    schema, names = parsed({"type": "record", "name": "R", "fields": [{"name": "x", "type": MAP}]})
+    shape = Planner(names).shape(schema)
+    assert not past(shape, data).is_canonical
+    made = made_usual(shape, data)
+    assert past(shape, made).is_canonical
+    read = [fastavro.schemaless_reader(BytesIO(one), schema, None) for one in (data, made)]
+    assert read == [{"x": {"a": 3, "b": 2}}] * 2
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401
+    """Without the branches that values are meant for."""
+    if isinstance(value, Chosen):
+        return plain(value.value)
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return {key: plain(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def written(shape: Shape, value: object) -> bytes:
+    out = bytearray()
+    shape.write(value, out)
+    return bytes(out)
+
+
+@given(schemas(), st.integers(0, 1 << 32))
+def test_what_is_written_is_what_the_library_writes_or_is_left_to_it(avro: Avro, seed: int) -> None:
+    schema, names = parsed(avro)
+    value = plain(value_of(Random(seed), avro, named_types(avro)))
+    target = BytesIO()
+    fastavro.schemaless_writer(target, schema, value, strict_allow_default=True)
+    try:
+        found = written(Planner(names).shape(schema), value)
+    except Unsuited:
+        assert has_a_choice(avro)
+    else:
+        assert found == target.getvalue()
+
+
+def has_a_choice(avro: Avro) -> bool:
+    """Whether the schema has a union of more than one type beside null."""
+    if isinstance(avro, list):
+        return sum(one != "null" for one in avro) > 1 or any(map(has_a_choice, avro))
+    if not isinstance(avro, dict):
+        return False
+    inside = [one["type"] for one in avro.get("fields", ())]
+    return any(map(has_a_choice, (*inside, avro.get("items"), avro.get("values"))))
+
+
+ANYTHING = st.one_of(
+    st.none(), st.booleans(), st.integers(-(1 << 65), 1 << 65), st.floats(), st.text(max_size=3), st.binary(max_size=4),
+    st.sampled_from(["A", "\ud800"]), st.lists(st.integers(), max_size=2), st.dictionaries(st.text(), st.integers()),
+)  # fmt: skip
+FIXED = {"type": "fixed", "name": "F", "size": 3}
+TYPES = ["null", "boolean", "int", "long", "float", "double", "string", "bytes", ARRAY, MAP, ENUM, FIXED]
+
+
+@given(
+    st.sampled_from([*TYPES, *(["null", one] for one in TYPES[1:]), *([one, "null"] for one in TYPES[1:])]), ANYTHING
+)
+def test_no_value_is_written_otherwise_than_the_library_would(avro: Avro, value: object) -> None:
+    schema, names = parsed({"type": "record", "name": "R", "fields": [{"name": "x", "type": avro}]})
+    try:
+        found = written(Planner(names).shape(schema), {"x": value})
+    except Unsuited:
+        return
+    target = BytesIO()
+    fastavro.schemaless_writer(target, schema, {"x": value}, strict_allow_default=True)
+    assert found == target.getvalue()
+
+
+@pytest.mark.parametrize("record", [{}, {"y": 1}, {"x": 1, "y": 1}, [], None])
+def test_a_record_of_other_fields_is_left_to_the_library(record: object) -> None:
+    schema, names = parsed({"type": "record", "name": "R", "fields": [{"name": "x", "type": "int", "default": 0}]})
+    with pytest.raises(Unsuited):
+        written(Planner(names).shape(schema), record)

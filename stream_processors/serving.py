@@ -1,0 +1,71 @@
+"""One sharing processor as a process: its metrics are served, and a signal ends it after the batch in hand."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import CollectorRegistry, start_http_server
+from structlog.typing import EventDict
+
+from sluice.errors import SluiceError
+from sluice.settings import Settings
+from stream_processors.sharing.metrics import Done, Metrics
+from stream_processors.sharing.setup import processor
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a run has done, and what it left undone for somebody to mend."""
+
+    done: Done
+    held_up: dict[int, list[str]]
+    """Why, by partition."""
+
+
+def serve(settings: Settings, port: int, until: Callable[[bool], bool] | None = None) -> Served:
+    """Until SIGINT or SIGTERM, or what `until` says whenever it is told if there is nothing left to do.
+
+    Logs are JSON lines on standard error. `port` 0 takes a free one. Raises SluiceError.
+    """
+    _log_as_json(settings.sharing.instance)
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    work = processor(settings, metrics)
+    host = settings.sharing.metrics.host
+    try:
+        server, _ = start_http_server(port, host, registry)
+    except OSError as error:
+        raise SluiceError(
+            f"Cannot serve metrics on {host}:{port}: {error.strerror}. Choose another with --metrics-port."
+        ) from error
+    structlog.get_logger(__name__).info("serving_metrics", url=f"http://{host}:{server.server_port}/metrics")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: work.stop())
+    try:
+        held_up = work.run(until)
+    finally:
+        server.shutdown()
+    return Served(metrics.done(), held_up)
+
+
+def _log_as_json(instance: str) -> None:
+    """One JSON object a line; events carry places and counts, never a customer's values."""
+
+    def named(_logger: object, _method: str, event: EventDict) -> EventDict:
+        return {**event, "instance": instance}
+
+    structlog.configure(
+        processors=[
+            named,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

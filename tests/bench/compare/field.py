@@ -1,0 +1,191 @@
+"""A broker of its own with workload W1 on it, and how far a consumer group has come."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+
+from schemas import catalogue
+from sluice import topics
+from sluice.installation import provision
+from sluice.keys import PartnerKeys, load_master_key
+from sluice.local import stack
+from sluice.model import PartnerId
+from sluice.partitioning import partition_of
+from sluice.registry import Registry
+from sluice.settings import Settings, load_settings
+from tests.bench import w1
+
+PARTITIONS = 4
+GROUP = "bench.sharing"
+_POLL_SECONDS = 0.05
+_PATIENCE_SECONDS = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What contestants find."""
+
+    folder: Path
+    settings_path: Path
+    customers: int
+    updates: int
+    consents: int
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.settings_path)
+
+    @property
+    def told(self) -> Path:
+        """What a program that knows nothing of us has to know, as JSON."""
+        return self.folder / "field.json"
+
+
+@contextmanager
+def field(folder: Path, customers: int, updates: int) -> Iterator[Field]:
+    """Begun empty, filled, and stopped in the end; consents were written before the updates."""
+    local = (folder / "local").absolute()
+    stack.delete(local)
+    shutil.rmtree(folder, ignore_errors=True)
+    endpoints = stack.start(local)
+    try:
+        settings_path = _settings(folder.absolute(), endpoints.clients)
+        settings = load_settings(settings_path)
+        consents = _fill(settings, customers, updates)
+        there = Field(folder.absolute(), settings_path, customers, updates, consents)
+        there.told.write_text(json.dumps(_told(settings, there.folder)), encoding="utf-8")
+        yield there
+    finally:
+        stack.stop(local)
+
+
+def _settings(folder: Path, clients: Path) -> Path:
+    contracts = folder / "contracts"
+    contracts.mkdir(parents=True)
+    for partner in w1.PARTNERS:
+        text = yaml.safe_dump(w1.contract(partner), sort_keys=False)
+        (contracts / f"{partner}.yaml").write_text(text, encoding="utf-8")
+    path = folder / "sluice.yaml"
+    written = {
+        "clients": str(clients),
+        "contracts": str(contracts),
+        "master_key": str(folder / "master.key"),
+        "partitions": PARTITIONS,
+        "sharing": {"group": GROUP, "state": str(folder / "state"), "metrics": {"port": 0}},
+    }
+    path.write_text(json.dumps(written), encoding="utf-8")  # JSON is YAML
+    return path
+
+
+def _fill(settings: Settings, customers: int, updates: int) -> int:
+    """How many consents were written."""
+    source = topics.subject(topics.CUSTOMER_UPDATES)
+    with closing(Registry(settings.registry_url())) as registry:
+        profile_id = registry.register(source, w1.schema(), "FULL_TRANSITIVE")
+        provision(settings, lambda _: None)
+        consent_id, _ = registry.latest(topics.subject(topics.CONSENT_EVENTS))
+    workload = w1.Workload(profile_id, consent_id)
+    settings_of_crm = {**settings.client("crm"), "linger.ms": "20", "compression.type": "lz4", "acks": "all"}
+    producer = Producer({**settings_of_crm, "queue.buffering.max.messages": 1_000_000})
+    consents = _write(producer, topics.CONSENT_EVENTS, workload.consents(customers))
+    _write(producer, topics.CUSTOMER_UPDATES, workload.updates(customers, updates))
+    return consents
+
+
+def _write(producer: Producer, topic: str, records: w1.Records) -> int:
+    failed: list[KafkaError] = []
+
+    def judge(error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            failed.append(error)
+
+    count = 0
+    for count, one in enumerate(records, 1):
+        partition = partition_of(one.key, PARTITIONS)
+        while True:
+            try:
+                producer.produce(topic, one.value, one.key, partition, on_delivery=judge)
+            except BufferError:
+                producer.poll(0.1)
+            else:
+                break
+        if count % 1_000 == 0:
+            producer.poll(0)
+    if producer.flush(120) or failed:
+        raise AssertionError(f"{topic} could not be filled: {failed[:1]}")
+    return count
+
+
+def _told(settings: Settings, folder: Path) -> dict[str, object]:
+    partners = {}
+    with closing(Registry(settings.registry_url())) as registry:
+        master = load_master_key(settings.master_key)
+        for partner, wanted in w1.PARTNERS.items():
+            schema_id, schema = registry.latest(topics.subject(topics.customers(PartnerId(partner))))
+            partners[partner] = {
+                "purpose": wanted["purpose"],
+                "fields": wanted["fields"],
+                "key": PartnerKeys.of(master, PartnerId(partner), 1).record.hex(),
+                "schema_id": schema_id,
+                "schema": json.loads(schema),
+            }
+    return {
+        "client": settings.client("admin"),
+        "registry": settings.registry_url(),
+        "partitions": PARTITIONS,
+        "updates": topics.CUSTOMER_UPDATES,
+        "consents": topics.CONSENT_EVENTS,
+        "schemas": {"updates": json.loads(w1.schema()), "consents": json.loads(catalogue.text("consent_event"))},
+        "partners": partners,
+        "state": str(folder / "others"),
+    }
+
+
+class Reached(NamedTuple):
+    """How many updates a group has committed, on a clock that only goes forward (seconds)."""
+
+    at: float
+    updates: int
+
+
+class Watch:
+    """Looks from outside at how far a group has come: the same for everybody, whatever they are written in."""
+
+    def __init__(self, settings: Settings, group: str, topic: str = topics.CUSTOMER_UPDATES) -> None:
+        own = {"group.id": group, "enable.auto.commit": False}
+        self._consumer = Consumer({**settings.client("admin"), **own})
+        self._partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        self.seen: list[Reached] = []
+
+    def until(self, updates: int, goes_on: Callable[[], bool]) -> list[Reached]:
+        """Looks until so many are committed; `goes_on` says whether the contestant still runs."""
+        began = time.monotonic()
+        while True:
+            runs = goes_on()
+            found = self._consumer.committed(self._partitions, timeout=10)
+            reached = Reached(time.monotonic(), sum(max(one.offset, 0) for one in found))
+            if not self.seen or reached.updates > self.seen[-1].updates:
+                self.seen.append(reached)
+            if reached.updates >= updates:
+                self._consumer.close()
+                return self.seen
+            if not runs or reached.at - began > _PATIENCE_SECONDS:
+                raise AssertionError(f"ended at {reached.updates} of {updates} updates")
+            time.sleep(_POLL_SECONDS)
+
+
+def events_per_second(seen: list[Reached]) -> float:
+    """From the first commit that was seen to the last: how long a program takes to start does not count."""
+    first = next(one for one in seen if one.updates > 0)
+    last = seen[-1]
+    return (last.updates - first.updates) / (last.at - first.at)
