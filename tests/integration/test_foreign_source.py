@@ -25,6 +25,7 @@ def registry(endpoints: Endpoints) -> Iterator[SchemaRegistryClient]:
     client = SchemaRegistryClient({"url": endpoints.registry_url})
     yield client
     forget(client)
+    client.close()
 
 
 def forget(client: SchemaRegistryClient) -> None:
@@ -55,4 +56,4 @@ def test_a_source_with_a_schema_of_its_own(registry: SchemaRegistryClient, insta
     assert installation.crm.flush(20) == 0
     done = until_end(installation)
     assert (done["updates"], done["rejected"], done["held_up"]) == (UPDATES, 0, {})
-    assert done["deliveries"] > UPDATES
+    assert done["deliveries"] > CUSTOMERS, "one and a half for each customer, however often they changed in one batch"
