@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild format lock clean
+.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,10 +36,13 @@ check: setup ## Style, types, import contracts, and the tests that need no broke
 unit: setup ## The tests that need no broker
 	$(BIN)/pytest -q -n auto tests/unit tests/contract tests/repo tests/chaos/test_proxy.py
 
-# A copy of the source, without extensions.
-define in-pure-python
+# Without extensions.
+define copy-of-the-source
 	rm -rf build/pure && mkdir -p build/pure
 	git ls-files -z --cached --others --exclude-standard | tar --create --null --files-from - | tar --extract --directory build/pure
+endef
+define in-pure-python
+	$(copy-of-the-source)
 	cd build/pure && SLUICE_FORM="pure Python" ../../$(BIN)/python -m pytest -q -n auto -p no:cacheprovider
 endef
 
@@ -85,6 +88,15 @@ bench-due: setup ## A million grants that end in the same second, and what that 
 
 bench-rebuild: setup ## How long lost state takes to come back: from logs, from a snapshot, with a standby
 	$(BIN)/python -m tests.bench.rebuild $(OPTIONS)
+
+fuzz: setup build/fuzz/installed ## Damaged records that a fuzzer invents, in pure Python: make fuzz SECONDS=600
+	$(copy-of-the-source)
+	cd build/pure && PYTHONPATH=../fuzz/packages ../../$(BIN)/python -m tests.fuzz.projection -max_total_time=$(or $(SECONDS),60)
+
+# A fuzzer has no place among what the product needs.
+build/fuzz/installed:
+	$(BIN)/pip install --quiet --target build/fuzz/packages atheris==3.0.0
+	@touch $@
 
 mutation: setup build/mutation/venv/installed ## Faults put into what decides: does a test notice? (docs/mutation.md)
 	$(BIN)/python tests/mutation/campaign.py $(MODULES)

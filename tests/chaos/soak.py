@@ -101,8 +101,13 @@ class Soak:
             self._account = recalls.account(self._field.installation)
 
     def _await_events(self, count: int) -> None:
+        """The CRM sends no more than is worked off: when it sends nothing for long, somebody is stuck."""
+        seen, moved_at = -1, time.monotonic()
         while not self._stopping.wait(_SENDING_PAUSE_SECONDS) and self._crm.acknowledged < count:
-            pass
+            if self._crm.acknowledged != seen:
+                seen, moved_at = self._crm.acknowledged, time.monotonic()
+            elif time.monotonic() - moved_at > _QUIET_SECONDS:
+                self._fail(f"nothing worked off for {_QUIET_SECONDS:.0f} s: {self._field.group.standing()}")
 
     def _do(self, fault: Fault) -> None:
         if self._stopping.is_set():

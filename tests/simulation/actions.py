@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import TYPE_CHECKING
 
 from sluice import topics
@@ -10,6 +11,7 @@ from sluice.model import CustomerId
 from stream_processors.sharing.brake import BrakePolicy
 from stream_processors.sharing.redrives import Redrive
 from tests.simulation.installation import MINUTE, PARTITIONS, SETS, installation
+from tests.simulation.memory_log import DRIVING, JOINED
 from tests.simulation.oracle import decoded, is_placed, of_nobody
 from tests.simulation.process import TOMBSTONES_KEPT_MS, Process
 
@@ -60,6 +62,14 @@ def stop_before_the_commit(world: World) -> str:
     world.pass_time(world.rng.uniform(6_050, 8_000))
     process.wakes_at = max(process.wakes_at, world.now + world.rng.uniform(20, 200))
     return f"{process.instance} at {process.at}"
+
+
+def get_stuck(world: World, rng: Random) -> str:
+    """As clients do, sometimes, after the broker was away (confluentinc/librdkafka#5153)."""
+    process, topic = rng.choice(running(world)), rng.choice((DRIVING, JOINED))
+    if process.log is not None:
+        process.log.stuck.add(topic)
+    return f"{process.instance} fetches no {topic} any more"
 
 
 def resume(world: World) -> str:

@@ -20,6 +20,11 @@ from tests.simulation.memory_log import MemoryLog
 # --- the barrier
 
 
+@bug("Nobody notices a client that fetches nothing any more.")
+def stuck_for_ever() -> Patch:
+    return patch.object(Reading, "_check_progress", lambda *_: None)
+
+
 @bug("Updates are judged with whatever consent events one call happens to return (LOOP 7c).")
 @contextmanager
 def barrier_removed() -> Iterator[None]:

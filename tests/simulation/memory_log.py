@@ -64,6 +64,8 @@ class MemoryLog:
         self.given: dict[Place, Given] = {}
         self.barrier: dict[int, Ends] = {}
         """What `ends` said last."""
+        self.stuck: set[str] = set()
+        """Topics of which its client fetches nothing any more, until it is another one."""
         self.stable_at_fetch: dict[int, int] = {}
         """The joined topic's stable ends when updates were fetched last."""
 
@@ -85,6 +87,7 @@ class MemoryLog:
         self._before("rejoin")
         if self.member is not None:
             self._cluster.group.leave(self.member)
+        self.stuck.discard(DRIVING)
         self._lose()
         self.join()
 
@@ -132,6 +135,7 @@ class MemoryLog:
         self._before("reconnect")
         self._epoch = self._cluster.initialise(self.name)
         self._transaction = None
+        self.stuck.discard(JOINED)
 
     def close(self) -> None:
         self._before("leave")
@@ -159,6 +163,8 @@ class MemoryLog:
 
     def _fetched(self, place: Place, limit: int) -> list[Record]:
         """The next records; their end is reported only by a fetch that finds nothing more."""
+        if place[0] in self.stuck:
+            return []
         log, start = self._cluster.logs[place], self._next[place]
         entries = list(log.visible(start, log.stable))
         taken = entries[: min(self._around.take(len(entries)), limit)]

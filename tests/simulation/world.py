@@ -17,7 +17,7 @@ import structlog
 
 from sluice import topics
 from sluice.model import Millis
-from stream_processors.sharing import pace, recovery
+from stream_processors.sharing import inputs, pace, recovery
 from stream_processors.sharing.brake import BrakePolicy
 from stream_processors.sharing.redrives import Redrive
 from stream_processors.sharing.view import View
@@ -73,6 +73,8 @@ class World:
         self._takes_all = rng.random() < 0.5
         self._deaf = rng.choice((0.0, 0.5, 0.9))
         self._plan = plan.draw_plan(rng)
+        self._jams = Random(~seed)
+        self._gets_stuck = self._jams.choice((0.0, 0.0, 0.0, 0.0, 0.02))
         installation().schemas.unreachable.clear()
 
     # --- what a process sees: process.Outside
@@ -131,6 +133,7 @@ class World:
         before = structlog.get_config()
         with ExitStack() as stack:
             stack.enter_context(patch.object(recovery, "_CHUNK", self._piece))
+            stack.enter_context(patch.object(inputs, "_STALLED_MS", 2_000))
             stack.enter_context(patch.object(pace, "_FEWEST", 1))
             stack.enter_context(patch.object(pace, "_MOST", self._most))
             stack.callback(lambda: structlog.configure(**before))
@@ -152,6 +155,8 @@ class World:
             self.say("reassign scanning", actions.reassign_scanning(self))
             return
         ready = [process for process in self.processes.values() if process.is_ready]
+        if ready and self._jams.random() < self._gets_stuck:
+            self.say("get stuck", actions.get_stuck(self, self._jams))
         if ready and self.rng.random() < self._plan.busy:
             self.step(self.rng.choice(ready))
             return

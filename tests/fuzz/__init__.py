@@ -1,0 +1,1 @@
+"""Bytes that a fuzzer invents, led by what code they reach."""
