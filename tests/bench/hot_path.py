@@ -37,6 +37,7 @@ from sluice.rocks import RocksStores
 from sluice.ruling import Policy
 from sluice.source_schema import leaves
 from sluice.store import Meta
+from stream_processors.serving import collect_rarely
 from stream_processors.sharing.batch import Batch, Moment, Situation
 from stream_processors.sharing.parties import Partnership, asked_paths
 from stream_processors.sharing.partition import Partition
@@ -68,6 +69,7 @@ def _measured(path: _Path, customers: int, updates: int, profiler: cProfile.Prof
     workload = w1.Workload(_PROFILE, _CONSENT)
     consents = _records(topics.CONSENT_EVENTS, workload.consents(customers))
     changes = _records(topics.CUSTOMER_UPDATES, workload.updates(customers, updates))
+    collect_rarely()
     told = _micros(lambda: path.run([], consents), len(consents))
     if profiler is not None:
         profiler.enable()
