@@ -67,16 +67,17 @@ class Ownership:
                 self._reading.start(self.positions)
         return len(self.partitions) > served
 
-    def follow_contracts(self) -> None:
-        """Everybody is reconciled under the newest contract set, in the background, whenever it is another one."""
+    def follow_contracts(self) -> bool:
+        """Everybody is reconciled under the newest contract set, in the background, if it is another one now."""
         newest = self._plan.sets.newest()
         if newest.rules == self.view.rules:
-            return
+            return False
         _log.info("contract_set_changed", before=self.view.contract_set, now=newest.contract_set)
         self._plan.identity_now(newest)
         self.view = newest
         for partition in self.partitions.values():
             partition.adopt(newest)
+        return True
 
     def copy_others(self, for_ms: float) -> None:
         """A piece of the way for a copy of what others serve."""

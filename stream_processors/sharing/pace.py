@@ -8,6 +8,7 @@ _NAMED_TO_OTHERS = 4
 """What live traffic is slowed down by at the most: one other customer for so many that inputs name."""
 _OPENING_MS, _OPENING_SERVING_MS = 500.0, 15.0
 _FEWEST, _MOST = 8, 2_000
+_AT_FIRST = 64.0
 
 
 class Pace:
@@ -15,7 +16,7 @@ class Pace:
 
     def __init__(self, batch: int) -> None:
         self._most = self.batch = batch
-        self._fitting = 64.0
+        self._fitting = _AT_FIRST
 
     def allowance(self, partitions: int, named: int) -> int:
         """Customers that no input names, in one partition of so many, beside those that inputs name in all of them."""
@@ -23,10 +24,17 @@ class Pace:
         return max(room // max(partitions, 1), 1)
 
     def took(self, elapsed_ms: float, customers: int) -> None:
-        """A batch took so long to decide, for all its customers, those that inputs named included."""
+        """A batch took so long to decide, for all its customers, those that inputs named included.
+
+        What turns out to be too much is not tried again; that more is possible has to show twice.
+        """
         if customers and elapsed_ms > 0:
             fitting = customers * _TARGET_MS / elapsed_ms
-            self._fitting = min(max((self._fitting + fitting) / 2, _FEWEST), _MOST)
+            self._fitting = min(max(min(fitting, (self._fitting + fitting) / 2), _FEWEST), _MOST)
+
+    def begin_anew(self) -> None:
+        """What customers take is not known any more: under other contracts nothing is decided yet."""
+        self._fitting = min(self._fitting, _AT_FIRST)
 
     def opening_ms(self, *, serving: bool) -> float:
         """How long to bring up partitions before the next poll."""

@@ -95,11 +95,13 @@ class Processor:
         updates = self._reading.fetch(self._pace.batch)  # (a)
         if self._log.new_assignment is not None:
             self._own.change(self._log.new_assignment)
+            self._pace.begin_anew()
             self._was_assigned = True
             return
         if self._brings_up_more():
             return
-        self._own.follow_contracts()
+        if self._own.follow_contracts():
+            self._pace.begin_anew()
         with self._metrics.barrier.time():
             inputs = self._reading.completed(updates, self._braked(), self._pace.batch)  # (b), (c)
         if inputs is None:

@@ -23,6 +23,24 @@ def test_it_settles_at_about_twenty_milliseconds_of_work(per_customer_ms: float)
     assert 15 <= settled(per_customer_ms).allowance(1, 0) * per_customer_ms <= 25
 
 
+def test_what_was_too_much_is_not_tried_again() -> None:
+    pace = settled(0.1)
+    pace.took(200.0, 200)
+    assert pace.allowance(1, 0) == 20
+    pace.took(2.0, 20)
+    assert pace.allowance(1, 0) == 110, "and that more is possible is believed by halves"
+
+
+def test_under_other_contracts_it_begins_carefully() -> None:
+    pace = settled(0.1)
+    pace.begin_anew()
+    assert pace.allowance(1, 0) == 64
+    slow = settled(3.0)
+    before = slow.allowance(1, 0)
+    slow.begin_anew()
+    assert slow.allowance(1, 0) == before
+
+
 def test_it_is_never_without_bounds() -> None:
     assert settled(1e-6).allowance(1, 0) == 2_000
     assert settled(1e6).allowance(1, 0) == 8
