@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from schemas import catalogue
 from sluice import topics
@@ -170,22 +170,30 @@ class Watch:
     def until(self, updates: int, goes_on: Callable[[], bool]) -> list[Reached]:
         """Looks until so many are committed; `goes_on` says whether the contestant still runs."""
         began = time.monotonic()
-        while True:
-            runs = goes_on()
+        try:
+            while True:
+                runs, reached = goes_on(), self._reached()
+                if not self.seen or reached.updates > self.seen[-1].updates:
+                    self.seen.append(reached)
+                if reached.updates >= updates:
+                    return self.seen
+                if not runs or reached.at - began > _PATIENCE_SECONDS:
+                    raise AssertionError(f"ended at {reached.updates} of {updates} updates")
+                time.sleep(_POLL_SECONDS)
+        finally:
+            self._consumer.close()
+
+    def _reached(self) -> Reached:
+        try:
             found = self._consumer.committed(self._partitions, timeout=10)
-            reached = Reached(time.monotonic(), sum(max(one.offset, 0) for one in found))
-            if not self.seen or reached.updates > self.seen[-1].updates:
-                self.seen.append(reached)
-            if reached.updates >= updates:
-                self._consumer.close()
-                return self.seen
-            if not runs or reached.at - began > _PATIENCE_SECONDS:
-                raise AssertionError(f"ended at {reached.updates} of {updates} updates")
-            time.sleep(_POLL_SECONDS)
+        except KafkaException:  # the group is new, and nobody coordinates it yet
+            return Reached(time.monotonic(), 0)
+        return Reached(time.monotonic(), sum(max(one.offset, 0) for one in found))
 
 
 def events_per_second(seen: list[Reached]) -> float:
     """From the first commit that was seen to the last: how long a program takes to start does not count."""
-    first = next(one for one in seen if one.updates > 0)
-    last = seen[-1]
+    first, last = next(one for one in seen if one.updates > 0), seen[-1]
+    if first is last:
+        raise AssertionError(f"{last.updates} updates were committed at once: too few to measure anything")
     return (last.updates - first.updates) / (last.at - first.at)

@@ -124,7 +124,8 @@ def _read(settings: Settings, topic: str, partition: int) -> Iterator[Message]:
 
 def _create_topics(settings: Settings, names: set[str]) -> None:
     wanted = [NewTopic(name, num_partitions=PARTITIONS, replication_factor=1) for name in sorted(names)]
-    for future in admin_client(settings.client("admin")).create_topics(wanted, operation_timeout=30).values():
+    client = admin_client(settings.client("admin"))  # kept until it has answered
+    for future in client.create_topics(wanted, operation_timeout=30).values():
         future.result()
 
 
