@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,12 @@ from typing import NamedTuple
 
 import yaml
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import NewTopic
 
 from schemas import catalogue
 from sluice import topics
 from sluice.installation import provision
+from sluice.kafka.clients import admin_client
 from sluice.keys import PartnerKeys, load_master_key
 from sluice.local import stack
 from sluice.model import PartnerId
@@ -63,6 +65,8 @@ def field(folder: Path, customers: int, updates: int) -> Iterator[Field]:
         settings = load_settings(settings_path)
         consents = _fill(settings, customers, updates)
         there = Field(folder.absolute(), settings_path, customers, updates, consents)
+        (there.folder / "others").mkdir()
+        _create_topics(settings, [f"faust.{partner}" for partner in w1.PARTNERS])
         there.told.write_text(json.dumps(_told(settings, there.folder)), encoding="utf-8")
         yield there
     finally:
@@ -124,6 +128,14 @@ def _write(producer: Producer, topic: str, records: w1.Records) -> int:
     if producer.flush(120) or failed:
         raise AssertionError(f"{topic} could not be filled: {failed[:1]}")
     return count
+
+
+def _create_topics(settings: Settings, names: Iterable[str]) -> None:
+    """For who does not create what it writes to."""
+    client = admin_client(settings.client("admin"))
+    wanted = [NewTopic(name, num_partitions=PARTITIONS, replication_factor=1) for name in names]
+    for future in client.create_topics(wanted, operation_timeout=30).values():
+        future.result()
 
 
 def _told(settings: Settings, folder: Path) -> dict[str, object]:

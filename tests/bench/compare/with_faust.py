@@ -90,5 +90,5 @@ if __name__ == "__main__":
     app.agent(consents)(remember)
     if sys.argv[3:] != ["consents"]:
         app.agent(updates)(share)
-    sys.argv[1:] = ["worker", "--without-web", "--loglevel=warning"]
+    sys.argv[1:] = ["worker", "--without-web", "--loglevel=warn"]
     app.main()

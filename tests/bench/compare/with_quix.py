@@ -16,7 +16,8 @@ from typing import Any
 
 from quixstreams import Application, State
 from quixstreams.kafka import ConnectionConfig
-from quixstreams.models import AvroDeserializer, AvroSerializer, SchemaRegistryClientConfig, TopicConfig
+from quixstreams.models import SchemaRegistryClientConfig, TopicConfig
+from quixstreams.models.serializers.avro import AvroDeserializer, AvroSerializer
 
 FIELD = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
 PARTNERS: dict[str, dict[str, Any]] = FIELD["partners"]
