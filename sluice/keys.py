@@ -138,6 +138,11 @@ def keyed_digest(key: bytes, data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16, key=key).digest()
 
 
+def decision_id(key: bytes, *parts: str) -> str:
+    """The same for the same decision, whenever it is taken again; means nothing to who has no key."""
+    return short(keyed_digest(key, "\x1f".join(parts).encode()))
+
+
 def create_master_key(path: Path) -> None:
     """Write a new random master key, readable by its owner alone, unless there is one."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,6 @@ class Scribe:
 
     def _entry(self, customer: CustomerId, partner: PartnerId, action: str, held: Held) -> AvroRecord:
         recalled = action == "RECALLED"
-        parts = (customer, partner, action, str(self.now))
         return {
             "partner": partner,
             "action": action,
@@ -68,5 +67,5 @@ class Scribe:
             "consents": [],
             "rules": [],
             "expires_at": None,
-            "decision_id": keys.short(keys.keyed_digest(self.writers.decision_key, "\x1f".join(parts).encode())),
+            "decision_id": keys.decision_id(self.writers.decision_key, customer, partner, action, str(self.now)),
         }

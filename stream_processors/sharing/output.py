@@ -196,6 +196,5 @@ def _recalled(partner: Party, held: Held, reason: str, decision: str) -> AvroRec
 
 
 def _decision_id(decided: Decided, partner: Party, writers: Writers) -> str:
-    """The same for the same decision, whenever it is taken again; means nothing to who has no key."""
     parts = (decided.customer, partner.partner, str(decided.now), *map(str, decided.covers))
-    return keys.short(keys.keyed_digest(writers.decision_key, "\x1f".join(parts).encode()))
+    return keys.decision_id(writers.decision_key, *parts)
