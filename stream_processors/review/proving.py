@@ -9,14 +9,16 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from sluice import topics
 from sluice.errors import SluiceError
 from sluice.kafka import admin
-from sluice.kafka.clients import admin_client
+from sluice.kafka.clients import KafkaUnavailable, admin_client
 from sluice.kafka.group_offsets import committed
 from sluice.kafka.spans import Spans
 from sluice.keys import load_master_key
@@ -39,7 +41,10 @@ _LOOKS = 3
 """How often a customer is looked at, at least, before it is told what could not be settled."""
 _PAUSE_SECONDS = 0.5
 _EVERY = 200
+_PATIENCE_SECONDS = 60.0
+"""For a broker that is away: it is restarted, say, while a proof runs."""
 
+_T = TypeVar("_T")
 Tell = Callable[[int, int], None]
 """How much is done, out of how much."""
 
@@ -87,6 +92,7 @@ class Prover:
     def prove(self, number: int, tell: Tell) -> Proof:
         """Raises SluiceError."""
         settings = self._task.settings
+        admin.cluster_id(self._tools.broker)  # a broker that was never there is told at once
         deadline = time.monotonic() + self._task.wait_seconds
         with (
             Spans(self._tools.client, settings.sharing.group) as spans,
@@ -102,6 +108,18 @@ class Prover:
 def file_of(folder: Path, number: int) -> Path:
     """Where a partition's records are gathered."""
     return folder / f"{number}.sqlite"
+
+
+def answered(ask: Callable[[], _T]) -> _T:
+    """What the broker says; asked again while it is away. Raises KafkaUnavailable when it stays away."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return ask()
+        except KafkaUnavailable:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)
 
 
 class _Look:
@@ -120,7 +138,7 @@ class _Look:
         proof = Proof(self._number)
         while True:
             cut = self._taken(deadline)
-            book = self._books.of(cut.checkpoint.contract_set)
+            book = answered(partial(self._books.of, cut.checkpoint.contract_set))
             self._gathered.follow(book.agreements)
             self._gather(cut, [topics.customers(partner) for partner in book.agreements], tell)
             self._gathered.move(cut)
@@ -138,7 +156,8 @@ class _Look:
         settings = self._tools.settings
         names = topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS
         while True:
-            found = committed(self._tools.client, settings.sharing.group, *names, (self._number,))[self._number]
+            at = answered(lambda: committed(self._tools.client, settings.sharing.group, *names, (self._number,)))
+            found = at[self._number]
             if found.positions is not None:
                 cut = Cut(self._number, found.positions, checkpoint.decode(found.metadata))
                 checkpoint.check(cut.checkpoint.identity, self._identity())
@@ -152,7 +171,8 @@ class _Look:
 
     def _identity(self) -> Identity:
         broker = self._tools.broker
-        return Identity(admin.cluster_id(broker), topics_hash(admin.topic_identities(broker, _OWN_TOPICS)))
+        cluster = answered(lambda: admin.cluster_id(broker))
+        return Identity(cluster, topics_hash(answered(lambda: admin.topic_identities(broker, _OWN_TOPICS))))
 
     def _gather(self, cut: Cut, delivered: list[str], tell: Tell) -> None:
         """1. The three logs up to the cut.
@@ -169,18 +189,18 @@ class _Look:
         }
         self._begin(cut, [*to_the_cut, *delivered])
         self._read(to_the_cut, tell)  # 1
-        ends = admin.high_watermarks(broker, [(topic, number) for topic in delivered])
+        ends = answered(lambda: admin.high_watermarks(broker, [(topic, number) for topic in delivered]))
         self._read({topic: ends[topic, number] for topic in delivered}, tell)  # 2
-        disclosures = admin.high_watermarks(broker, [(topics.DISCLOSURES, number)])
+        disclosures = answered(lambda: admin.high_watermarks(broker, [(topics.DISCLOSURES, number)]))
         self._read({topics.DISCLOSURES: disclosures[topics.DISCLOSURES, number]}, tell)  # 3
-        updates = admin.stable_ends(broker, [(topics.CUSTOMER_UPDATES, number)])
+        updates = answered(lambda: admin.stable_ends(broker, [(topics.CUSTOMER_UPDATES, number)]))
         self._read({topics.CUSTOMER_UPDATES: updates[topics.CUSTOMER_UPDATES, number]}, tell)  # 4
 
     def _begin(self, cut: Cut, names: Iterable[str]) -> None:
         """Raises SluiceError when evidence was deleted."""
         firsts = {topics.CONSENT_EVENTS: 0, topics.DISCLOSURES: cut.checkpoint.evidence_from}
         new = [(topic, self._number) for topic in names if topic not in self._reached]
-        lows = admin.beginnings(self._tools.broker, new)
+        lows = answered(lambda: admin.beginnings(self._tools.broker, new))
         for (topic, number), low in lows.items():
             if low > firsts.get(topic, low):
                 raise SluiceError(

@@ -6,14 +6,18 @@ Whoever ends with a sentence is started again by a supervisor. Each test ends in
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer
 
 from sluice import topics
+from stream_processors.review.proving import Prover, Task
 from tests.chaos import faults, recalls
 from tests.chaos.contract_changes import ContractChanges
 from tests.chaos.crm import LONGEST_GRANT_MS, Mix
@@ -171,9 +175,9 @@ def _kill_and_start(field: Field) -> None:
     field.stack.start()
 
 
-def _pause(field: Field) -> None:
+def _pause(field: Field, seconds: float = 5) -> None:
     with field.stack.paused_broker():
-        time.sleep(5)
+        time.sleep(seconds)
 
 
 @pytest.mark.parametrize("outage", [_stop_and_start, _kill_and_start, _pause])
@@ -184,6 +188,28 @@ def test_broker_away_under_load(field: Field, outage: Callable[[Field], None]) -
         outage(field)
         time.sleep(2)
     assert_exact(field)
+
+
+def test_broker_away_during_the_proof(field: Field, tmp_path: Path) -> None:
+    """Longer than a request lasts: what was read is not read again, and the proof is whole."""
+    serve(field, "0")
+    with Traffic(field, seed=13, mix=_NO_SHORT_GRANTS):
+        time.sleep(2)
+    come_to_rest(field)
+    outages: list[threading.Thread] = []
+
+    def tell(_done: int, _total: int) -> None:
+        if not outages:  # the first records are about to be read
+            outages.append(threading.Thread(target=_pause, args=(field, 15)))
+            outages[0].start()
+
+    began = time.monotonic()
+    with closing(Prover(Task(field.installation.settings, tmp_path, wait_seconds=30))) as prover:
+        proof = prover.prove(0, tell)
+    outages[0].join()
+    assert time.monotonic() - began > 15
+    assert proof.customers > 0
+    assert proof.figures.differences == []
 
 
 def _cut(field: Field) -> None:
