@@ -17,6 +17,7 @@ from sluice.errors import SluiceError
 from sluice.settings import Settings
 from stream_processors.sharing.metrics import Done, Metrics
 from stream_processors.sharing.setup import processor
+from stream_processors.watchdog import watched
 
 _COLLECT_AFTER = 200_000
 """Objects that a batch may have alive before Python looks for cycles among them: hardly any are in one."""
@@ -51,10 +52,11 @@ def serve(settings: Settings, port: int, until: Callable[[bool], bool] | None = 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: work.stop())
     collect_rarely()
-    try:
-        held_up = work.run(until)
-    finally:
-        server.shutdown()
+    with watched(lambda: work.turns):
+        try:
+            held_up = work.run(until)
+        finally:
+            server.shutdown()
     return Served(metrics.done(), held_up)
 
 

@@ -17,6 +17,7 @@ import click
 
 from sluice.errors import SluiceError
 from sluice.settings import Settings
+from stream_processors import watchdog
 from stream_processors.interrupts import interrupts_held
 from stream_processors.serving import Served, serve
 
@@ -48,12 +49,12 @@ class Workers:
         failed = False
         while self._running:
             for number, status in self._ended():
-                if status < 0 and self._stopping:
+                died = status < 0 or status == watchdog.STATUS
+                if died and self._stopping:
                     continue  # it had not begun
-                if status < 0:
-                    click.echo(
-                        f"Worker {number} was ended from outside by signal {-status}: starting it again.", err=True
-                    )
+                if died:
+                    how = "was stuck" if status > 0 else f"was ended from outside by signal {-status}"
+                    click.echo(f"Worker {number} {how}: starting it again.", err=True)
                     time.sleep(_RESTART_SECONDS)
                     self._start(number)
                 elif status:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +15,8 @@ from sluice.log import Aborted, Fenced
 
 _OPERATION_SECONDS = 30.0
 _SHORT_SECONDS = 5.0
+_GIVEN_UP_SECONDS = 8.0
+"""For a call that should have ended after the short time, and may never."""
 _FLUSH_SECONDS = 15.0
 """Longer than the transaction lasts, after which what was not delivered never will be."""
 _PAUSE_SECONDS = 0.05
@@ -114,8 +118,31 @@ class TransactionWriter:
         timed out is only ever committed again (LOOP 6).
         """
         with self._judging("commit offsets"):  # nothing is ambiguous yet: a time-out here ends in an abort
-            self._producer.send_offsets_to_transaction(offsets, group_metadata, _SHORT_SECONDS)
+            self._send_offsets(offsets, group_metadata)
         self._transactional(lambda: self._producer.commit_transaction(_SHORT_SECONDS), "commit a transaction")
+
+    def _send_offsets(self, offsets: list[TopicPartition], group_metadata: object) -> None:
+        """The call was seen to wait for the group's coordinator for ever, whatever its time limit (librdkafka#5456).
+
+        So another thread makes it, and is left behind with its client: aborting renews the client.
+        """
+        producer, outcome = self._producer, queue.SimpleQueue[Exception | None]()
+
+        def send() -> None:
+            try:
+                producer.send_offsets_to_transaction(offsets, group_metadata, _SHORT_SECONDS)
+            except (KafkaException, SystemError) as error:
+                outcome.put(error)
+            else:
+                outcome.put(None)
+
+        threading.Thread(target=send, name="offsets", daemon=True).start()
+        try:
+            error = outcome.get(timeout=_GIVEN_UP_SECONDS)
+        except queue.Empty:
+            raise Aborted("The client waits for the group's coordinator without end", retriable=True) from None
+        if error is not None:
+            raise error
 
     def abort(self) -> None:
         """Make sure that nothing of the transaction is ever visible. Raises KafkaTrouble when this process must end.

@@ -30,6 +30,8 @@ from sluice.log import Bounds, Committed, Ends, OffsetsUnstable, Positions, Reco
 
 _PATIENCE_SECONDS = 1.0
 _STALLED_SECONDS = 30.0
+_SILENCE_MS = 60_000
+"""Whoever has not asked for records for so long is stuck: its partitions go to others."""
 _READ_BATCH = 10_000
 _READ_WAIT_SECONDS = 0.05
 
@@ -74,6 +76,7 @@ class TransactionalLog:
                 "group.id": settings.group,
                 "partition.assignment.strategy": "range",  # LOOP 1
                 "session.timeout.ms": settings.session_timeout_ms,
+                "max.poll.interval.ms": max(_SILENCE_MS, settings.session_timeout_ms),
                 "heartbeat.interval.ms": max(settings.session_timeout_ms // 4, 100),
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
@@ -302,7 +305,7 @@ def _records(consumer: Consumer, limit: int, wait_seconds: float, reached: dict[
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public name for it
             place = (str(message.topic()), int(message.partition() or 0))
             reached[place] = max(reached.get(place, 0), int(message.offset() or 0))
-        elif not is_passing(error):
+        elif not is_passing(error) and error.code() != KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001 - and loss is told
             raise KafkaTrouble(f"Cannot read {message.topic() or 'a topic'}: {reason(error)}.")
     return records
 

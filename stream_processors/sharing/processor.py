@@ -50,6 +50,8 @@ class Processor:
         self._stopping = False
         self._was_assigned = False
         self._at_end = False
+        self.turns = 0
+        """Grows for as long as the loop turns; waiting for a broker that is away is turning too."""
 
     def stop(self) -> None:
         """End after the batch in hand. May be called by a signal handler."""
@@ -75,6 +77,7 @@ class Processor:
     def step(self) -> None:
         """One batch, or a change; what stops it is waited out, tried again, or raised for somebody to mend."""
         self._at_end = False
+        self.turns += 1
         try:
             self._batch()
         except Aborted as aborted:
@@ -281,6 +284,7 @@ class Processor:
 
     def _wait(self, error: SluiceError) -> None:
         """The broker or the registry is away: nothing of the batch is used, and it is read again later."""
+        self.turns += 1
         self._metrics.unavailable.set(1)
         _log.warning("unavailable", why=str(error))
         self._clock.sleep(_RETRY_SECONDS)
