@@ -30,8 +30,6 @@ from sluice.log import Bounds, Committed, Ends, OffsetsUnstable, Positions, Reco
 
 _PATIENCE_SECONDS = 1.0
 _STALLED_SECONDS = 30.0
-_SILENCE_MS = 60_000
-"""Whoever has not asked for records for so long is stuck: its partitions go to others."""
 _READ_BATCH = 10_000
 _READ_WAIT_SECONDS = 0.05
 
@@ -47,6 +45,8 @@ class LogSettings:
     instances: Collection[str] = ()
     """Every configured instance of the group: those without a live member may be fenced (LOOP 5)."""
     session_timeout_ms: int = 10_000
+    silence_ms: int = 60_000
+    """Who has not fetched for so long is stuck: its partitions go to others."""
     smallest_message_limit: int = 1_000_000
 
 
@@ -76,7 +76,7 @@ class TransactionalLog:
                 "group.id": settings.group,
                 "partition.assignment.strategy": "range",  # LOOP 1
                 "session.timeout.ms": settings.session_timeout_ms,
-                "max.poll.interval.ms": max(_SILENCE_MS, settings.session_timeout_ms),
+                "max.poll.interval.ms": max(settings.silence_ms, settings.session_timeout_ms),
                 "heartbeat.interval.ms": max(settings.session_timeout_ms // 4, 100),
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,

@@ -19,7 +19,7 @@ from tests.integration.installation import PARTITIONS, Installation
 pytestmark = pytest.mark.broker
 
 _SESSION_MS = 6_000
-_POLL_MS = 10_000
+_SILENCE_MS = 10_000
 
 
 class _Upstream:
@@ -46,9 +46,7 @@ class _BrokerBench:
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
         self._group = installation.settings.sharing.group
-        # who does not fetch for so long leaves the group; by default it takes minutes
-        patience = {"max.poll.interval.ms": str(_POLL_MS), "session.timeout.ms": str(_SESSION_MS)}
-        self._client = {**installation.settings.client("sharing"), **patience}
+        self._client = installation.settings.client("sharing")
 
     def log(self, instance: str) -> Log:
         return self._log(self._client, instance)
@@ -67,6 +65,7 @@ class _BrokerBench:
                 confirmed=topics.DISCLOSURES,
                 instances=("0", "1"),
                 session_timeout_ms=_SESSION_MS,
+                silence_ms=_SILENCE_MS,
             ),
         )
 
@@ -81,7 +80,7 @@ class _BrokerBench:
         time.sleep(0.02)
 
     def outlive(self, log: Log) -> None:  # noqa: ARG002 - it is the only one that does not fetch
-        time.sleep(_POLL_MS / 1000 + 2)
+        time.sleep(_SILENCE_MS / 1000 + 2)
 
     def leave_offsets_open(self, instance: str, partition: int) -> None:
         client = self._installation.settings.client("sharing")
