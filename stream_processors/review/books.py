@@ -10,7 +10,7 @@ from sluice.contract import CheckedContract, partner_schema
 from sluice.customer_keys import issued_key
 from sluice.errors import SluiceError
 from sluice.kafka import admin
-from sluice.kafka.clients import Broker, ClientConfig
+from sluice.kafka.clients import Broker, ClientConfig, admin_client
 from sluice.kafka.tailing import Tail
 from sluice.keys import CustomerKey, MasterKey, NoKey
 from sluice.log import Record
@@ -22,7 +22,7 @@ from stream_processors.review.apache_avro import Codec
 from stream_processors.review.recomputing import Agreement, Book
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tools:
     """What an installation is looked at with."""
 
@@ -31,6 +31,10 @@ class Tools:
     broker: Broker
     registry: Registry
     master: MasterKey
+
+    def renew(self) -> None:
+        """What a client knows of leaders stays stale for minutes after the broker was away (FENCED_LEADER_EPOCH)."""
+        self.broker = admin_client(self.client)
 
 
 class Books:

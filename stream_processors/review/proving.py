@@ -6,7 +6,7 @@ The order in which the logs are read makes a cut consistent while the processor 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ import msgspec
 from sluice import topics
 from sluice.errors import SluiceError
 from sluice.kafka import admin
-from sluice.kafka.clients import KafkaUnavailable, admin_client
+from sluice.kafka.clients import Broker, KafkaUnavailable, admin_client
 from sluice.kafka.group_offsets import committed
 from sluice.kafka.spans import Spans
 from sluice.keys import load_master_key
@@ -45,6 +45,7 @@ _PATIENCE_SECONDS = 60.0
 """For a broker that is away: it is restarted, say, while a proof runs."""
 
 _T = TypeVar("_T")
+_Ends = Callable[[Broker, Collection[admin.Partition]], dict[admin.Partition, int]]
 Tell = Callable[[int, int], None]
 """How much is done, out of how much."""
 
@@ -110,8 +111,8 @@ def file_of(folder: Path, number: int) -> Path:
     return folder / f"{number}.sqlite"
 
 
-def answered(ask: Callable[[], _T]) -> _T:
-    """What the broker says; asked again while it is away. Raises KafkaUnavailable when it stays away."""
+def answered(ask: Callable[[], _T], renew: Callable[[], object]) -> _T:
+    """What the broker says; asked again, after `renew`, while it is away. Raises KafkaUnavailable when it stays so."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
@@ -120,6 +121,7 @@ def answered(ask: Callable[[], _T]) -> _T:
             if time.monotonic() >= deadline:
                 raise
             time.sleep(_PAUSE_SECONDS)
+            renew()
 
 
 class _Look:
@@ -138,7 +140,7 @@ class _Look:
         proof = Proof(self._number)
         while True:
             cut = self._taken(deadline)
-            book = answered(partial(self._books.of, cut.checkpoint.contract_set))
+            book = self._answered(partial(self._books.of, cut.checkpoint.contract_set))
             self._gathered.follow(book.agreements)
             self._gather(cut, [topics.customers(partner) for partner in book.agreements], tell)
             self._gathered.move(cut)
@@ -156,7 +158,7 @@ class _Look:
         settings = self._tools.settings
         names = topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS
         while True:
-            at = answered(lambda: committed(self._tools.client, settings.sharing.group, *names, (self._number,)))
+            at = self._answered(lambda: committed(self._tools.client, settings.sharing.group, *names, (self._number,)))
             found = at[self._number]
             if found.positions is not None:
                 cut = Cut(self._number, found.positions, checkpoint.decode(found.metadata))
@@ -170,9 +172,10 @@ class _Look:
             time.sleep(_PAUSE_SECONDS)
 
     def _identity(self) -> Identity:
-        broker = self._tools.broker
-        cluster = answered(lambda: admin.cluster_id(broker))
-        return Identity(cluster, topics_hash(answered(lambda: admin.topic_identities(broker, _OWN_TOPICS))))
+        tools = self._tools
+        cluster = self._answered(lambda: admin.cluster_id(tools.broker))
+        own = self._answered(lambda: admin.topic_identities(tools.broker, _OWN_TOPICS))
+        return Identity(cluster, topics_hash(own))
 
     def _gather(self, cut: Cut, delivered: list[str], tell: Tell) -> None:
         """1. The three logs up to the cut.
@@ -181,7 +184,6 @@ class _Look:
         3. The disclosures to their end after that: everything that was read in 2 beyond the cut is disclosed in them.
         4. The updates to their end after that: whatever compaction removed below the cut has a newer one in them.
         """
-        number, broker = self._number, self._tools.broker
         to_the_cut = {
             topics.CUSTOMER_UPDATES: cut.positions.driving,
             topics.CONSENT_EVENTS: cut.positions.joined,
@@ -189,18 +191,24 @@ class _Look:
         }
         self._begin(cut, [*to_the_cut, *delivered])
         self._read(to_the_cut, tell)  # 1
-        ends = answered(lambda: admin.high_watermarks(broker, [(topic, number) for topic in delivered]))
-        self._read({topic: ends[topic, number] for topic in delivered}, tell)  # 2
-        disclosures = answered(lambda: admin.high_watermarks(broker, [(topics.DISCLOSURES, number)]))
-        self._read({topics.DISCLOSURES: disclosures[topics.DISCLOSURES, number]}, tell)  # 3
-        updates = answered(lambda: admin.stable_ends(broker, [(topics.CUSTOMER_UPDATES, number)]))
-        self._read({topics.CUSTOMER_UPDATES: updates[topics.CUSTOMER_UPDATES, number]}, tell)  # 4
+        self._read(self._ends(admin.high_watermarks, delivered), tell)  # 2
+        self._read(self._ends(admin.high_watermarks, [topics.DISCLOSURES]), tell)  # 3
+        self._read(self._ends(admin.stable_ends, [topics.CUSTOMER_UPDATES]), tell)  # 4
+
+    def _answered(self, ask: Callable[[], _T]) -> _T:
+        return answered(ask, self._tools.renew)
+
+    def _ends(self, asked: _Ends, names: Collection[str]) -> dict[str, int]:
+        """By topic, of our partition."""
+        places = [(topic, self._number) for topic in names]
+        found = self._answered(lambda: asked(self._tools.broker, places))
+        return {topic: end for (topic, _), end in found.items()}
 
     def _begin(self, cut: Cut, names: Iterable[str]) -> None:
         """Raises SluiceError when evidence was deleted."""
         firsts = {topics.CONSENT_EVENTS: 0, topics.DISCLOSURES: cut.checkpoint.evidence_from}
         new = [(topic, self._number) for topic in names if topic not in self._reached]
-        lows = answered(lambda: admin.beginnings(self._tools.broker, new))
+        lows = self._answered(lambda: admin.beginnings(self._tools.broker, new))
         for (topic, number), low in lows.items():
             if low > firsts.get(topic, low):
                 raise SluiceError(

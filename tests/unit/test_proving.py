@@ -17,8 +17,10 @@ def test_asked_again_while_the_broker_is_away(monkeypatch: pytest.MonkeyPatch) -
             raise left.pop()
         return 7
 
-    assert proving.answered(ask) == 7
+    renewed: list[None] = []
+    assert proving.answered(ask, lambda: renewed.append(None)) == 7
     assert not left
+    assert len(renewed) == 2, "a client from before the outage knows what is no longer true"
 
 
 @pytest.mark.parametrize("error", [KafkaUnavailable, KafkaTrouble])
@@ -29,4 +31,4 @@ def test_ends_when_it_stays_away_or_says_no(monkeypatch: pytest.MonkeyPatch, err
         raise error("no")
 
     with pytest.raises(error):
-        proving.answered(ask)
+        proving.answered(ask, lambda: None)
