@@ -17,6 +17,7 @@ COMPILED = (
     "sluice/partitioning.py",
     "sluice/projection.py",
     "sluice/wire.py",
+    "stream_processors/sharing/disclosing.py",
     "stream_processors/sharing/folding.py",
     "stream_processors/sharing/output.py",
     "stream_processors/sharing/partition.py",

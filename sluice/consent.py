@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -167,6 +168,17 @@ def parse_event(record: dict[str, Any], customer: CustomerId, logged_at: Millis)
     return event
 
 
+_encode = msgspec.msgpack.Encoder().encode
+_decode_events = msgspec.msgpack.Decoder(tuple[ConsentEvent, ...]).decode
+_ENCODED_NONE = _encode(())
+
+
+@lru_cache(1 << 12)
+def _decoded(said: bytes) -> tuple[ConsentEvent, ...]:
+    """Kept for a while: one decision asks several times."""
+    return _decode_events(said)
+
+
 class UnreadEvent(msgspec.Struct, frozen=True):
     """An event whose schema cannot be had for now."""
 
@@ -175,25 +187,33 @@ class UnreadEvent(msgspec.Struct, frozen=True):
     logged_at: Millis
 
 
-class ConsentRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+class ConsentRecord(msgspec.Struct, frozen=True, array_like=True):
     """All that is known of one customer's answers: a set of events, so arrival order and repetition do not matter."""
 
-    events: tuple[ConsentEvent, ...] = ()
-    """In the order of `_canonical`."""
+    said: msgspec.Raw = msgspec.Raw(_ENCODED_NONE)
+    """The events as `_encode` has them: few who read a record ask what was said."""
     unreadable: tuple[str, ...] = ()
     """Where events stand that could not be read (`topic/partition@offset`): until put right, they count as a no."""
     unread: tuple[UnreadEvent, ...] = ()
     """Events that will be read when the registry answers again; nothing is added before."""
+
+    @property
+    def events(self) -> tuple[ConsentEvent, ...]:
+        """In the order of `_canonical`."""
+        return _decoded(bytes(self.said))
+
+    def with_events(self, *events: ConsentEvent) -> ConsentRecord:
+        """These, in their order, in the place of all others."""
+        return msgspec.structs.replace(self, said=msgspec.Raw(_encode(events)))
 
     def with_event(self, event: ConsentEvent, place: str = "") -> ConsentRecord:
         """`place`: where it stands; if it could not be read before, it is put right."""
         if place in self.unreadable:
             rest = tuple(other for other in self.unreadable if other != place)
             return msgspec.structs.replace(self, unreadable=rest).with_event(event)
-        at = bisect_left(self.events, _canonical(event), key=_canonical)
-        if self.events[at : at + 1] == (event,):
-            return self
-        return msgspec.structs.replace(self, events=(*self.events[:at], event, *self.events[at:]))
+        events = self.events
+        at = bisect_left(events, _canonical(event), key=_canonical)
+        return self if events[at : at + 1] == (event,) else self.with_events(*events[:at], event, *events[at:])
 
     def with_unreadable(self, place: str) -> ConsentRecord:
         if place in self.unreadable:
@@ -206,7 +226,7 @@ class ConsentRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def _canonical(event: ConsentEvent) -> tuple[int, str, bytes]:
     """A total order, so that equal sets are equal records."""
-    return event.effective_time, event.record_id, msgspec.msgpack.encode(event)
+    return event.effective_time, event.record_id, _encode(event)
 
 
 def within(key: str, scope: str) -> bool:

@@ -47,6 +47,11 @@ class FactPaths:
     updated_at: str = "updated_at"
     """When the source last changed the customer, milliseconds since the epoch: retention is counted from it."""
 
+    @property
+    def stated(self) -> tuple[str, ...]:
+        """All that `read_facts` asks for."""
+        return self.residence, self.collected_in, self.birth_date, self.restricted, self.deceased
+
 
 AS_IN_OUR_PROFILE = FactPaths()
 """As `schemas/customer_profile` has them."""

@@ -5,7 +5,7 @@ HKDF-SHA256 (RFC 5869) with length-prefixed info: no two purposes, partners, fie
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hashlib
 import hmac
 import secrets
@@ -21,6 +21,8 @@ from sluice.errors import SluiceError
 from sluice.model import CustomerId, PartnerId, Pseudonym
 
 MASTER_KEY_BYTES = 32
+_SHORT_CHARACTERS = 22
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 RECORD_KEY = "customer_id"
 """The field whose pseudonym is also the key of the partner's records (for ids in NFC, as fields are normalised)."""
 
@@ -130,7 +132,7 @@ def pseudonym(key: bytes, value: str) -> Pseudonym:
 
 def short(digest: bytes) -> str:
     """16 bytes as 22 characters: base64url without padding (RFC 4648, 5)."""
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return binascii.b2a_base64(digest, newline=False).translate(_URL_SAFE)[:_SHORT_CHARACTERS].decode("ascii")
 
 
 def keyed_digest(key: bytes, data: bytes) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 from sluice import field_path, redaction
 from sluice.avro import Reader, Undecodable, Unencodable, ValueWriter, frame, unframe
 from sluice.contract import CheckedContract
+from sluice.facts import FactPaths, Facts, read_facts
 from sluice.field_path import ABSENT, FieldPath
 from sluice.keys import PartnerKeys
 from sluice.layout import Layout
@@ -27,6 +28,7 @@ RECORD_OVERHEAD_BYTES = 200
 """More than what a record batch adds to key and value of its only record (Kafka's message format 2)."""
 _NULL = b"\x00"
 """A null in a partner's record, in which every field is a union that begins with it."""
+_MOST_FACTS = 1 << 15
 _MOST_PLANS = 1_000
 """One for each set of fields that somebody's consent leaves; usually a handful."""
 
@@ -50,6 +52,10 @@ class Snapshot:
         """Whether the writer's schema has the field at all."""
         return self.find(field_path.parse(path)) is not ABSENT
 
+    def facts(self, paths: FactPaths) -> Facts:
+        """What the laws ask about the customer."""
+        return read_facts(self.value, paths)
+
     def passes(self, row_filter: RowFilter, now: Millis) -> bool:
         return row_filter.admits(self.find, now)
 
@@ -67,6 +73,17 @@ class Scanned(Snapshot):
     def value(self, path: str) -> object:
         found = self.layout.find(self.walk, path)
         return None if found is ABSENT else found
+
+    def facts(self, paths: FactPaths) -> Facts:
+        stated = self.layout.stated(self.walk, paths)
+        if stated is None:
+            return read_facts(self.value, paths)
+        known = self.layout.known_facts.get(stated)
+        if known is None:
+            if len(self.layout.known_facts) >= _MOST_FACTS:
+                self.layout.known_facts.clear()
+            known = self.layout.known_facts[stated] = read_facts(self.value, paths)
+        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +139,11 @@ class Projector:
 
     def admits(self, snapshot: Snapshot, now: Millis) -> bool:
         """The contract's row filter, at this time."""
-        return snapshot.passes(self._row_filter, now)
+        return not self._row_filter.conditions or snapshot.passes(self._row_filter, now)
 
     def next_change(self, snapshot: Snapshot, now: Millis) -> Millis | None:
         """The next instant at which `admits` may answer otherwise although the customer is the same; None: never."""
-        return self._row_filter.next_change(snapshot.find, now)
+        return self._row_filter.next_change(snapshot.find, now) if self._row_filter.conditions else None
 
     def project(self, snapshot: Snapshot, fields: Collection[str], customer: Customer) -> bytes | Cause | None:
         """The framed record with these fields, all others null; or why there cannot be one.

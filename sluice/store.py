@@ -19,7 +19,7 @@ from sluice.errors import SluiceError
 from sluice.model import CustomerId, Held, Millis, PartnerId
 from sluice.ruling import Ruling
 
-FORMAT = 4
+FORMAT = 5
 _META = b"meta"
 _BEHIND_ALL = b"\xff" * 9
 """Behind every key of an index."""
@@ -166,23 +166,23 @@ class Store:
         """Rows as (before, after) with their indexes, and the meta record, atomically. Raises StoreTrouble."""
         changes: list[Change] = []
         for customer, (before, after) in rows.items():
-            key = customer.encode()
-            changes.append((Family.ROWS, key, None if after.is_empty else self._encode(after)))
-            now = Row() if after.is_empty else after
-            for family, old, new in (
-                (Family.WAITING, before.widen_at, now.widen_at),
-                (Family.DUE, before.due_at, now.due_at),
-            ):
-                if old == new:
-                    continue
-                if old is not None:
-                    changes.append((family, _indexed(old, key), None))
-                if new is not None:
-                    entry = _indexed(new, key)
-                    changes.append((family, entry, b""))
-                    self._first[family] = min(self._first[family], entry)
+            key, gone = customer.encode(), after.is_empty
+            changes.append((Family.ROWS, key, None if gone else self._encode(after)))
+            if before.widen_at != after.widen_at or gone:
+                changes += self._moved(Family.WAITING, key, before.widen_at, None if gone else after.widen_at)
+            if before.due_at != after.due_at or gone:
+                changes += self._moved(Family.DUE, key, before.due_at, None if gone else after.due_at)
         changes.append((Family.META, _META, self._encode(meta)))
         self._database.write(changes)
+
+    def _moved(self, family: Family, key: bytes, old: int | None, new: int | None) -> Iterator[Change]:
+        """From one place of an index to another."""
+        if old is not None:
+            yield family, _indexed(old, key), None
+        if new is not None:
+            entry = _indexed(new, key)
+            self._first[family] = min(self._first[family], entry)
+            yield family, entry, b""
 
     def waiting(self, position: int, limit: int, after: bytes | None = None) -> tuple[list[CustomerId], bytes | None]:
         """Customers whose `widen_at` the updates' position has reached, longest waiting first.

@@ -580,11 +580,14 @@ def made_usual(shape: Shape, data: bytes) -> bytes:
     return bytes(out)
 
 
+_ONE_BYTE: Final = tuple([bytes((value,)) for value in range(0x80)])
+
+
 def varint(value: int) -> bytes:
     """A zig-zag varint of 64 bits."""
     left = value << 1 if value >= 0 else (-value << 1) - 1
     if left < 0x80:
-        return bytes((left,))
+        return _ONE_BYTE[left]
     found = bytearray()
     while left >= 0x80:
         found.append(left & 0x7F | 0x80)

@@ -90,13 +90,12 @@ class TransactionWriter:
                 self._producer.produce(
                     topic, value, key, partition=partition, timestamp=timestamp, on_delivery=on_delivery
                 )
-                self._producer.poll(0)
             except BufferError:
                 self._producer.poll(0.1)
             except (KafkaException, SystemError) as error:
                 raise self._told(error, f"write to {topic}") from error
             else:
-                return
+                return  # delivery reports are served by `flush`: to ask for them here costs as much as to write
 
     def flush(self) -> Mapping[int, int]:
         """Wait until everything is written; the end, by partition, of what was written to the confirmed topic."""

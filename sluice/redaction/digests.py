@@ -14,8 +14,11 @@ _SALT_BYTES = 16
 class PseudonymOf(IdentifierRule):
     """The partner's own pseudonym of the value: equal values are equal within the contract, and nowhere else."""
 
-    def apply(self, value: object, target: Target, customer: Customer) -> object:  # noqa: ARG002
-        return keys.pseudonym(target.keys.of("pseudonym"), identifier_of(value))
+    def apply(self, value: object, target: Target, customer: Customer) -> object:
+        text = identifier_of(value)
+        if text == customer.id and target.keys.path == keys.RECORD_KEY:
+            return customer.record_key  # which is this very pseudonym
+        return keys.pseudonym(target.keys.of("pseudonym"), text)
 
 
 class SaltedHash(IdentifierRule):

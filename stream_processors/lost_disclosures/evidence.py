@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from sluice import keys, topics
-from sluice.avro import Record as AvroRecord
 from sluice.model import CustomerId, Held, Millis, PartnerId, Pointer, Pseudonym, Reason, Recalled
 from stream_processors.lost_disclosures.identification import Recipient, Standing
 from stream_processors.sharing import output
@@ -30,19 +31,10 @@ class Scribe:
 
         So the log says the same from wherever it is folded. Why that was recalled is not known: the reason is null.
         """
-        entries = [self._entry(customer, partner, "SHARED", one) for partner, one in held.items()]
-        entries += [
-            self._entry(customer, partner, "RECALLED", one) for partner, one in told.items() if partner not in held
-        ]
+        entries = [self._held(customer, partner, one) for partner, one in held.items()]
+        entries += [self._recalled(customer, partner, one) for partner, one in told.items() if partner not in held]
         if entries:
-            value = self.writers.disclosure.write(
-                {
-                    "covers": [],
-                    "decided_at": self.now,
-                    "contract_set": self.writers.contract_set,
-                    "entries": entries,
-                }
-            )
+            value = self.writers.disclosure.write((), self.now, self.writers.contract_set, entries)
             yield Output(topics.DISCLOSURES, customer.encode(), value)
 
     def recall(self, recipient: Recipient, name: Pseudonym, standing: Standing) -> Iterable[Output]:
@@ -53,19 +45,13 @@ class Scribe:
         decided = Decided(CustomerId(name), ((party, Recalled(held, Reason.NO_PROFILE)),), (where,), self.now)
         return (one for one in output.outputs(decided, self.writers) if one.topic != topics.DISCLOSURES)
 
-    def _entry(self, customer: CustomerId, partner: PartnerId, action: str, held: Held) -> AvroRecord:
-        recalled = action == "RECALLED"
-        return {
-            "partner": partner,
-            "action": action,
-            "reason": None,
-            "pseudonym": held.pseudonym,
-            "key_epoch": held.key_epoch,
-            "contract": held.contract,
-            "fields": [] if recalled else list(held.fields),
-            "digest": None if recalled else held.digest,
-            "consents": [],
-            "rules": [],
-            "expires_at": None,
-            "decision_id": keys.decision_id(self.writers.decision_key, customer, partner, action, str(self.now)),
-        }
+    def _held(self, customer: CustomerId, partner: PartnerId, held: Held) -> bytes:
+        known = msgspec.structs.replace(held, consents=(), rules=(), expires_at=None)
+        return self.writers.disclosure.entry(partner, "SHARED", known, self._decision(customer, partner, "SHARED"))
+
+    def _recalled(self, customer: CustomerId, partner: PartnerId, held: Held) -> bytes:
+        decision = self._decision(customer, partner, "RECALLED")
+        return self.writers.disclosure.recalled(partner, None, held, decision)
+
+    def _decision(self, customer: CustomerId, partner: PartnerId, action: str) -> str:
+        return keys.decision_id(self.writers.decision_key, customer, partner, action, str(self.now))

@@ -43,7 +43,8 @@ def pointer(record: Record) -> Pointer:
 
 def with_update(row: Row, record: Record) -> Row:
     """The newest update replaces what was there; a null deletes."""
-    return msgspec.structs.replace(row, profile=record.value, deleted=record.value is None)
+    gone = record.value is None
+    return Row(record.value, gone, row.consents, row.widen_at, row.held, row.ruling, row.due_at)
 
 
 def with_consent(row: Row, customer: CustomerId, event: UnreadEvent, decode: Decode) -> tuple[Row, Cause | None]:

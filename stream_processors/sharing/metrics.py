@@ -13,6 +13,7 @@ from sluice import topics
 from sluice.model import label
 from stream_processors.sharing.batch import Batch
 from stream_processors.sharing.inputs import Inputs
+from stream_processors.sharing.latencies import Latencies
 from stream_processors.sharing.partition import Partition
 
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600)
@@ -50,18 +51,18 @@ class Metrics:
             ["topic", "cause"],
             registry=registry,
         )
-        self.update_to_commit = Histogram(
+        self.update_to_commit = Latencies(
             "sluice_update_to_commit_seconds",
             "From the timestamp of a customer update to the commit of what it changed.",
-            buckets=_SECONDS,
-            registry=registry,
+            _SECONDS,
         )
-        self.withdrawal_to_recall = Histogram(
+        self.withdrawal_to_recall = Latencies(
             "sluice_withdrawal_to_recall_seconds",
             "From the timestamp of a consent event to the commit of the recall that it caused.",
-            buckets=_SECONDS,
-            registry=registry,
+            _SECONDS,
         )
+        for latencies in (self.update_to_commit, self.withdrawal_to_recall):
+            registry.register(latencies)
         self.lag = Gauge(
             "sluice_lag_records", "Customer updates between the position and the end.", ["partition"], registry=registry
         )
@@ -118,12 +119,10 @@ class Metrics:
     def committed(self, batches: Collection[Batch], inputs: Inputs, at_ms: int) -> None:
         """What a committed transaction held. Events last, so that who sees one counted sees what came of it."""
         self.batches.inc()
-        for record in inputs.updates:
-            self.update_to_commit.observe(max(at_ms - record.timestamp, 0) / 1000)
+        self.update_to_commit.observe([at_ms - record.timestamp for record in inputs.updates])
         for batch in batches:
             self.reconciled.inc(batch.background)
-            for timestamp in batch.recall_timestamps:
-                self.withdrawal_to_recall.observe(max(at_ms - timestamp, 0) / 1000)
+            self.withdrawal_to_recall.observe([at_ms - timestamp for timestamp in batch.recall_timestamps])
             came = Tally((party.partner, *label(outcome)) for party, outcome in batch.outcomes)
             for labels, count in came.items():
                 self.outcomes.labels(*labels).inc(count)

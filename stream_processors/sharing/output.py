@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
-
-import msgspec
 
 from sluice import keys, topics
 from sluice.avro import Record as AvroRecord
@@ -15,6 +13,7 @@ from sluice.model import (
     Held,
     Millis,
     Outcome,
+    PartnerId,
     Pointer,
     Reason,
     Recalled,
@@ -23,7 +22,6 @@ from sluice.model import (
     Unchanged,
     Withheld,
 )
-from sluice.store import Row
 from stream_processors.sharing.parties import Party
 from stream_processors.sharing.view import Writers
 
@@ -61,39 +59,47 @@ class Decided(NamedTuple):
     now: Millis
 
 
-def outputs(decided: Decided, writers: Writers) -> Iterable[Output]:
+def outputs(decided: Decided, writers: Writers) -> list[Output]:
     """Everything to be written for one customer; the disclosure last, and only if something changed."""
-    entries: list[AvroRecord] = []
+    found: list[Output] = []
+    entries: list[bytes] = []
+    basis: str | None = None
     for partner, outcome in decided.outcomes:
         if _changes_nothing(outcome):
             continue
-        decision = _decision_id(decided, partner, writers)
-        yield from _to_partner(partner, outcome, decision, decided.now, writers)
-        entries += _entries(partner, outcome, decision)
+        if basis is None:
+            basis = _basis(decided)
+        decision = keys.decision_id(writers.decision_key, partner.partner, basis)
+        recalled = _recall(outcome)
+        if recalled is not None:  # before what takes its place: the fold takes them in order
+            held, reason = recalled
+            message = _message(partner, held, _KINDS.get(reason, "WITHDRAW"), decision, decided.now)
+            found += _taken_back(partner.partner, held, writers.control[partner.partner].write(message))
+            entries.append(writers.disclosure.recalled(partner.partner, reason.value, held, decision))
+        if isinstance(outcome, Shared):
+            found.append(Output(topics.customers(partner.partner), outcome.held.pseudonym.encode(), outcome.record))
+            entries.append(writers.disclosure.entry(partner.partner, "SHARED", outcome.held, decision))
+        elif isinstance(outcome, Unchanged) and outcome.renewed is not None:
+            entries.append(writers.disclosure.entry(partner.partner, "REAFFIRMED", outcome.renewed, decision))
     if entries:
-        value = writers.disclosure.write(
-            {
-                "covers": [{"topic": topic, "offset": offset} for topic, _, offset in decided.covers[-_COVERS:]],
-                "decided_at": decided.now,
-                "contract_set": writers.contract_set,
-                "entries": entries,
-            }
-        )
-        yield Output(topics.DISCLOSURES, decided.customer.encode(), value)
+        covers = decided.covers[-_COVERS:]
+        value = writers.disclosure.write(covers, decided.now, writers.contract_set, entries)
+        found.append(Output(topics.DISCLOSURES, decided.customer.encode(), value))
+    return found
 
 
-def held_after(row: Row, decided: Decided) -> Row:
-    """The row as the disclosure of these outcomes leaves it: the same fold, without reading it back."""
-    held = dict(row.held)
+def held_after(held: dict[PartnerId, Held], decided: Decided) -> dict[PartnerId, Held]:
+    """What is held as the disclosure of these outcomes leaves it: the same fold, without reading it back."""
+    after = dict(held)
     for partner, outcome in decided.outcomes:
         match outcome:
             case Shared(held=new) | Unchanged(renewed=Held() as new):
-                held[partner.partner] = new
+                after[partner.partner] = new
             case Recalled() | Rejected(recalls=Held()):
-                held.pop(partner.partner, None)
+                after.pop(partner.partner, None)
             case Unchanged() | Withheld() | Rejected():
                 pass
-    return msgspec.structs.replace(row, held=held)
+    return after
 
 
 def rejected(where: Pointer, cause: Cause, key: bytes | None, now: Millis, writers: Writers, **more: object) -> Output:
@@ -120,16 +126,15 @@ def _changes_nothing(outcome: Outcome) -> bool:
             return False
 
 
-def _to_partner(partner: Party, outcome: Outcome, decision: str, now: Millis, writers: Writers) -> Iterable[Output]:
-    recalled = _recall(outcome)
-    if recalled is not None:
-        held, reason = recalled
-        key = held.pseudonym.encode()
-        yield Output(topics.customers(partner.partner), key, None)
-        message = _message(partner, held, _KINDS.get(reason, "WITHDRAW"), decision, now)
-        yield Output(topics.control(partner.partner), key, writers.control[partner.partner].write(message))
-    if isinstance(outcome, Shared):
-        yield Output(topics.customers(partner.partner), outcome.held.pseudonym.encode(), outcome.record)
+def _basis(decided: Decided) -> str:
+    """What the decisions for all partners answer."""
+    return "\x1f".join((decided.customer, str(decided.now), *[str(where) for where in decided.covers]))
+
+
+def _taken_back(partner: PartnerId, held: Held, message: bytes) -> list[Output]:
+    """A tombstone, and what the partner has to do about it."""
+    key = held.pseudonym.encode()
+    return [Output(topics.customers(partner), key, None), Output(topics.control(partner), key, message)]
 
 
 def _recall(outcome: Outcome) -> tuple[Held, Reason | Cause] | None:
@@ -155,46 +160,3 @@ def _message(party: Party, held: Held, kind: str, decision: str, now: Millis) ->
         "deadline": now + party.acknowledge_within_ms,
         "issued_at": now,
     }
-
-
-def _entries(partner: Party, outcome: Outcome, decision: str) -> Iterable[AvroRecord]:
-    """A recall before what takes its place: the fold takes them in order."""
-    recalled = _recall(outcome)
-    if recalled is not None:
-        held, reason = recalled
-        yield _recalled(partner, held, reason.value, decision)
-    match outcome:
-        case Shared(held=held):
-            yield _disclosed(partner, "SHARED", held, decision)
-        case Unchanged(renewed=Held() as held):
-            yield _disclosed(partner, "REAFFIRMED", held, decision)
-        case Recalled() | Unchanged() | Withheld() | Rejected():
-            pass
-
-
-def _disclosed(partner: Party, action: str, held: Held, decision: str) -> AvroRecord:
-    return {
-        "partner": partner.partner,
-        "action": action,
-        "reason": None,
-        "pseudonym": held.pseudonym,
-        "key_epoch": held.key_epoch,
-        "contract": held.contract,
-        "fields": held.fields,
-        "digest": held.digest,
-        "consents": held.consents,
-        "rules": held.rules,
-        "expires_at": held.expires_at,
-        "decision_id": decision,
-    }
-
-
-def _recalled(partner: Party, held: Held, reason: str, decision: str) -> AvroRecord:
-    """Names what is taken back by its pseudonym; a recall discloses no field."""
-    nothing: AvroRecord = {"fields": [], "digest": None, "consents": [], "rules": [], "expires_at": None}
-    return _disclosed(partner, "RECALLED", held, decision) | nothing | {"reason": reason}
-
-
-def _decision_id(decided: Decided, partner: Party, writers: Writers) -> str:
-    parts = (decided.customer, partner.partner, str(decided.now), *map(str, decided.covers))
-    return keys.decision_id(writers.decision_key, *parts)

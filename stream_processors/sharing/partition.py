@@ -273,7 +273,7 @@ class Partition:
         may_widen, widen_at = self._widening(touched, profile, situation, batch)
         ruling = ruling_on(touched.after, profile, self._view.policy, now)
         case = self._with_key(Case(customer, touched.after, profile, ruling, may_widen, now, self._view.policy))
-        outcomes = tuple((party, reconcile(case, party)) for party in self._view.parties)
+        outcomes = tuple([(party, reconcile(case, party)) for party in self._view.parties])
         decided = Decided(customer, outcomes, tuple(touched.covers), now)
         batch.outputs += output.outputs(decided, self._view.writers)
         batch.outputs += self._partner_rejects(touched, decided, batch)
@@ -281,9 +281,11 @@ class Partition:
         if touched.asked:
             recalls = sum(isinstance(outcome, Recalled) for _, outcome in outcomes)
             batch.recall_timestamps += [touched.consent_timestamp] * recalls
-        after = output.held_after(touched.after, decided)
-        due_at = next_due(case, after.held, self._view.parties)
-        after = msgspec.structs.replace(after, widen_at=widen_at, ruling=ruling or after.ruling, due_at=due_at)
+        row = touched.after
+        held = output.held_after(row.held, decided)
+        due_at = next_due(case, held, self._view.parties)
+        ruling = ruling or row.ruling
+        after = Row(row.profile, row.deleted, row.consents, widen_at, held, ruling, due_at)
         if after.is_empty:
             after = Row()
         if after != touched.before:
@@ -326,22 +328,26 @@ class Partition:
             return Unread()  # a withdrawal may be among what is unread: nobody is given anything new
         return profile
 
-    def _partner_rejects(self, touched: Touched, decided: Decided, batch: Batch) -> Iterable[Output]:
+    def _partner_rejects(self, touched: Touched, decided: Decided, batch: Batch) -> list[Output]:
         """Pointers for records that one partner could not be given, if an update in this batch is to blame."""
+        found: list[Output] = []
         if touched.update is None:
-            return
+            return found
         for party, outcome in decided.outcomes:
             if isinstance(outcome, Rejected):
                 batch.updates[touched.update.offset] = True
-                yield output.rejected(
-                    folding.pointer(touched.update),
-                    outcome.cause,
-                    touched.update.key,
-                    decided.now,
-                    self._view.writers,
-                    schema_id=_schema_id(touched.update),
-                    partner=party.partner,
+                found.append(
+                    output.rejected(
+                        folding.pointer(touched.update),
+                        outcome.cause,
+                        touched.update.key,
+                        decided.now,
+                        self._view.writers,
+                        schema_id=_schema_id(touched.update),
+                        partner=party.partner,
+                    )
                 )
+        return found
 
     def _reject_update(self, record: Record, cause: Cause, moment: Moment, batch: Batch) -> None:
         batch.updates[record.offset] = True

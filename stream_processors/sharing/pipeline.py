@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from sluice import keys
 from sluice.decision import Denied, Permitted
-from sluice.facts import read_facts
 from sluice.keys import CustomerKey, NoKey
 from sluice.model import (  # fmt: skip
     Cause,
@@ -68,7 +67,7 @@ def ruling_on(row: Row, profile: Profile, policy: Policy, now: Millis) -> Ruling
     """The row's ruling if it still holds, else a new one: decided again only when what it depends on has changed."""
     if not isinstance(profile, Snapshot):
         return None
-    facts = read_facts(profile.value, policy.law.paths)
+    facts = profile.facts(policy.law.paths)
     if row.ruling is not None and row.ruling.holds(facts, now, policy.stamp):
         return row.ruling
     return policy.rule(facts, row.consents, now)

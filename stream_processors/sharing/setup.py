@@ -25,6 +25,7 @@ from sluice.settings import Settings
 from stream_processors.sharing.checkpoint import Identity, topics_hash
 from stream_processors.sharing.clock import Clock
 from stream_processors.sharing.contract_sets import RecordedSets
+from stream_processors.sharing.disclosing import DisclosureWriter
 from stream_processors.sharing.metrics import Metrics
 from stream_processors.sharing.parties import FormerPartnership, Partnership, Party, asked_paths
 from stream_processors.sharing.plan import Plan
@@ -149,9 +150,9 @@ class Workshop:
         )
 
     def _writers(self, recorded: RecordedSet) -> Writers:
-        control = catalogue.text("control")
+        disclosure, control = catalogue.text("disclosure"), catalogue.text("control")
         return Writers(
-            disclosure=self._writer(topics.DISCLOSURES, catalogue.text("disclosure")),
+            disclosure=DisclosureWriter(disclosure, _registered(self.registry, topics.DISCLOSURES, disclosure)),
             rejected=self._writer(topics.REJECTED, catalogue.text("rejected")),
             control={one.partner: self._writer(topics.control(one.partner), control) for one in recorded.partners},
             source_key=self.master.derive("rejected"),

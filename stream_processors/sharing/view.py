@@ -11,6 +11,7 @@ from sluice.model import PartnerId
 from sluice.projection import SourceReader
 from sluice.ruling import Policy
 from stream_processors.sharing.brake import BrakePolicy
+from stream_processors.sharing.disclosing import DisclosureWriter
 from stream_processors.sharing.folding import Decode
 from stream_processors.sharing.parties import Party
 
@@ -19,7 +20,7 @@ from stream_processors.sharing.parties import Party
 class Writers:
     """Encoders of our own records, and the keys that they need."""
 
-    disclosure: Writer
+    disclosure: DisclosureWriter
     rejected: Writer
     control: Mapping[PartnerId, Writer]
     source_key: bytes

@@ -39,6 +39,7 @@ from sluice.source_schema import leaves
 from sluice.store import Meta
 from stream_processors.serving import collect_rarely
 from stream_processors.sharing.batch import Batch, Moment, Situation
+from stream_processors.sharing.disclosing import DisclosureWriter
 from stream_processors.sharing.parties import Partnership, asked_paths
 from stream_processors.sharing.partition import Partition
 from stream_processors.sharing.view import View, Writers
@@ -109,7 +110,7 @@ def view(folder: Path) -> View:
     return View(
         parties=tuple(parties),
         writers=Writers(
-            disclosure=Writer(texts[_DISCLOSURE], _DISCLOSURE),
+            disclosure=DisclosureWriter(texts[_DISCLOSURE], _DISCLOSURE),
             rejected=Writer(texts[_REJECTED], _REJECTED),
             control={one.partner: Writer(texts[_CONTROL], _CONTROL) for one in parties},
             source_key=master.derive("rejected"),

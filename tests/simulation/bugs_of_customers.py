@@ -110,7 +110,7 @@ def unread_event_forgotten() -> Iterator[None]:
 @bug("Each customer's consents are what was said last.")
 @contextmanager
 def last_word_only() -> Iterator[None]:
-    with patch.object(ConsentRecord, "with_event", lambda _self, event, *_: ConsentRecord((event,))):
+    with patch.object(ConsentRecord, "with_event", lambda _self, event, *_: ConsentRecord().with_events(event)):
         yield
 
 
@@ -118,7 +118,7 @@ def last_word_only() -> Iterator[None]:
 @contextmanager
 def duplicates_kept() -> Iterator[None]:
     def listed(self: ConsentRecord, event: Any, *_more: str) -> ConsentRecord:  # noqa: ANN401
-        return msgspec.structs.replace(self, events=(*self.events, event))
+        return self.with_events(*self.events, event)
 
     with patch.object(ConsentRecord, "with_event", listed):
         yield
@@ -188,12 +188,12 @@ def renewal_not_disclosed() -> Iterator[None]:
 
 
 def _without(skipped: Callable[[Output], bool]) -> Patch:
-    to_partner = output._to_partner
+    outputs = output.outputs
 
-    def some(*arguments: Any) -> Iterator[Output]:  # noqa: ANN401
-        return (one for one in to_partner(*arguments) if not skipped(one))
+    def some(decided: Any, writers: Any) -> list[Output]:  # noqa: ANN401
+        return [one for one in outputs(decided, writers) if not skipped(one)]
 
-    return patch.object(output, "_to_partner", some)
+    return patch.object(output, "outputs", some)
 
 
 @bug("Under another key the recall names the new pseudonym, not the one that was disclosed (LOOP 16).")

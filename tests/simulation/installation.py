@@ -22,6 +22,7 @@ from sluice.registry import RegistryUnavailable
 from sluice.ruling import Policy
 from sluice.source_schema import leaves
 from stream_processors.sharing.brake import BrakePolicy
+from stream_processors.sharing.disclosing import DisclosureWriter
 from stream_processors.sharing.parties import FormerPartnership, Partnership, Party, asked_paths
 from stream_processors.sharing.view import View, Writers
 
@@ -223,7 +224,7 @@ def _writers(name: str, schemas: Schemas) -> Writers:
     control = catalogue.text("control")
     texts = {one: catalogue.text(one) for one in ("disclosure", "rejected")}
     return Writers(
-        disclosure=Writer(texts["disclosure"], schemas.register(texts["disclosure"])),
+        disclosure=DisclosureWriter(texts["disclosure"], schemas.register(texts["disclosure"])),
         rejected=Writer(texts["rejected"], schemas.register(texts["rejected"])),
         control={partner: Writer(control, schemas.register(control)) for partner in PARTNERS},
         source_key=MASTER.derive("rejected"),

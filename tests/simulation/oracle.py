@@ -111,7 +111,7 @@ def said(cluster: Cluster, number: int, customer: CustomerId, consents: int, *, 
         elif event not in events:
             events.append(event)
     events.sort(key=lambda event: (event.effective_time, event.record_id))
-    return ConsentRecord(tuple(events), tuple(sorted(unreadable)))
+    return ConsentRecord(unreadable=tuple(sorted(unreadable))).with_events(*events)
 
 
 @lru_cache(1 << 14)

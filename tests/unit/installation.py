@@ -21,6 +21,7 @@ from sluice.ruling import Policy
 from sluice.source_schema import Leaf, leaves
 from stream_processors.sharing.brake import BrakePolicy
 from stream_processors.sharing.checkpoint import Identity
+from stream_processors.sharing.disclosing import DisclosureWriter
 from stream_processors.sharing.parties import FormerPartnership, Partnership, Party, asked_paths
 from stream_processors.sharing.view import View, Writers
 
@@ -129,7 +130,7 @@ class Installation:
         self.parties: tuple[Party, ...] = (*self.partnerships, *self.former)
         self.contract_set = self.contracts.digest(self.master)
         self.writers = Writers(
-            disclosure=self.shelf.writer(DISCLOSURE),
+            disclosure=DisclosureWriter(self.shelf.texts[DISCLOSURE], DISCLOSURE),
             rejected=self.shelf.writer(REJECTED),
             control={party.partner: self.shelf.writer(CONTROL) for party in self.parties},
             source_key=self.master.derive("rejected"),

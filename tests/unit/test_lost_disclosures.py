@@ -26,7 +26,7 @@ from stream_processors.lost_disclosures.recipients import recipients
 from stream_processors.lost_disclosures.recovering import Finding, Recoverer
 from stream_processors.sharing import checkpoint, folding
 from stream_processors.sharing.checkpoint import Checkpoint, Identity
-from tests.unit.installation import HOSHI, IDENTITY, NOW, Installation
+from tests.unit.installation import DISCLOSURE, HOSHI, IDENTITY, NOW, Installation
 
 CARD, POST = PartnerId("hoshi-card"), PartnerId("adresso")
 A, B, C = CustomerId("crm:1"), CustomerId("crm:2"), CustomerId("crm:3")
@@ -255,7 +255,7 @@ class Story:
         rest = {"key_epoch": 1, "contract": "c", "fields": ["given_name"], "digest": digest, "consents": ["r"]}
         last = {"rules": ["ZZ"], "expires_at": None, "decision_id": "d"}
         told = {"covers": [], "decided_at": NOW, "contract_set": "s", "entries": [entry | rest | last]}
-        self.log.append(topics.DISCLOSURES, customer.encode(), self.installation.writers.disclosure.write(told))
+        self.log.append(topics.DISCLOSURES, customer.encode(), self.installation.shelf.writer(DISCLOSURE).write(told))
 
     def recall(self, customer: CustomerId) -> None:
         self.log.append(topics.customers(CARD), name(self.installation, customer).encode(), None)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SOURCE = leaves(catalogue.text("customer_profile"))
 MASTER = MasterKey(bytes(range(32)))
 KEYS = PartnerKeys.of(MASTER, PartnerId("hoshi-card"), 1)
-KEY = "k" * 22
+KEY = keys.pseudonym(KEYS.record, "dell-crm:1")
 NOW = Millis(1_780_000_000_000)  # 2026-05-28
 CUSTOMER = Customer(CustomerId("dell-crm:1"), KEY, NoKey.NOT_ISSUED)
 RECORD: Record = {
@@ -104,6 +104,17 @@ def test_a_reader_says_when_it_may_be_asked_again() -> None:
 
 
 # --- the record
+
+
+def test_the_customers_id_is_the_records_key_in_the_field_of_its_name_and_nowhere_else() -> None:
+    fields = {"customer_id": "pseudonym", "email": "pseudonym"}
+    same = projected(fields, RECORD | {"email": "dell-crm:1"}, set(fields))
+    assert isinstance(same, dict)
+    assert same == {"customer_id": KEY, "email": keys.pseudonym(KEYS.field("email").of("pseudonym"), "dell-crm:1")}
+    assert same["email"] != KEY
+    other = projected(fields, RECORD | {"customer_id": "dell-crm:2"}, set(fields))
+    assert isinstance(other, dict)
+    assert other["customer_id"] == keys.pseudonym(KEYS.record, "dell-crm:2")
 
 
 def test_a_record_holds_what_is_listed_and_permitted_each_as_its_transform_gives_it() -> None:

@@ -27,7 +27,7 @@ from stream_processors.redrive.deciding import Judge, Source, State, Verdict
 from stream_processors.redrive.rejections import Newest, Rejection, Selection
 from stream_processors.sharing import folding
 from stream_processors.sharing.pipeline import Case, reconcile, ruling_on
-from tests.unit.installation import NOW, PROFILE, Installation
+from tests.unit.installation import DISCLOSURE, NOW, PROFILE, Installation
 from tests.unit.lane import DAMAGED, A
 
 HOSHI = PartnerId("hoshi-card")
@@ -313,7 +313,7 @@ def disclosure(installation: Installation, customer: str, *partners: str) -> Rec
     ]
     full = [e | {"reason": None, "fields": [], "digest": b"", "consents": [], "rules": [], "expires_at": None}
             for e in entries]  # fmt: skip
-    value = installation.writers.disclosure.write(
+    value = installation.shelf.writer(DISCLOSURE).write(
         {"covers": [], "decided_at": NOW, "contract_set": "s", "entries": full}
     )
     return Record(topics.DISCLOSURES, 0, 0, customer.encode(), value, NOW)

@@ -19,7 +19,14 @@ META = Meta("here", 1, 2, 3, 4)
 EMPTY = Row()
 HELD = Held(Pseudonym("p" * 22), 1, "c0", ("email",), bytes(16), ("r1",), ("ZZ-R0",), Millis(9))
 EVENT = ConsentEvent("r1", "c", "sales", State.GIVEN, Expression.EXPLICIT, Actor.SUBJECT, Millis(1), Millis(2))
-FULL = Row(b"profile", True, ConsentRecord((EVENT,), ("t/0@1",)), 7, {PartnerId("hoshi-card"): HELD}, due_at=Millis(40))
+FULL = Row(
+    b"profile",
+    True,
+    ConsentRecord().with_event(EVENT).with_unreadable("t/0@1"),
+    7,
+    {PartnerId("hoshi-card"): HELD},
+    due_at=Millis(40),
+)
 
 
 def customer(number: int) -> CustomerId:
@@ -122,7 +129,7 @@ ROWS = st.builds(
     Row,
     profile=st.none() | st.binary(max_size=3),
     deleted=st.booleans(),
-    consents=st.sampled_from([ConsentRecord(), ConsentRecord((EVENT,))]),
+    consents=st.sampled_from([ConsentRecord(), ConsentRecord().with_event(EVENT)]),
     widen_at=st.none() | st.integers(0, 5),
     held=st.sampled_from([{}, {PartnerId("hoshi-card"): HELD}]),
     due_at=st.none() | st.integers(0, 5).map(Millis),
