@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from sluice import field_path
 from sluice.avro import Json, Reader
-from sluice.facts import FactPaths, Facts
 from sluice.field_path import ABSENT, Name
 from sluice.wire import Marked, Planner, Record, Shape, Union, Walk, made_usual, past
 
@@ -42,11 +41,6 @@ class Layout:
         """Of the paths that lead through records alone. Others are looked for in the decoded record."""
         self.missing: set[str] = set()
         """Names that the schema's outermost record does not have."""
-        self.known_facts: dict[tuple[bytes, ...], Facts] = {}
-        """By what `stated` gives: far fewer than customers."""
-        self._fact_paths: FactPaths | None = None
-        self._fact_places: list[int] = []
-        self._facts_are_plain = False
         asked = _Asked()
         for path in sorted(paths):
             self._ask(asked, path)
@@ -65,15 +59,11 @@ class Layout:
         walk.at = start
         return self._shapes[place].read(walk)
 
-    def stated(self, walk: Walk, paths: FactPaths) -> tuple[bytes, ...] | None:
-        """The bytes that the facts are read from; empty where nothing stands. None: it takes more than bytes."""
-        if paths is not self._fact_paths:
-            self._fact_paths, self.known_facts = paths, {}
-            self._fact_places = [self.places[path] for path in paths.stated if path in self.places]
-            self._facts_are_plain = all(path in self.places or path in self.missing for path in paths.stated)
-        if not self._facts_are_plain:
+    def places_of(self, paths: Collection[str]) -> list[int] | None:
+        """Where these paths' values lie, of those that the schema has. None: `places` does not tell of all."""
+        if any(path not in self.places and path not in self.missing for path in paths):
             return None
-        return tuple([walk.data[walk.starts[place] : walk.ends[place]] for place in self._fact_places])
+        return [self.places[path] for path in paths if path in self.places]
 
     def find(self, walk: Walk, path: str) -> object:
         """The value at any path, as `FieldPath.find` has it."""

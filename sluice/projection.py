@@ -63,9 +63,10 @@ class Snapshot:
 class Scanned(Snapshot):
     """The same, still encoded: known is only where its values lie."""
 
-    def __init__(self, layout: Layout, walk: Walk) -> None:
+    def __init__(self, layout: Layout, walk: Walk, known_facts: KnownFacts) -> None:
         self.layout = layout
         self.walk = walk
+        self._known_facts = known_facts
 
     def find(self, path: FieldPath) -> object:
         return self.layout.find(self.walk, path.text)
@@ -75,15 +76,32 @@ class Scanned(Snapshot):
         return None if found is ABSENT else found
 
     def facts(self, paths: FactPaths) -> Facts:
-        stated = self.layout.stated(self.walk, paths)
-        if stated is None:
-            return read_facts(self.value, paths)
-        known = self.layout.known_facts.get(stated)
-        if known is None:
-            if len(self.layout.known_facts) >= _MOST_FACTS:
-                self.layout.known_facts.clear()
-            known = self.layout.known_facts[stated] = read_facts(self.value, paths)
-        return known
+        return self._known_facts.of(self, paths)
+
+
+class KnownFacts:
+    """Facts by the bytes that they are read from: far fewer than customers. For one layout."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._paths: FactPaths | None = None
+        self._places: list[int] | None = None
+        self._known: dict[tuple[bytes, ...], Facts] = {}
+
+    def of(self, scanned: Scanned, paths: FactPaths) -> Facts:
+        if paths is not self._paths:
+            self._paths, self._places = paths, self._layout.places_of(paths.stated)
+            self._known.clear()
+        if self._places is None:
+            return read_facts(scanned.value, paths)
+        walk = scanned.walk
+        stated = tuple([walk.data[walk.starts[place] : walk.ends[place]] for place in self._places])
+        facts = self._known.get(stated)
+        if facts is None:
+            if len(self._known) >= _MOST_FACTS:
+                self._known.clear()
+            facts = self._known[stated] = read_facts(scanned.value, paths)
+        return facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +116,7 @@ class SourceReader:
         """`readers` by schema id; raises Undecodable, RegistryUnavailable. `paths`: what will be asked for."""
         self._readers = readers
         self._paths = frozenset(paths)
-        self._layouts: dict[int, Layout] = {}
+        self._plans: dict[int, tuple[Layout, KnownFacts]] = {}
 
     def read(self, value: bytes) -> Snapshot | Unread:
         """The framed profile. Raises Undecodable."""
@@ -107,11 +125,13 @@ class SourceReader:
             reader = self._readers(schema_id)
         except RegistryUnavailable:
             return Unread()
-        layout = self._layouts.get(schema_id)
-        if layout is None:
-            layout = self._layouts[schema_id] = Layout(reader, self._paths)
+        plan = self._plans.get(schema_id)
+        if plan is None:
+            layout = Layout(reader, self._paths)
+            plan = self._plans[schema_id] = layout, KnownFacts(layout)
+        layout, known_facts = plan
         try:
-            return Scanned(layout, layout.walk(payload))
+            return Scanned(layout, layout.walk(payload), known_facts)
         except Damaged:
             raise Undecodable(Cause.UNDECODABLE) from None
 
