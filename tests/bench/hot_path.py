@@ -92,8 +92,8 @@ def _measured(path: _Path, customers: int, updates: int, profiler: cProfile.Prof
 def view(folder: Path) -> View:
     """W1's contracts in force, as the processor would carry them out."""
     law, master = shipped_law(), MasterKey(bytes(range(32)))
-    for partner in w1.PARTNERS:
-        (folder / f"{partner}.yaml").write_text(yaml.safe_dump(w1.contract(partner), sort_keys=False))
+    for partner, wanted in w1.PARTNERS.items():
+        (folder / f"{partner}.yaml").write_text(yaml.safe_dump(w1.contract(partner, wanted), sort_keys=False))
     contracts = check(load_contracts(folder), leaves(w1.schema()), law).contracts
     parties = []
     for number, one in enumerate(contracts, _FIRST_PARTNER):

@@ -2,7 +2,8 @@
 
 100,000 customers with 400,000 updates, uniform keys; 23 flat fields of about 230 bytes, strings mostly nullable, two
 numbers, one array; three partners, to each of which a customer consents with probability one half; partner records of
-6, 5 and 7 fields plus the pseudonym. Pure: the same seed gives the same bytes.
+6, 5 and 7 fields plus the pseudonym. A `Variant` is the same with something otherwise. Pure: the same seed gives the
+same bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from sluice.avro import FRAME_BYTES, Writer
 
 START_MS = 1_767_225_600_000
 """2026-01-01: when everybody said what they said."""
-PARTNERS: Mapping[str, Mapping[str, Any]] = {
+Wanted = Mapping[str, Any]
+"""What a partner wants the data for, and which of it."""
+PARTNERS: Mapping[str, Wanted] = {
     "aiko-mail": {
         "purpose": "marketing.communications.email",
         "fields": ("given_name", "family_name", "email", "language", "loyalty_tier", "segment"),
@@ -64,6 +67,33 @@ _CITIES = ("Sapporo", "Sendai", "Yokohama", "Nagoya", "Kyoto", "Osaka", "Hiroshi
 _SEGMENTS = ("frequent", "seasonal", "gift_buyer", "outlet", "new", "dormant")
 
 
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """W1, and what may be otherwise."""
+
+    partners: int = 3
+    """More than three want what one of the three wants."""
+    applying: int | None = None
+    """So many of them, the first, are anybody's to consent to; None: all."""
+    consenting: float = 0.5
+    """The probability that a customer consents to one of them."""
+    note_bytes: int | None = None
+    """How long the field is that nobody gets; None: 27, in three of five."""
+
+    @property
+    def parties(self) -> dict[str, Wanted]:
+        """The partners by name."""
+        kinds = list(PARTNERS.items())
+        return {
+            name if number < len(kinds) else f"{name}-{number + 1}": wanted
+            for number in range(self.partners)
+            for name, wanted in [kinds[number % len(kinds)]]
+        }
+
+
+W1 = Variant()
+
+
 def schema() -> str:
     """The source's Avro schema."""
     text = ["null", "string"]
@@ -77,9 +107,8 @@ def schema() -> str:
     return json.dumps({"type": "record", "name": "Customer", "namespace": "w1", "fields": fields})
 
 
-def contract(partner: str) -> dict[str, Any]:
+def contract(partner: str, wanted: Wanted) -> dict[str, Any]:
     """What may be shared with the partner, as its file says it."""
-    wanted = PARTNERS[partner]
     return {
         "partner": partner,
         "name": partner,
@@ -106,35 +135,47 @@ Records = Iterator[Keyed]
 class Workload:
     """The records, made as they are asked for."""
 
-    def __init__(self, profile_id: int, consent_id: int, seed: int = 1) -> None:
+    def __init__(self, profile_id: int, consent_id: int, variant: Variant = W1, seed: int = 1) -> None:
         """Ids under which `schema()` and our consent event's schema are registered."""
         self._random = random.Random(seed)
+        self._variant = variant
         self._frame = Writer(schema(), profile_id)
         self._consents = Writer(catalogue.text("consent_event"), consent_id)
-        self._bodies = [self._body(number) for number in range(_BODIES)]
+        first = (seed - 1) * _BODIES  # no two seeds have a snapshot in common
+        self._bodies = [self._body(number) for number in range(first, first + _BODIES)]
 
     def updates(self, customers: int, count: int) -> Records:
         """`count` snapshots of customers drawn alike; nobody's first is left out when there are enough of them."""
-        draw, bodies = self._random, self._bodies
+        draw = self._random
         order = list(range(customers))
         draw.shuffle(order)
         for number in range(count):
             customer = order[number] if number < customers else int(draw.random() * customers)
-            key = customer_id(customer).encode()
-            frame, body = bodies[int(draw.random() * (_BODIES // _BIRTHDAYS)) * _BIRTHDAYS + customer % _BIRTHDAYS]
-            yield Keyed(key, b"%b%c%b%b" % (frame, len(key) * 2, key, body))
+            yield self.update(customer)
+
+    def update(self, customer: int) -> Keyed:
+        """A snapshot of the customer with this number, another one each time."""
+        key = customer_id(customer).encode()
+        drawn = int(self._random.random() * (_BODIES // _BIRTHDAYS))
+        frame, body = self._bodies[drawn * _BIRTHDAYS + customer % _BIRTHDAYS]
+        return Keyed(key, b"%b%c%b%b" % (frame, len(key) * 2, key, body))
 
     def consents(self, customers: int) -> Records:
         """A grant of each customer to each partner, or not."""
+        variant = self._variant
+        applying = list(variant.parties.items())[: variant.applying]
         for number in range(customers):
             customer = customer_id(number)
-            for partner, wanted in PARTNERS.items():
-                if self._random.random() < 0.5:
+            for partner, wanted in applying:
+                if self._random.random() < variant.consenting:
                     yield Keyed(customer.encode(), self._consents.write(_grant(customer, partner, wanted["purpose"])))
 
     def _body(self, number: int) -> tuple[bytes, bytes]:
         """A snapshot's frame, and what stands behind its first field."""
-        whole = self._frame.write(_person(self._random, number))
+        person = _person(self._random, number)
+        if self._variant.note_bytes is not None:
+            person["note"] = "x" * self._variant.note_bytes
+        whole = self._frame.write(person)
         return whole[:FRAME_BYTES], whole[FRAME_BYTES + 1 :]
 
 

@@ -39,8 +39,8 @@ def test_a_source_with_a_schema_of_its_own(registry: SchemaRegistryClient, insta
     profile_id = installation.registry.register(topics.subject(topics.CUSTOMER_UPDATES), w1.schema(), "FULL_TRANSITIVE")
     for old in installation.contracts_folder.glob("*.yaml"):
         old.unlink()
-    for partner in w1.PARTNERS:
-        text = yaml.safe_dump(w1.contract(partner), sort_keys=False)
+    for partner, wanted in w1.PARTNERS.items():
+        text = yaml.safe_dump(w1.contract(partner, wanted), sort_keys=False)
         (installation.contracts_folder / f"{partner}.yaml").write_text(text, encoding="utf-8")
     installation.provision()
     latest = registry.get_latest_version(topics.subject(topics.CUSTOMER_UPDATES))

@@ -42,6 +42,7 @@ class Field:
     customers: int
     updates: int
     consents: int
+    variant: w1.Variant
 
     @property
     def settings(self) -> Settings:
@@ -54,30 +55,30 @@ class Field:
 
 
 @contextmanager
-def field(folder: Path, customers: int, updates: int) -> Iterator[Field]:
+def field(folder: Path, customers: int, updates: int, variant: w1.Variant = w1.W1) -> Iterator[Field]:
     """Begun empty, filled, and stopped in the end; consents were written before the updates."""
     local = (folder / "local").absolute()
     stack.delete(local)
     shutil.rmtree(folder, ignore_errors=True)
     endpoints = stack.start(local)
     try:
-        settings_path = _settings(folder.absolute(), endpoints.clients)
+        settings_path = _settings(folder.absolute(), endpoints.clients, variant)
         settings = load_settings(settings_path)
-        consents = _fill(settings, customers, updates)
-        there = Field(folder.absolute(), settings_path, customers, updates, consents)
+        consents = _fill(settings, customers, updates, variant)
+        there = Field(folder.absolute(), settings_path, customers, updates, consents, variant)
         (there.folder / "others").mkdir()
-        _create_topics(settings, [f"faust.{partner}" for partner in w1.PARTNERS])
-        there.told.write_text(json.dumps(_told(settings, there.folder)), encoding="utf-8")
+        create_topics(settings, [f"faust.{partner}" for partner in variant.parties])
+        there.told.write_text(json.dumps(_told(settings, there)), encoding="utf-8")
         yield there
     finally:
         stack.stop(local)
 
 
-def _settings(folder: Path, clients: Path) -> Path:
+def _settings(folder: Path, clients: Path, variant: w1.Variant) -> Path:
     contracts = folder / "contracts"
     contracts.mkdir(parents=True)
-    for partner in w1.PARTNERS:
-        text = yaml.safe_dump(w1.contract(partner), sort_keys=False)
+    for partner, wanted in variant.parties.items():
+        text = yaml.safe_dump(w1.contract(partner, wanted), sort_keys=False)
         (contracts / f"{partner}.yaml").write_text(text, encoding="utf-8")
     path = folder / "sluice.yaml"
     written = {
@@ -91,14 +92,14 @@ def _settings(folder: Path, clients: Path) -> Path:
     return path
 
 
-def _fill(settings: Settings, customers: int, updates: int) -> int:
+def _fill(settings: Settings, customers: int, updates: int, variant: w1.Variant) -> int:
     """How many consents were written."""
     source = topics.subject(topics.CUSTOMER_UPDATES)
     with closing(Registry(settings.registry_url())) as registry:
         profile_id = registry.register(source, w1.schema(), "FULL_TRANSITIVE")
         provision(settings, lambda _: None)
         consent_id, _ = registry.latest(topics.subject(topics.CONSENT_EVENTS))
-    workload = w1.Workload(profile_id, consent_id)
+    workload = w1.Workload(profile_id, consent_id, variant)
     settings_of_crm = {**settings.client("crm"), "linger.ms": "20", "compression.type": "lz4", "acks": "all"}
     producer = Producer({**settings_of_crm, "queue.buffering.max.messages": 1_000_000})
     consents = _write(producer, topics.CONSENT_EVENTS, workload.consents(customers))
@@ -130,7 +131,7 @@ def _write(producer: Producer, topic: str, records: w1.Records) -> int:
     return count
 
 
-def _create_topics(settings: Settings, names: Iterable[str]) -> None:
+def create_topics(settings: Settings, names: Iterable[str]) -> None:
     """For who does not create what it writes to."""
     client = admin_client(settings.client("admin"))
     wanted = [NewTopic(name, num_partitions=PARTITIONS, replication_factor=1) for name in names]
@@ -138,11 +139,11 @@ def _create_topics(settings: Settings, names: Iterable[str]) -> None:
         future.result()
 
 
-def _told(settings: Settings, folder: Path) -> dict[str, object]:
+def _told(settings: Settings, there: Field) -> dict[str, object]:
     partners = {}
     with closing(Registry(settings.registry_url())) as registry:
         master = load_master_key(settings.master_key)
-        for partner, wanted in w1.PARTNERS.items():
+        for partner, wanted in there.variant.parties.items():
             schema_id, schema = registry.latest(topics.subject(topics.customers(PartnerId(partner))))
             partners[partner] = {
                 "purpose": wanted["purpose"],
@@ -159,7 +160,7 @@ def _told(settings: Settings, folder: Path) -> dict[str, object]:
         "consents": topics.CONSENT_EVENTS,
         "schemas": {"updates": json.loads(w1.schema()), "consents": json.loads(catalogue.text("consent_event"))},
         "partners": partners,
-        "state": str(folder / "others"),
+        "state": str(there.folder / "others"),
     }
 
 
@@ -193,7 +194,21 @@ class Watch:
                     raise AssertionError(f"ended at {reached.updates} of {updates} updates")
                 time.sleep(_POLL_SECONDS)
         finally:
-            self._consumer.close()
+            self.close()
+
+    def until_quiet(self, seconds: float) -> None:
+        """Looks until nothing was committed for so long."""
+        last = self._reached()
+        while True:
+            now = self._reached()
+            if now.updates != last.updates or not now.updates:
+                last = now
+            elif now.at - last.at >= seconds:
+                return
+            time.sleep(_POLL_SECONDS)
+
+    def close(self) -> None:
+        self._consumer.close()
 
     def _reached(self) -> Reached:
         try:
