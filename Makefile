@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild format lock clean
+.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild bench-latency bench-dimensions bench-plots format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,15 @@ build/bench/venv/installed: tests/bench/compare/requirements.txt
 	$(PYTHON) -m venv build/bench/venv
 	build/bench/venv/bin/pip install --quiet -r $<
 	@touch $@
+
+bench-latency: setup ## From an update's acknowledgement to the partner, beside a loop that does nothing: OPTIONS=--help
+	$(BIN)/python -m tests.bench.compare.latency $(OPTIONS)
+
+bench-dimensions: setup ## More partners, contracts, customers, bytes, consents, workers: OPTIONS=--help
+	$(BIN)/python -m tests.bench.compare.dimensions $(OPTIONS)
+
+bench-plots: build/bench/venv/installed ## What was measured, as pictures for docs/benchmarks.md
+	build/bench/venv/bin/python tests/bench/compare/plots.py build/bench docs/benchmarks
 
 bench-decision: setup ## What a decision costs on the running path, made anew and kept
 	PYTHONPATH=. $(BIN)/python tests/bench/decision_cost.py

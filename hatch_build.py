@@ -15,13 +15,19 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 COMPILED = (
     "sluice/layout.py",
     "sluice/partitioning.py",
+    "sluice/precedents.py",
     "sluice/projection.py",
+    "sluice/stored.py",
     "sluice/wire.py",
+    "stream_processors/sharing/batch.py",
     "stream_processors/sharing/disclosing.py",
     "stream_processors/sharing/folding.py",
     "stream_processors/sharing/output.py",
+    "stream_processors/sharing/parties.py",
     "stream_processors/sharing/partition.py",
     "stream_processors/sharing/pipeline.py",
+    "stream_processors/sharing/standing.py",
+    "stream_processors/sharing/view.py",
 )
 PURE = "SLUICE_PURE"
 _CHECKED = ("--config-file=", "--ignore-missing-imports", "--follow-imports=silent")

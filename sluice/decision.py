@@ -6,6 +6,7 @@ that; `decide` is both. What `sluice explain` tells is the judgement that the ru
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -140,19 +141,31 @@ def _denied(categories: Sequence[CategoryJudgement]) -> Denied:
     return Denied(gravest, tuple(sorted(refusing)))
 
 
+def dates_of(terms: Iterable[Terms], law: Law) -> list[Millis]:
+    """The instants that contracts and laws name, in order."""
+    bounds = {instant for one in terms for instant in (one.valid_from, one.valid_until) if instant is not None}
+    return sorted(bounds.union(law.dates))
+
+
 def next_change(
-    terms: Iterable[Terms], law: Law, consents: ConsentRecord, born: int | None, now: Millis
+    dates: Sequence[Millis], age_bounds: tuple[int, ...], consents: ConsentRecord, born: int | None, now: Millis
 ) -> Millis | None:
     """The first instant after `now` at which time alone may change an answer; None: there is none.
 
-    Until then the same customer gets the same answer under the same contracts and laws.
+    Until then the same customer gets the same answer under the same contracts and laws. `dates`: as `dates_of` them.
     """
-    instants: list[int | None] = [instant for one in terms for instant in (one.valid_from, one.valid_until)]
+    instants: list[int] = []
+    at = bisect_right(dates, now)
+    if at < len(dates):
+        instants.append(dates[at])
     for event in consents.events:
-        instants += (event.effective_time - CLOCK_TOLERANCE_MS, event.valid_from, event.valid_until)
+        turns = (event.effective_time - CLOCK_TOLERANCE_MS, event.valid_from, event.valid_until)
+        instants += [instant for instant in turns if instant is not None and instant > now]
     if born is not None:
-        instants += birthdays(born, law.age_bounds)
-    return min((Millis(i) for i in (*instants, *law.dates) if i is not None and i > now), default=None)
+        older = birthdays(born, age_bounds)
+        at = bisect_right(older, now)
+        instants += older[at : at + 1]
+    return Millis(min(instants)) if instants else None
 
 
 def _stopped(terms: Terms, customer: Customer, now: Millis) -> Reason | None:

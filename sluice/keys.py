@@ -11,6 +11,7 @@ import hmac
 import secrets
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +22,7 @@ from sluice.errors import SluiceError
 from sluice.model import CustomerId, PartnerId, Pseudonym
 
 MASTER_KEY_BYTES = 32
-_SHORT_CHARACTERS = 22
+PSEUDONYM_CHARACTERS = 22
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 RECORD_KEY = "customer_id"
 """The field whose pseudonym is also the key of the partner's records (for ids in NFC, as fields are normalised)."""
@@ -127,17 +128,33 @@ def combined(field_key: bytes, customer_key: bytes, use: str, length: int) -> by
 
 def pseudonym(key: bytes, value: str) -> Pseudonym:
     """HMAC-SHA256 cut to 128 bits, base64url without padding: 22 characters, without linkage across keys."""
-    return Pseudonym(short(hmac.digest(key, value.encode(), "sha256")[:16]))
+    made = _hmac(key).copy()
+    made.update(value.encode())
+    return Pseudonym(short(made.digest()[:16]))
+
+
+@lru_cache(1 << 10)
+def _hmac(key: bytes) -> hmac.HMAC:
+    """To be copied: the key is taken in once."""
+    return hmac.new(key, digestmod="sha256")
 
 
 def short(digest: bytes) -> str:
     """16 bytes as 22 characters: base64url without padding (RFC 4648, 5)."""
-    return binascii.b2a_base64(digest, newline=False).translate(_URL_SAFE)[:_SHORT_CHARACTERS].decode("ascii")
+    return binascii.b2a_base64(digest, newline=False).translate(_URL_SAFE)[:PSEUDONYM_CHARACTERS].decode("ascii")
 
 
 def keyed_digest(key: bytes, data: bytes) -> bytes:
     """BLAKE2b-128: tells whether a partner's record changed, and nothing to who has no key (RFC 7693)."""
-    return hashlib.blake2b(data, digest_size=16, key=key).digest()
+    made = _keyed(key).copy()
+    made.update(data)
+    return made.digest()
+
+
+@lru_cache(1 << 10)
+def _keyed(key: bytes) -> hashlib.blake2b:
+    """To be copied: the key is taken in once."""
+    return hashlib.blake2b(digest_size=16, key=key)
 
 
 def decision_id(key: bytes, *parts: str) -> str:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-_M = 0x5BD1E995
-_SEED = 0x9747B28C
-_MASK = 0xFFFFFFFF
+from typing import Final
+
+from mypy_extensions import i64
+
+_M: Final = 0x5BD1E995
+_SEED: Final = 0x9747B28C
+_MASK: Final = 0xFFFFFFFF
 
 
 def murmur2(data: bytes) -> int:
     """MurmurHash2, 32 bits, with Kafka's seed (org.apache.kafka.common.utils.Utils.murmur2), unsigned."""
     length = len(data)
-    h = _SEED ^ length
+    h: i64 = _SEED ^ length
     whole = length & ~3
+    k: i64
     for i in range(0, whole, 4):
-        k = _mixed(data[i] | data[i + 1] << 8 | data[i + 2] << 16 | data[i + 3] << 24)
-        h = _mixed(h) ^ _mixed(k ^ k >> 24)
+        k = data[i] | data[i + 1] << 8 | data[i + 2] << 16 | data[i + 3] << 24
+        k = k * _M & _MASK
+        h = (h * _M & _MASK) ^ ((k ^ k >> 24) * _M & _MASK)
     if whole < length:
-        h = _mixed(h ^ int.from_bytes(data[whole:], "little"))
-    h = _mixed(h ^ h >> 13)
-    return h ^ h >> 15
-
-
-def _mixed(value: int) -> int:
-    """Times M, modulo 2^32; in halves, for compiled code is slow beyond 62 bits."""
-    return ((value & 0xFFFF) * _M + ((value >> 16) * _M & 0xFFFF) * 0x10000) & _MASK
+        k = 0
+        for i in range(length - 1, whole - 1, -1):
+            k = k << 8 | data[i]
+        h = (h ^ k) * _M & _MASK
+    h = (h ^ h >> 13) * _M & _MASK
+    return int(h ^ h >> 15)
 
 
 def partition_of(key: bytes, partitions: int) -> int:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from msgspec.structs import replace
 
 from sluice.consent import CLOCK_TOLERANCE_MS, ConsentEvent, ConsentRecord
-from sluice.decision import Customer, Denied, Permitted, decide
+from sluice.decision import Customer, Denied, Permitted, dates_of, decide, next_change
 from sluice.facts import Facts, birthdays
 from sluice.law.pack import Law
 from sluice.model import Millis, PartnerId
@@ -44,8 +44,7 @@ class Precedents:
         self._terms = terms
         self._law = law
         self._acknowledged = acknowledged
-        bounds = [t for one in terms.values() for t in (one.valid_from, one.valid_until) if t is not None]
-        self._dates = sorted({*bounds, *law.dates})
+        self._dates = dates_of(terms.values(), law)
         self._starts = sorted({one.valid_from for one in terms.values()})
         self._ages = law.age_bounds
         self._given: dict[object, Mapping[PartnerId, _Permission | Denied]] = {}
@@ -64,6 +63,10 @@ class Precedents:
             self._given[likeness] = {name: self._without_records(name, one, events) for name, one in decided.items()}
             return decided
         return {partner: _for_this_customer(answer, events) for partner, answer in known.items()}
+
+    def next_change(self, facts: Facts, consents: ConsentRecord, now: Millis) -> Millis | None:
+        """Until when the answers hold, whatever they are."""
+        return next_change(self._dates, self._ages, consents, facts.born, now)
 
     def _decided(self, facts: Facts, consents: ConsentRecord, now: Millis) -> dict[PartnerId, Permitted | Denied]:
         customer = Customer(facts, consents, self._acknowledged)

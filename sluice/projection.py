@@ -11,15 +11,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sluice import field_path, redaction
+from sluice import field_path, keys, redaction
 from sluice.avro import Reader, Undecodable, Unencodable, ValueWriter, frame, unframe
 from sluice.contract import CheckedContract
 from sluice.facts import FactPaths, Facts, read_facts
 from sluice.field_path import ABSENT, FieldPath
-from sluice.keys import PartnerKeys
+from sluice.keys import RECORD_KEY, PartnerKeys
 from sluice.layout import Layout
 from sluice.model import Cause, Millis
-from sluice.redaction import Customer, Keep, Redacted, Rule, Target
+from sluice.redaction import Customer, Keep, PseudonymOf, Redacted, Rule, Target
 from sluice.registry import RegistryUnavailable
 from sluice.row_filter import RowFilter
 from sluice.wire import Damaged, Walk
@@ -78,24 +78,41 @@ class Scanned(Snapshot):
     def facts(self, paths: FactPaths) -> Facts:
         return self._known_facts.of(self, paths)
 
+    def stated(self, paths: FactPaths) -> bytes | None:
+        """The same bytes, the same facts; None: it takes more to tell."""
+        return self._known_facts.stated(self.walk, paths)
+
 
 class KnownFacts:
     """Facts by the bytes that they are read from: far fewer than customers. For one layout."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, schema: bytes) -> None:
+        """`schema`: what tells the writer's schema from others."""
         self._layout = layout
+        self._schema = schema
         self._paths: FactPaths | None = None
         self._places: list[int] | None = None
-        self._known: dict[tuple[bytes, ...], Facts] = {}
+        self._known: dict[bytes, Facts] = {}
 
-    def of(self, scanned: Scanned, paths: FactPaths) -> Facts:
+    def stated(self, walk: Walk, paths: FactPaths) -> bytes | None:
+        """See Scanned. Values in Avro end by themselves, so that they are told apart without anything between them."""
         if paths is not self._paths:
             self._paths, self._places = paths, self._layout.places_of(paths.stated)
             self._known.clear()
         if self._places is None:
+            return None
+        found = [self._schema]
+        for place in self._places:
+            start = walk.starts[place]
+            if start < 0:
+                return None
+            found.append(walk.data[start : walk.ends[place]])
+        return b"".join(found)
+
+    def of(self, scanned: Scanned, paths: FactPaths) -> Facts:
+        stated = self.stated(scanned.walk, paths)
+        if stated is None:
             return read_facts(scanned.value, paths)
-        walk = scanned.walk
-        stated = tuple([walk.data[walk.starts[place] : walk.ends[place]] for place in self._places])
         facts = self._known.get(stated)
         if facts is None:
             if len(self._known) >= _MOST_FACTS:
@@ -128,7 +145,7 @@ class SourceReader:
         plan = self._plans.get(schema_id)
         if plan is None:
             layout = Layout(reader, self._paths)
-            plan = self._plans[schema_id] = layout, KnownFacts(layout)
+            plan = self._plans[schema_id] = layout, KnownFacts(layout, frame(schema_id, b""))
         layout, known_facts = plan
         try:
             return Scanned(layout, layout.walk(payload), known_facts)
@@ -139,13 +156,13 @@ class SourceReader:
 class Projector:
     """Makes one partner's records."""
 
-    def __init__(self, checked: CheckedContract, keys: PartnerKeys, schema_id: int, max_bytes: int) -> None:
+    def __init__(self, checked: CheckedContract, own: PartnerKeys, schema_id: int, max_bytes: int) -> None:
         self._rules = checked.contract.shared_fields
         self.sealed = tuple(path for path, rule in self._rules.items() if rule.needs_customer_key)
         """The fields that are encrypted with the customer's own key."""
         self._required = checked.contract.required_fields
         self._row_filter = checked.row_filter
-        self._targets = {path: Target(keys.field(path), checked.leaves[path].category) for path in self._rules}
+        self._targets = {path: Target(own.field(path), checked.leaves[path].category) for path in self._rules}
         self._types = {path: rule.output(checked.leaves[path]) for path, rule in self._rules.items()}
         self._writers = {path: ValueWriter(["null", *types]) for path, types in self._types.items()}
         self._frame = frame(schema_id, b"")
@@ -218,7 +235,10 @@ class Projector:
             prefixes = [] if place is None else layout.prefixes(place, types)
             if place is not None and prefixes:
                 return _Copied(required, place, prefixes, layout.in_union(place))
-        return _Redacted(required, path, rule, self._targets[path], self._writers[path])
+        general = _Redacted(required, path, rule, self._targets[path], self._writers[path])
+        if layout is not None and isinstance(rule, PseudonymOf) and path == RECORD_KEY and path in layout.places:
+            return _RecordKey(required, layout.places[path], self._writers[path], general)
+        return general
 
 
 class _Piece:
@@ -271,6 +291,23 @@ class _Redacted(_Piece):
 
     def of(self, snapshot: Snapshot, customer: Customer) -> bytes:
         return _encode(self._writer, redaction.redact(self._rule, snapshot.value(self._path), self._target, customer))
+
+
+class _RecordKey(_Piece):
+    """The pseudonym that is the key of the partner's records already, where the field is the customer's id."""
+
+    def __init__(self, required: bool, place: int, writer: ValueWriter, general: _Piece) -> None:  # noqa: FBT001
+        super().__init__(required)
+        self._place = place
+        self._begun = writer.write("x" * keys.PSEUDONYM_CHARACTERS)[: -keys.PSEUDONYM_CHARACTERS]
+        self._general = general
+
+    def of(self, snapshot: Snapshot, customer: Customer) -> bytes:
+        assert isinstance(snapshot, Scanned)
+        text = snapshot.layout.value(snapshot.walk, self._place)
+        if text == customer.id and customer.id.isascii():  # and so in NFC
+            return self._begun + customer.record_key.encode()
+        return self._general.of(snapshot, customer)
 
 
 def _encode(writer: ValueWriter, redacted: Redacted) -> bytes:

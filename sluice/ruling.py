@@ -10,7 +10,7 @@ from hashlib import blake2b
 import msgspec
 
 from sluice.consent import ConsentRecord
-from sluice.decision import Customer, Denied, Permitted, RulesNamed, decide, next_change
+from sluice.decision import Customer, Denied, Permitted, RulesNamed, decide
 from sluice.facts import Facts
 from sluice.law.pack import Law
 from sluice.model import Millis, PartnerId
@@ -56,7 +56,7 @@ class Policy:
         return Precedents(self.terms, self.law, self.acknowledged)
 
     def rule(self, facts: Facts, consents: ConsentRecord, now: Millis) -> Ruling:
-        change = next_change(self.terms.values(), self.law, consents, facts.born, now)
+        change = self._precedents.next_change(facts, consents, now)
         return Ruling(facts, change, self._precedents.answers(facts, consents, now), self.stamp)
 
     def rule_on(

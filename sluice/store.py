@@ -6,10 +6,11 @@ seam to what keeps the bytes: RocksDB (`sluice.rocks`), or memory in the simulat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -18,8 +19,9 @@ from sluice.consent import ConsentRecord
 from sluice.errors import SluiceError
 from sluice.model import CustomerId, Held, Millis, PartnerId
 from sluice.ruling import Ruling
+from sluice.stored import Stored, parts
 
-FORMAT = 5
+FORMAT = 6
 _META = b"meta"
 _BEHIND_ALL = b"\xff" * 9
 """Behind every key of an index."""
@@ -155,19 +157,48 @@ class Store:
             customer: Row() if row is None else self._row(row) for customer, row in zip(customers, found, strict=True)
         }
 
+    def stored(self, customers: Iterable[CustomerId]) -> list[bytes | None]:
+        """As `sluice.stored` has them, in this order; None for who is not known. Raises Unusable."""
+        return self._database.get(Family.ROWS, [customer.encode() for customer in customers])
+
     def _row(self, encoded: bytes) -> Row:
         """What cannot be read is damaged; what is stored is never quoted."""
         try:
-            return self._decode_row(encoded)
-        except msgspec.MsgspecError:
+            stored = parts(encoded)
+            row = self._decode_row(stored.rest)
+        except (msgspec.MsgspecError, ValueError):
             raise Unusable("The store is damaged.") from None
+        held = row.held
+        if stored.standing:
+            newest = stored.digests()
+            if len(newest) != len(held):
+                raise Unusable("The store is damaged.")
+            held = {
+                partner: msgspec.structs.replace(mine, digest=digest)
+                for (partner, mine), digest in zip(held.items(), newest, strict=True)
+            }
+        return Row(stored.profile, row.deleted, row.consents, row.widen_at, held, row.ruling, row.due_at)
 
-    def write(self, rows: Mapping[CustomerId, tuple[Row, Row]], meta: Meta) -> None:
-        """Rows as (before, after) with their indexes, and the meta record, atomically. Raises StoreTrouble."""
-        changes: list[Change] = []
+    def _encoded(self, row: Row, standing: bytes) -> bytes:
+        rest = Row(None, row.deleted, row.consents, row.widen_at, row.held, row.ruling, row.due_at)
+        return Stored(standing, row.profile, self._encode(rest)).encoded()
+
+    def write(
+        self,
+        rows: Mapping[CustomerId, tuple[Row, Row]],
+        meta: Meta,
+        standing: Mapping[CustomerId, bytes] = MappingProxyType({}),
+        repeated: Mapping[CustomerId, bytes] = MappingProxyType({}),
+    ) -> None:
+        """Rows as (before, after) with their indexes, and the meta record, atomically. Raises StoreTrouble.
+
+        `standing`: what stands for who has a row here. `repeated`: rows of others, as `stored` has them, of which
+        nothing is indexed otherwise than before.
+        """
+        changes: list[Change] = [(Family.ROWS, customer.encode(), value) for customer, value in repeated.items()]
         for customer, (before, after) in rows.items():
             key, gone = customer.encode(), after.is_empty
-            changes.append((Family.ROWS, key, None if gone else self._encode(after)))
+            changes.append((Family.ROWS, key, None if gone else self._encoded(after, standing.get(customer, b""))))
             if before.widen_at != after.widen_at or gone:
                 changes += self._moved(Family.WAITING, key, before.widen_at, None if gone else after.widen_at)
             if before.due_at != after.due_at or gone:

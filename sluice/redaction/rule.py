@@ -36,9 +36,9 @@ class Target:
     """The source field's data category."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Customer:
-    """Whose value it is."""
+    """Whose value it is. Not to be changed; to be frozen costs too much."""
 
     id: CustomerId
     record_key: str

@@ -34,7 +34,7 @@ class Scribe:
         entries = [self._held(customer, partner, one) for partner, one in held.items()]
         entries += [self._recalled(customer, partner, one) for partner, one in told.items() if partner not in held]
         if entries:
-            value = self.writers.disclosure.write((), self.now, self.writers.contract_set, entries)
+            value = self.writers.disclosure.write((), self.now, self.writers.contract_set, len(entries), entries)
             yield Output(topics.DISCLOSURES, customer.encode(), value)
 
     def recall(self, recipient: Recipient, name: Pseudonym, standing: Standing) -> Iterable[Output]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter as Tally
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sluice.log import Ends, Record
-from sluice.model import Cause, CustomerId, Millis, Outcome, Pointer
+from sluice.model import Cause, CustomerId, Millis, Outcome, PartnerId, Pointer
 from sluice.store import Row
 from stream_processors.sharing.output import Output
 from stream_processors.sharing.parties import Party
@@ -58,7 +59,15 @@ class Batch:
 
     outputs: list[Output] = field(default_factory=list)
     rows: dict[CustomerId, tuple[Row, Row]] = field(default_factory=dict)
+    standing: dict[CustomerId, bytes] = field(default_factory=dict)
+    """What stands for who has a row here."""
+    repeated: dict[CustomerId, bytes] = field(default_factory=dict)
+    """Rows of those for whom an answer stood, as they are stored."""
     outcomes: list[tuple[Party, Outcome]] = field(default_factory=list)
+    came: Tally[tuple[PartnerId, str, str]] = field(default_factory=Tally)
+    """How many outcomes there were beside these, as `sluice.model.label` has them."""
+    withheld: Tally[bytes] = field(default_factory=Tally)
+    """Of what is repeated: why partners hold nothing, and how often."""
     rejects: list[tuple[Record, Cause]] = field(default_factory=list)
     recall_timestamps: list[int] = field(default_factory=list)
     """Of the consent events that caused recalls."""

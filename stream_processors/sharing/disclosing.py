@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -51,20 +51,31 @@ class DisclosureWriter:
 
     def entry(self, partner: PartnerId, action: str, held: Held, decision: str) -> bytes:
         """That the partner holds this: SHARED or REAFFIRMED."""
+        pseudonym = held.pseudonym.encode()
         return b"".join(
             (
-                _begun(partner, action, None),
-                _text(held.pseudonym),
-                _under(held.key_epoch, held.contract, held.fields),
-                _SOME,
+                self.begun(partner, action),
+                varint(len(pseudonym)),
+                pseudonym,
+                self.basis(held),
                 varint(len(held.digest)),
                 held.digest,
-                _texts(held.consents),
-                _known_texts(held.rules),
-                _optional(held.expires_at),
+                self.evidence(held),
                 _text(decision),
             )
         )
+
+    def begun(self, partner: PartnerId, action: str) -> bytes:
+        """An entry up to the pseudonym."""
+        return _begun(partner, action, None)
+
+    def basis(self, held: Held) -> bytes:
+        """An entry from behind the pseudonym to the digest."""
+        return _under(held.key_epoch, held.contract, held.fields) + _SOME
+
+    def evidence(self, held: Held) -> bytes:
+        """An entry from behind the digest to the decision's id."""
+        return _texts(held.consents) + _known_texts(held.rules) + _optional(held.expires_at)
 
     def recalled(self, partner: PartnerId, reason: str | None, held: Held, decision: str) -> bytes:
         """Names what is taken back by its pseudonym; a recall discloses no field."""
@@ -81,15 +92,17 @@ class DisclosureWriter:
             )
         )
 
-    def write(self, covers: Sequence[Pointer], decided_at: int, contract_set: str, entries: Sequence[bytes]) -> bytes:
-        """The framed record of at least one entry."""
+    def write(
+        self, covers: Sequence[Pointer], decided_at: int, contract_set: str, count: int, entries: Iterable[bytes]
+    ) -> bytes:
+        """The framed record of so many entries, at least one, given whole or in pieces."""
         pieces = [self._frame]
         if covers:
             pieces.append(varint(len(covers)))
             for topic, _, offset in covers:
                 pieces.append(_known_text(topic))
                 pieces.append(varint(offset))
-        pieces += (_END, varint(decided_at), _known_text(contract_set), varint(len(entries)), *entries, _END)
+        pieces += (_END, _known_number(decided_at), _known_text(contract_set), varint(count), *entries, _END)
         return b"".join(pieces)
 
 
@@ -107,6 +120,11 @@ def _under(key_epoch: int, contract: str, fields: tuple[str, ...]) -> bytes:
 @lru_cache(_MOST)
 def _known_texts(values: tuple[str, ...]) -> bytes:
     return _texts(values)
+
+
+@lru_cache(_MOST)
+def _known_number(value: int) -> bytes:
+    return varint(value)
 
 
 @lru_cache(_MOST)

@@ -123,7 +123,7 @@ class Metrics:
         for batch in batches:
             self.reconciled.inc(batch.background)
             self.withdrawal_to_recall.observe([at_ms - timestamp for timestamp in batch.recall_timestamps])
-            came = Tally((party.partner, *label(outcome)) for party, outcome in batch.outcomes)
+            came = batch.came + Tally((party.partner, *label(outcome)) for party, outcome in batch.outcomes)
             for labels, count in came.items():
                 self.outcomes.labels(*labels).inc(count)
             for record, cause in batch.rejects:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from sluice import keys, topics
@@ -38,7 +38,7 @@ _KINDS: Mapping[Reason | Cause, str] = {
 }
 """What a partner is told; for every other reason it is a withdrawal."""
 
-_COVERS = 1_000
+COVERS = 1_000
 """Input offsets that one disclosure lists, the newest: a customer with more in one batch must not make it too large."""
 
 
@@ -68,7 +68,7 @@ def outputs(decided: Decided, writers: Writers) -> list[Output]:
         if _changes_nothing(outcome):
             continue
         if basis is None:
-            basis = _basis(decided)
+            basis = decision_basis(decided.customer, decided.now, decided.covers)
         decision = keys.decision_id(writers.decision_key, partner.partner, basis)
         recalled = _recall(outcome)
         if recalled is not None:  # before what takes its place: the fold takes them in order
@@ -82,24 +82,27 @@ def outputs(decided: Decided, writers: Writers) -> list[Output]:
         elif isinstance(outcome, Unchanged) and outcome.renewed is not None:
             entries.append(writers.disclosure.entry(partner.partner, "REAFFIRMED", outcome.renewed, decision))
     if entries:
-        covers = decided.covers[-_COVERS:]
-        value = writers.disclosure.write(covers, decided.now, writers.contract_set, entries)
+        covers = decided.covers[-COVERS:]
+        value = writers.disclosure.write(covers, decided.now, writers.contract_set, len(entries), entries)
         found.append(Output(topics.DISCLOSURES, decided.customer.encode(), value))
     return found
 
 
-def held_after(held: dict[PartnerId, Held], decided: Decided) -> dict[PartnerId, Held]:
-    """What is held as the disclosure of these outcomes leaves it: the same fold, without reading it back."""
-    after = dict(held)
-    for partner, outcome in decided.outcomes:
+def held_after(held: Mapping[PartnerId, Held], decided: Decided) -> dict[PartnerId, Held]:
+    """What is held as the disclosure of these outcomes leaves it, in their order: the same fold, without reading it."""
+    left = dict(held)
+    after: dict[PartnerId, Held] = {}
+    for party, outcome in decided.outcomes:
+        before = left.pop(party.partner, None)
         match outcome:
             case Shared(held=new) | Unchanged(renewed=Held() as new):
-                after[partner.partner] = new
+                after[party.partner] = new
             case Recalled() | Rejected(recalls=Held()):
-                after.pop(partner.partner, None)
-            case Unchanged() | Withheld() | Rejected():
                 pass
-    return after
+            case Unchanged() | Withheld() | Rejected():
+                if before is not None:
+                    after[party.partner] = before
+    return after | left if left else after
 
 
 def rejected(where: Pointer, cause: Cause, key: bytes | None, now: Millis, writers: Writers, **more: object) -> Output:
@@ -126,9 +129,9 @@ def _changes_nothing(outcome: Outcome) -> bool:
             return False
 
 
-def _basis(decided: Decided) -> str:
+def decision_basis(customer: CustomerId, now: Millis, covers: Iterable[Pointer]) -> str:
     """What the decisions for all partners answer."""
-    return "\x1f".join((decided.customer, str(decided.now), *[str(where) for where in decided.covers]))
+    return "\x1f".join((customer, str(now), *[f"{topic}/{partition}@{offset}" for topic, partition, offset in covers]))
 
 
 def _taken_back(partner: PartnerId, held: Held, message: bytes) -> list[Output]:

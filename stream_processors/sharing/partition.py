@@ -31,6 +31,7 @@ from stream_processors.sharing.pipeline import (
     reconcile,
     ruling_on,
 )
+from stream_processors.sharing.standing import StandingAnswers
 from stream_processors.sharing.view import View
 
 OPEN_TRANSACTION_MS = 1_000
@@ -71,6 +72,7 @@ class Partition:
         self._inputs_watch = OpenTransactionWatch()
         self._freshness = Freshness()
         self._view = view
+        self._standing = StandingAnswers(view)
         self._mark = mark
         self._updated: set[CustomerId] = set()
         self._to_scan = meta.customers if meta.catching_up else 0
@@ -92,6 +94,7 @@ class Partition:
         What that means is written with the next batch; a restart before it begins anew, for it only compares.
         """
         self._view, self._to_scan = view, self.meta.customers
+        self._standing = StandingAnswers(view)
         self.meta = msgspec.structs.replace(self.meta, rules=view.rules, catching_up=True, scanned_to=None)
 
     def check_age(self, now: Millis, tombstones_kept_ms: int) -> None:
@@ -109,9 +112,11 @@ class Partition:
         self._inputs_watch.observe(ends.joined_stable, ends.joined_high, situation.moment.monotonic_ms)
         changed = [(record, folding.named(record, self._view.partitions)) for record in updates]
         asked = [(record, folding.named(record, self._view.partitions)) for record in consents]
-        touched = self._touch([*changed, *asked], situation, batch)
+        others = self._background(situation, batch)
+        left = self._repeat(changed, asked, others, situation, batch)
+        touched = self._touch([*left, *asked], others, batch)
         self._fold_consents(asked, touched, situation.moment, batch)
-        self._fold_updates(changed, touched, situation.moment, batch)
+        self._fold_updates(left, touched, situation.moment, batch)
         for customer, case in touched.items():
             self._settle(customer, case, situation, batch)
         batch.settled = self._is_settled(batch, situation.moment)
@@ -154,7 +159,7 @@ class Partition:
             catching_up=self.meta.catching_up and not batch.scan_ended,
             scanned_to=None if batch.scan_ended else batch.scanned_to or self.meta.scanned_to,
         )
-        self.store.write(batch.rows, self.meta)
+        self.store.write(batch.rows, self.meta, batch.standing, batch.repeated)
         self.brake.passed(self._counted(batch))
         self._to_scan -= batch.scanned
         self._wait_from = batch.waited_to
@@ -162,11 +167,45 @@ class Partition:
         if batch.unread:
             self._retry_unread_at = moment.monotonic_ms + _RETRY_UNREAD_MS
 
-    def _touch(self, inputs: Iterable[_Named], situation: Situation, batch: Batch) -> dict[CustomerId, Touched]:
-        customers = [customer for _, customer in inputs if isinstance(customer, str)]
-        customers += self._background(situation, batch)
+    def _repeat(
+        self,
+        updates: Sequence[_Named],
+        consents: Sequence[_Named],
+        others: Sequence[CustomerId],
+        situation: Situation,
+        batch: Batch,
+    ) -> Sequence[_Named]:
+        """What is carried out because an answer stands; gives the updates that are left for the full way."""
+        in_question = {customer for _, customer in consents}
+        if None in in_question or not self._may_add(situation, batch):
+            return updates
+        in_question.update(others)
+        left: list[_Named] = []
+        of_customers: dict[CustomerId, list[Record]] = {}
+        for record, customer in updates:
+            if isinstance(customer, str) and customer not in in_question:
+                of_customers.setdefault(customer, []).append(record)
+            else:
+                left.append((record, customer))
+        rows = self.store.stored(of_customers)
+        for (customer, records), row in zip(of_customers.items(), rows, strict=True):
+            if row is None or not self._standing.repeat(customer, row, records, situation, batch):
+                left += [(record, customer) for record in records]
+            else:
+                for record in records:
+                    batch.updates[record.offset] = False
+        self._standing.tell(batch)
+        return left
+
+    def _may_add(self, situation: Situation, batch: Batch) -> bool:
+        """Whether anything may be added for anybody now."""
+        before_mark = self._is_before_mark(situation.reached)
+        return situation.complete and not before_mark and not self.stopped_by(batch)
+
+    def _touch(self, inputs: Iterable[_Named], others: list[CustomerId], batch: Batch) -> dict[CustomerId, Touched]:
+        customers = [customer for _, customer in inputs if isinstance(customer, str)] + others
         rows = self.store.get(list(dict.fromkeys(customers)))
-        batch.customers = len(rows)
+        batch.customers = len(rows) + len(batch.repeated)
         return {customer: Touched(row, row) for customer, row in rows.items()}
 
     def _background(self, situation: Situation, batch: Batch) -> list[CustomerId]:
@@ -290,6 +329,7 @@ class Partition:
             after = Row()
         if after != touched.before:
             batch.rows[customer] = touched.before, after
+            batch.standing[customer] = self._standing.of(case, outcomes, after)
 
     def _with_key(self, case: Case) -> Case:
         """With the customer's own key, fetched once, if a partner is to get what is sealed with it."""

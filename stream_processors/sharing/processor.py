@@ -180,10 +180,12 @@ class Processor:
         """Everything the batch writes, and both inputs' offsets, or nothing. The offsets move last."""
         self._log.republish(record for batch in batches.values() for record in batch.misplaced)  # LOOP 15
         self._log.begin()
+        produce, monotonic_ms, ends_at = self._log.produce, self._clock.monotonic_ms, self._lease_ends_at()
         for number, batch in batches.items():
             for topic, key, value in batch.outputs:
-                self._check_lease()
-                self._log.produce(topic, number, key, value, moment.now)  # (e)
+                if monotonic_ms() >= ends_at:
+                    raise self._silent_for_too_long()
+                produce(topic, number, key, value, moment.now)  # (e)
         delivered = self._log.flush()  # (f)
         written = {
             number: msgspec.structs.replace(one, disclosures=delivered.get(number, one.disclosures), now=moment.now)
@@ -192,11 +194,13 @@ class Processor:
         self._log.commit(positions, {number: one.encode() for number, one in written.items()})  # (g), (h)
         return written
 
-    def _check_lease(self) -> None:
-        """LOOP 2: who was silent for so long may have lost the partitions, and does not know it yet."""
-        if self._clock.monotonic_ms() - self._reading.fetched_at_ms >= self._plan.lease_ms:
-            self._pace.shorten()
-            raise Aborted("The batch took longer than the session lasts", retriable=True)
+    def _lease_ends_at(self) -> float:
+        """LOOP 2: who is silent for longer may have lost the partitions, and does not know it yet."""
+        return self._reading.fetched_at_ms + self._plan.lease_ms
+
+    def _silent_for_too_long(self) -> Aborted:
+        self._pace.shorten()
+        return Aborted("The batch took longer than the session lasts", retriable=True)
 
     def _settle(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -177,7 +178,7 @@ def rewind_forgotten() -> Iterator[None]:
 
 @bug("A processor that was silent for the session's time writes on (LOOP 2).")
 def lease_removed() -> Patch:
-    return patch.object(Processor, "_check_lease", lambda _self: None)
+    return patch.object(Processor, "_lease_ends_at", lambda _self: math.inf)
 
 
 @bug("The stores are written before the commit (LOOP 7i).")

@@ -13,6 +13,7 @@ from sluice import topics
 from sluice.consent import ConsentRecord
 from sluice.log import Ends, Positions, Record
 from sluice.model import CustomerId, Held, Shared, Unchanged
+from sluice.projection import Scanned
 from sluice.store import Row, Store
 from stream_processors.sharing import folding, output, parties, partition, pipeline, recovery
 from stream_processors.sharing.inputs import Inputs, Reading
@@ -157,6 +158,26 @@ def scan_not_begun_anew() -> Iterator[None]:
 
     with patch.object(Partition, "adopt", adopt):
         yield
+
+
+# --- what stands
+
+
+@bug("An answer stands although the customer has said something in the same batch.")
+@contextmanager
+def stands_in_question() -> Iterator[None]:
+    repeat = Partition._repeat
+
+    def careless(self: Partition, updates: Any, _consents: Any, *others: Any) -> Any:  # noqa: ANN401
+        return repeat(self, updates, (), *others)
+
+    with patch.object(Partition, "_repeat", careless):
+        yield
+
+
+@bug("An answer stands although the customer lives somewhere else now.")
+def stands_for_other_facts() -> Patch:
+    return patch.object(Scanned, "stated", lambda _self, _paths: b"")
 
 
 # --- what is held

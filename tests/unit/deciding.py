@@ -20,7 +20,7 @@ from sluice.consent import (
     SignalType,
     State,
 )
-from sluice.decision import Customer, Denied, Judgement, Permitted, RulesNamed, decide, judge
+from sluice.decision import Customer, Denied, Judgement, Permitted, RulesNamed, dates_of, decide, judge, next_change
 from sluice.facts import AS_IN_OUR_PROFILE, Facts
 from sluice.law.pack import DEFAULT_RULE, REST_OF_WORLD, Law, OptOuts, Pack
 from sluice.law.rule import Mode, Rule
@@ -201,6 +201,11 @@ def fields(verdict: Permitted | Denied) -> tuple[str, ...]:
 def reason(verdict: Permitted | Denied) -> Reason | None:
     """None: permitted."""
     return verdict.reason if isinstance(verdict, Denied) else None
+
+
+def change_after(terms: Terms, law: Law, consents: ConsentRecord, born: int | None, now: Millis) -> Millis | None:
+    """The first instant at which time alone may change the answer."""
+    return next_change(dates_of([terms], law), law.age_bounds, consents, born, now)
 
 
 def outcomes(answers: Mapping[PartnerId, Permitted | Denied]) -> Mapping[PartnerId, Reason | None]:

@@ -15,7 +15,7 @@ from sluice.avro import Record
 from sluice.keys import PartnerKeys, keyed_digest
 from sluice.log import Bounds, Committed, Ends, Positions
 from sluice.log import Record as LogRecord
-from sluice.model import CustomerId, Held, Millis, Outcome, PartnerId
+from sluice.model import CustomerId, Held, Millis, Outcome, PartnerId, label
 from sluice.rocks import RocksStores
 from sluice.store import Meta, Row, Store, Stores
 from stream_processors.sharing import folding, recovery
@@ -253,6 +253,11 @@ class Lane:
 
 def hoshi(batch: Batch) -> list[Outcome]:
     return [outcome for party, outcome in batch.outcomes if party.partner == "hoshi-card"]
+
+
+def came(batch: Batch) -> Counter[tuple[PartnerId, str, str]]:
+    """How many outcomes of each kind there were at each partner, those of answers that stood included."""
+    return batch.came + Counter((party.partner, *label(outcome)) for party, outcome in batch.outcomes)
 
 
 def written(batch: Batch) -> Sequence[str]:

@@ -16,7 +16,6 @@ from sluice.decision import (
     RulesNamed,
     conclude,
     decide,
-    next_change,
 )
 from sluice.facts import Facts
 from sluice.judgement import Verdict
@@ -33,6 +32,7 @@ from tests.unit.deciding import (
     TO_HOSHI,
     answer,
     basis,
+    change_after,
     event,
     grant,
     judgement,
@@ -329,12 +329,12 @@ def test_the_basis_ends_with_whatever_ends_first() -> None:
 def test_the_next_change_is_the_next_date_that_anything_names(now: int, change: int | None) -> None:
     law = under(rule("A"), rule("B", start=Millis(8_000)))
     said = grant(5, valid_from=Millis(700), valid_until=Millis(800))
-    assert next_change([TERMS], law, record(said), None, Millis(now)) == change
+    assert change_after(TERMS, law, record(said), None, Millis(now)) == change
 
 
 def test_birthdays_that_laws_name_are_such_dates() -> None:
     born = NOON // 86_400_000 - 12 * 365
-    change = next_change([IN_FORCE], CHILDREN_BY_GUARDIAN, ConsentRecord(), born, NOON)
+    change = change_after(IN_FORCE, CHILDREN_BY_GUARDIAN, ConsentRecord(), born, NOON)
     assert change is not None
     assert 0 < change - NOON < 2 * YEAR
-    assert next_change([IN_FORCE], CHILDREN_BY_GUARDIAN, ConsentRecord(), None, NOON) is None
+    assert change_after(IN_FORCE, CHILDREN_BY_GUARDIAN, ConsentRecord(), None, NOON) is None

@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from hypothesis import strategies as st
 
 from sluice.consent import CLOCK_TOLERANCE_MS, Actor, ConsentEvent, RecipientKind, RecipientScope, State
-from sluice.decision import Denied, Judgement, Permitted, RulesNamed, conclude, decide, judge, next_change
+from sluice.decision import Denied, Judgement, Permitted, RulesNamed, conclude, decide, judge
 from sluice.law.rule import NOTICE, NOTICE_NAMES_RECIPIENT, Alternative, Mode
 from sluice.model import Millis
-from tests.unit.deciding import answer, customer, fields, no, record, rule, terms, under
+from tests.unit.deciding import answer, change_after, customer, fields, no, record, rule, terms, under
 from tests.unit.strategies import (
     ALTERNATIVES,
     CLAUSES,
@@ -286,7 +286,7 @@ def test_there_is_always_an_answer(
         for instant in (Millis(now), case.now):
             verdict = decide(contract, case.law, customer(*case.events, *said, facts=known), instant)
             assert isinstance(verdict, Denied) or set(verdict.fields) <= set(contract.categories)
-            next_change([contract], case.law, record(*said), case.facts.born, instant)
+            change_after(contract, case.law, record(*said), case.facts.born, instant)
 
 
 @often
@@ -308,7 +308,7 @@ def test_while_the_profile_cannot_be_read_a_no_still_narrows(case: Case, negativ
 @settings(often, max_examples=150)
 @given(CASES | cases_in_time() | cases_in_time(), st.data())
 def test_no_answer_changes_before_the_next_change(case: Case, data: st.DataObject) -> None:
-    change = next_change([case.terms], case.law, record(*case.events), case.facts.born, case.now)
+    change = change_after(case.terms, case.law, record(*case.events), case.facts.born, case.now)
     assert change is None or change > case.now
     until = Millis(case.now + 5_000 * DAY) if change is None else change
     verdict = case.verdict()
@@ -334,7 +334,7 @@ def _noon_after(born: int, years: int) -> int:
 @given(CASES)
 def test_a_basis_does_not_outlast_the_next_change(case: Case) -> None:
     verdict = case.verdict()
-    change = next_change([case.terms], case.law, record(*case.events), case.facts.born, case.now)
+    change = change_after(case.terms, case.law, record(*case.events), case.facts.born, case.now)
     if isinstance(verdict, Permitted) and verdict.until is not None:
         assert change is not None
         assert case.now < change <= verdict.until
@@ -393,6 +393,7 @@ NARROWING: dict[str, Callable[[Case, Random], Case]] = {
 STARTING_FROM: dict[str, Callable[[Case], Case]] = {
     "no alternative": lambda case: _ungranted(case).with_terms(alt_basis=ALTERNATIVES),
     "no destination": lambda case: case.with_terms(evidence=case.terms.evidence - {CLAUSES}),
+    "a year later": lambda case: case.with_terms(valid_until=Millis(case.now + 183 * DAY)),
 }
 """Cases to which the change is more likely to matter."""
 

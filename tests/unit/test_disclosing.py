@@ -61,7 +61,7 @@ def test_as_fastavro_writes_them(
         "contract_set": contract_set,
         "entries": entries,
     }
-    assert ours.write(covers, at, contract_set, pieces) == Writer(SCHEMA, ID).write(expected)
+    assert ours.write(covers, at, contract_set, len(pieces), pieces) == Writer(SCHEMA, ID).write(expected)
 
 
 def told(partner: str, action: str, reason: str | None, held: Held, decision: str) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
     python -m tests.bench.compare [--customers 100000] [--updates 400000] [--rounds 3] [--only NAME …]
 
-Each round is a broker of its own with workload W1 on it. How far a contestant has come is seen from outside, by the
-offsets that its group has committed; how long it takes to start does not count. Prints a table, and writes the figures
-to build/bench/latest.json.
+Each round is a broker of its own with workload W1 on it. Everybody works off the consents first, and then the updates,
+which are all there by then. How far a contestant has come is seen from outside, by the offsets that its group has
+committed; how long it takes to start does not count. Prints a table, and writes the figures to build/bench/latest.json.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sluice.cli import form
-from tests.bench.compare.contestants import CONTESTANTS, FOLDER, LIMIT, Run, run, say
-from tests.bench.compare.field import field
+from tests.bench.compare.contestants import CONTESTANTS, FOLDER, LIMIT, Run, prepare, run, say
+from tests.bench.compare.field import add_updates, field
 from tests.chaos.machine import machine
 
 
@@ -29,6 +29,9 @@ def main() -> None:
     runs: dict[str, list[Run]] = {one.name: [] for one in chosen}
     for number in range(options.rounds):
         with field(options.folder / "field", options.customers, options.updates) as there:
+            for one in chosen:
+                prepare(one, there)
+            add_updates(there)
             say(f"round {number + 1} of {options.rounds}: {there.consents:,} consents and {there.updates:,} updates")
             for one in chosen:
                 done = run(one, there)

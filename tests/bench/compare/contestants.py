@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sluice import topics
-from tests.bench.compare.field import GROUP, Field, Watch, events_per_second
+from tests.bench.compare.field import GROUP, Field, Reached, Watch, events_per_second
 
 FOLDER = Path("build/bench")
 _HERE = Path(__file__).parent
@@ -28,7 +28,7 @@ class Contestant:
     command: Sequence[str]
     """With {settings}, {told} and {group}."""
     before: Sequence[str] = ()
-    """Loads the consents, where the program would otherwise not wait for them."""
+    """Works off the consents, before there are updates; empty: the program knows nothing of consents."""
     share: float = 1.0
     """Of the updates: who is slow is measured on fewer."""
 
@@ -40,34 +40,37 @@ class Run:
     """The most that the process had."""
 
 
-OURS = Contestant(
-    "sluice",
-    GROUP,
-    (sys.executable, "-m", "sluice", "run", "sharing", "--metrics-port", "0", "--settings", "{settings}"),
-)
-TWO_WORKERS = Contestant("sluice, two workers", GROUP, (*OURS.command, "--workers", "2"))
+_SHARING = (sys.executable, "-m", "sluice", "run", "sharing", "--metrics-port", "0", "--settings", "{settings}")
+OURS = Contestant("sluice", GROUP, _SHARING, before=_SHARING)
+TWO_WORKERS = Contestant("sluice, two workers", GROUP, (*_SHARING, "--workers", "2"), before=_SHARING)
 LIMIT = Contestant("limit", "bench.limit", (sys.executable, "-m", "tests.bench.compare.limit", "{settings}", "{group}"))
 _THEIRS = str(FOLDER / "venv/bin/python")
 _FAUST = (_THEIRS, str(_HERE / "with_faust.py"), "{told}", "{group}")
-QUIX = Contestant("quix streams", "bench.quix", (_THEIRS, str(_HERE / "with_quix.py"), "{told}", "{group}"), share=0.5)
+_QUIX = (_THEIRS, str(_HERE / "with_quix.py"), "{told}", "{group}")
+QUIX = Contestant("quix streams", "bench.quix", _QUIX, before=_QUIX, share=0.5)
 FAUST = Contestant("faust", "bench.faust", _FAUST, before=(*_FAUST, "consents"), share=0.1)
 CONTESTANTS = (OURS, LIMIT, QUIX, FAUST)
 """Ours first: the limit writes what it wrote."""
 
 
-def run(one: Contestant, there: Field) -> Run:
+def prepare(one: Contestant, there: Field) -> None:
+    """Before there are updates: whoever works for a while knows the consents."""
     if one.before:
         _until(one, one.before, there, topics.CONSENT_EVENTS, there.consents)
-    return _until(one, one.command, there, topics.CUSTOMER_UPDATES, int(there.updates * one.share))
 
 
-def _until(one: Contestant, command: Sequence[str], there: Field, topic: str, count: int) -> Run:
-    """A program, until its group has come so far in a topic."""
+def run(one: Contestant, there: Field) -> Run:
+    seen, memory = _until(one, one.command, there, topics.CUSTOMER_UPDATES, int(there.updates * one.share))
+    return Run(events_per_second(seen), memory)
+
+
+def _until(
+    one: Contestant, command: Sequence[str], there: Field, topic: str, count: int
+) -> tuple[list[Reached], float]:
+    """A program, until its group has come so far in a topic; with the most memory that it had."""
     watch = Watch(there.settings, one.group, topic)
     with started(one, command, there) as process:
-        seen = watch.until(count, lambda: process.poll() is None)
-        memory = _most_memory_mb(process.pid)
-    return Run(events_per_second(seen), memory)
+        return watch.until(count, lambda: process.poll() is None), _most_memory_mb(process.pid)
 
 
 @contextmanager

@@ -43,6 +43,8 @@ class Field:
     updates: int
     consents: int
     variant: w1.Variant
+    schemas: tuple[int, int]
+    """Ids under which those of updates and of consents are registered."""
 
     @property
     def settings(self) -> Settings:
@@ -56,7 +58,7 @@ class Field:
 
 @contextmanager
 def field(folder: Path, customers: int, updates: int, variant: w1.Variant = w1.W1) -> Iterator[Field]:
-    """Begun empty, filled, and stopped in the end; consents were written before the updates."""
+    """Begun empty, filled with consents, and stopped in the end. Updates come with `add_updates`."""
     local = (folder / "local").absolute()
     stack.delete(local)
     shutil.rmtree(folder, ignore_errors=True)
@@ -64,8 +66,9 @@ def field(folder: Path, customers: int, updates: int, variant: w1.Variant = w1.W
     try:
         settings_path = _settings(folder.absolute(), endpoints.clients, variant)
         settings = load_settings(settings_path)
-        consents = _fill(settings, customers, updates, variant)
-        there = Field(folder.absolute(), settings_path, customers, updates, consents, variant)
+        schemas = _provisioned(settings)
+        consents = _add_consents(settings, w1.Workload(*schemas, variant), customers)
+        there = Field(folder.absolute(), settings_path, customers, updates, consents, variant, schemas)
         (there.folder / "others").mkdir()
         create_topics(settings, [f"faust.{partner}" for partner in variant.parties])
         there.told.write_text(json.dumps(_told(settings, there)), encoding="utf-8")
@@ -92,19 +95,29 @@ def _settings(folder: Path, clients: Path, variant: w1.Variant) -> Path:
     return path
 
 
-def _fill(settings: Settings, customers: int, updates: int, variant: w1.Variant) -> int:
-    """How many consents were written."""
+def _provisioned(settings: Settings) -> tuple[int, int]:
+    """The ids of both inputs' schemas."""
     source = topics.subject(topics.CUSTOMER_UPDATES)
     with closing(Registry(settings.registry_url())) as registry:
         profile_id = registry.register(source, w1.schema(), "FULL_TRANSITIVE")
         provision(settings, lambda _: None)
         consent_id, _ = registry.latest(topics.subject(topics.CONSENT_EVENTS))
-    workload = w1.Workload(profile_id, consent_id, variant)
-    settings_of_crm = {**settings.client("crm"), "linger.ms": "20", "compression.type": "lz4", "acks": "all"}
-    producer = Producer({**settings_of_crm, "queue.buffering.max.messages": 1_000_000})
-    consents = _write(producer, topics.CONSENT_EVENTS, workload.consents(customers))
-    _write(producer, topics.CUSTOMER_UPDATES, workload.updates(customers, updates))
-    return consents
+    return profile_id, consent_id
+
+
+def _add_consents(settings: Settings, workload: w1.Workload, customers: int) -> int:
+    """How many there are."""
+    return _write(_crm(settings), topics.CONSENT_EVENTS, workload.consents(customers))
+
+
+def add_updates(there: Field) -> None:
+    workload = w1.Workload(*there.schemas, there.variant, seed=2)
+    _write(_crm(there.settings), topics.CUSTOMER_UPDATES, workload.updates(there.customers, there.updates))
+
+
+def _crm(settings: Settings) -> Producer:
+    own = {"linger.ms": "20", "compression.type": "lz4", "acks": "all", "queue.buffering.max.messages": 1_000_000}
+    return Producer({**settings.client("crm"), **own})
 
 
 def _write(producer: Producer, topic: str, records: w1.Records) -> int:

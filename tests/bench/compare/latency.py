@@ -29,10 +29,9 @@ from sluice.kafka.clients import admin_client
 from sluice.keys import PartnerKeys, load_master_key
 from sluice.model import CustomerId, PartnerId
 from sluice.partitioning import partition_of
-from sluice.registry import Registry
 from tests.bench import w1
 from tests.bench.compare.contestants import FOLDER, OURS, Contestant, say, started
-from tests.bench.compare.field import PARTITIONS, Field, Watch, create_topics, field
+from tests.bench.compare.field import PARTITIONS, Field, Watch, add_updates, create_topics, field
 from tests.chaos.machine import machine
 
 VARIANT = w1.Variant(consenting=1.0)
@@ -42,8 +41,6 @@ BARE = Contestant(
     "bare loop", "bench.bare", (sys.executable, "-m", "tests.bench.compare.bare", "{settings}", "{group}", _COPIES)
 )
 _QUIET_SECONDS = 2.0
-_WARM_UP_SECONDS = 10.0
-"""Before each rate is measured: a broker that was just started is slow, for everybody."""
 _ARRIVES_SECONDS = 60.0
 _TICK_SECONDS = 0.005
 
@@ -52,6 +49,8 @@ class Load(NamedTuple):
     rates: Sequence[int]
     """Updates a second, one rate after the other."""
     seconds: float
+    warm_up_seconds: float
+    """Before each rate is measured: a broker that was just started is slow, for everybody."""
 
 
 class Delivery(NamedTuple):
@@ -101,12 +100,9 @@ class Source:
     """The CRM: one customer after the other."""
 
     def __init__(self, there: Field) -> None:
-        with closing(Registry(there.settings.registry_url())) as registry:
-            profile_id, _ = registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
-            consent_id, _ = registry.latest(topics.subject(topics.CONSENT_EVENTS))
         self._customers = there.customers
-        self._schemas = profile_id, consent_id
-        self._times = 1
+        self._schemas = there.schemas
+        self._times = 2
         self._producer = Producer({**there.settings.client("crm"), "acks": "all", "linger.ms": "5"})
         self._acknowledged: dict[bytes, float] = {}
 
@@ -137,9 +133,10 @@ class Source:
 def main() -> None:
     options = _options()
     with field(options.folder / "field", options.customers, options.customers, VARIANT) as there:
+        add_updates(there)
         create_topics(there.settings, [_COPIES])
         contests = ((OURS, Delivery(topics.customers(PARTNER), _pseudonyms(there))), (BARE, Delivery(_COPIES)))
-        load = Load(options.rates, options.seconds)
+        load = Load(options.rates, options.seconds, options.warm_up)
         measured = {one.name: _measured(there, one, delivery, load) for one, delivery in contests}
     text = json.dumps({"machine": machine(), "form": form(), "milliseconds": measured}, indent=2)
     (options.folder / "latency.json").write_text(text + "\n", encoding="utf-8")
@@ -165,7 +162,7 @@ def _measured(
     with started(one, one.command, there):
         for rate in load.rates:
             watch.until_quiet(_QUIET_SECONDS)
-            source.send(rate, _WARM_UP_SECONDS)
+            source.send(rate, load.warm_up_seconds)
             watch.until_quiet(_QUIET_SECONDS)
             with closing(Partner(there, delivery.topic)) as partner:
                 acknowledged = source.send(rate, load.seconds)
@@ -188,6 +185,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--customers", type=int, default=30_000, help="[30000]")
     parser.add_argument("--rates", type=int, nargs="+", default=[100, 1_000, 3_000], help="[100 1000 3000]")
     parser.add_argument("--seconds", type=float, default=15.0, help="of each rate [15]")
+    parser.add_argument("--warm-up", type=float, default=10.0, help="seconds at each rate that do not count [10]")
     parser.add_argument("--folder", type=Path, default=FOLDER, help=f"[{FOLDER}]")
     return parser.parse_args()
 
