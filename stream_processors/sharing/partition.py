@@ -329,7 +329,7 @@ class Partition:
             after = Row()
         if after != touched.before:
             batch.rows[customer] = touched.before, after
-            batch.standing[customer] = self._standing.of(case, outcomes, after)
+            batch.standing[customer] = self._standing.of(case, after)
 
     def _with_key(self, case: Case) -> Case:
         """With the customer's own key, fetched once, if a partner is to get what is sealed with it."""

@@ -18,7 +18,7 @@ from sluice.avro import Undecodable
 from sluice.decision import Denied, Permitted
 from sluice.keys import NoKey
 from sluice.log import Record
-from sluice.model import CustomerId, Held, Millis, Outcome, PartnerId, Reason
+from sluice.model import CustomerId, Held, Millis, PartnerId, Reason
 from sluice.projection import Projector, Scanned
 from sluice.redaction import Customer
 from sluice.store import Row
@@ -38,6 +38,8 @@ it holds nothing; the facts; the shares; and their digests.
 """
 _SHARE: Final = Struct(">8s22sH")
 """Of one who holds something: what the record is made by, the pseudonym, how long the evidence is that follows."""
+_LONGEST: Final = (1 << 16) - 1
+"""Of a part whose length stands in two bytes."""
 _NEVER: Final = 1 << 62
 _REASONS: Final = {reason: number for number, reason in enumerate(Reason)}
 _BY_NUMBER: Final = [reason.value for reason in Reason]
@@ -86,27 +88,22 @@ class StandingAnswers:
         self._makers: dict[bytes, _Maker] = {}
         self._names: dict[tuple[PartnerId, tuple[str, ...]], bytes] = {}
 
-    def of(
-        self,
-        case: Case,
-        outcomes: Sequence[tuple[Party, Outcome]],
-        after: Row,
-    ) -> bytes:
-        """What stands now that these outcomes are carried out, as `sluice.stored` has it; empty: nothing does.
+    def of(self, case: Case, after: Row) -> bytes:
+        """What stands now that the customer is reconciled, as `sluice.stored` has it; empty: nothing does.
 
-        `after`: the row as they leave it, with what is held in their order.
+        `after`: the row that came of it, with what is held in the order of the view's parties.
         """
         profile, ruling, held = case.profile, case.ruling, after.held
         waits = after.widen_at is not None and not held
         if ruling is None or not isinstance(profile, Scanned) or not (case.may_widen or waits):
             return b""
         facts = profile.stated(self._paths)
-        if facts is None:
+        if facts is None or len(facts) > _LONGEST:
             return b""
         withheld = bytearray()
         shares: list[bytes] = []
         digests: list[bytes] = []
-        for party, _ in outcomes:
+        for party in self._view.parties:
             mine = held.get(party.partner)
             if mine is not None:
                 share = self._share(party, mine, ruling.answers.get(party.partner))
@@ -142,8 +139,9 @@ class StandingAnswers:
         pseudonym = held.pseudonym.encode()
         if not stands or len(pseudonym) != keys.PSEUDONYM_CHARACTERS or len(held.digest) != DIGEST_BYTES:
             return None
-        writer = self._view.writers.disclosure
-        evidence = writer.evidence(held)
+        evidence = self._view.writers.disclosure.evidence(held)
+        if len(evidence) > _LONGEST:
+            return None
         return _SHARE.pack(self._maker(party, held), pseudonym, len(evidence)) + evidence
 
     def _maker(self, party: Partnership, held: Held) -> bytes:

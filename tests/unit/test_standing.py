@@ -132,6 +132,26 @@ def test_where_the_profile_says_until_when_nothing_stands(written: dict[str, Any
     assert lane.step().repeated == {}
 
 
+@pytest.mark.parametrize("residence", ["Z" * 70_000, "Z" * 66_000])
+def test_what_is_too_long_to_stand_does_not(lane: Lane, residence: str) -> None:
+    for name in ("Hanako", "Hana"):
+        lane.update(A, lane.installation.profile(given_name=name, residence=residence))
+        lane.consent(A, "adresso")
+        lane.step()
+    lane.update(A, lane.installation.profile(given_name="Mio", residence=residence))
+    assert lane.step().repeated == {}
+
+
+def test_evidence_that_is_too_long_to_stand_does_not(lane: Lane) -> None:
+    lane.update(A, lane.installation.profile())
+    lane.consent(A, "hoshi-card", record_id="r" * 70_000)
+    lane.step()
+    assert lane.held(A)
+    lane.update(A, lane.installation.profile(given_name="Hana"))
+    assert lane.step().repeated == {}
+    assert (lane.record(A) or {})["given_name"] == "Hana"
+
+
 def test_after_a_restart_the_first_update_takes_the_full_way_and_the_next_does_not(lane: Lane) -> None:
     lane.share()
     lane.open(lane.partition.store)
