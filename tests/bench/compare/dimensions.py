@@ -45,18 +45,22 @@ DIMENSIONS: dict[str, list[Point]] = {
 
 def main() -> None:
     options = _options()
-    measured = {}
+    path = options.folder / "dimensions.json"
     for name in options.dimensions:
         say(name)
         points = [point for point in DIMENSIONS[name] if not options.values or point.value in options.values]
-        measured[name] = [_told(point, done) for point, done in _measured(points, options)]
-    if "workers" in measured and not options.values:
-        one, two = (_median(measured["workers"], number) for number in (1, 2))
-        say(f"two workers do {two / one:.2f} of what one does, medians of five")
-    path = options.folder / "dimensions.json"
-    before = json.loads(path.read_text(encoding="utf-8"))["dimensions"] if path.exists() else {}
-    report = {"machine": machine(), "form": form(), "updates": options.updates, "dimensions": before | measured}
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        told = [_told(point, done) for point, done in _measured(points, options)]
+        if name == "workers" and not options.values:
+            one, two = (_median(told, number) for number in (1, 2))
+            say(f"two workers do {two / one:.2f} of what one does, medians of five")
+        known = json.loads(path.read_text(encoding="utf-8"))["dimensions"] if path.exists() else {}
+        report = {
+            "machine": machine(),
+            "form": form(),
+            "updates": options.updates,
+            "dimensions": known | {name: told},
+        }
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 def _measured(points: list[Point], options: argparse.Namespace) -> Iterator[tuple[Point, Run]]:

@@ -8,6 +8,7 @@ Runs with the packages of requirements.txt beside it, not with ours. Draws what 
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,10 @@ def compared(report: Any, target: Path) -> None:  # noqa: ANN401 - JSON
     speeds: dict[str, list[int]] = dict(sorted(report["events_per_second"].items(), key=lambda one: max(one[1])))
     figure, axes = plt.subplots(figsize=_SIZE, layout="constrained")
     for row, (name, rounds) in enumerate(speeds.items()):
-        median = sorted(rounds)[len(rounds) // 2]
+        median = statistics.median(rounds)
         axes.barh(row, median, color=_INK if name == "sluice" else _OTHERS)
         axes.plot(rounds, [row] * len(rounds), "|", color="black", markersize=10)
-        axes.annotate(f" {median:,}", (max(rounds), row), va="center")
+        axes.annotate(f" {median:,.0f}", (max(rounds), row), va="center")
     axes.set_yticks(range(len(speeds)), list(speeds))
     axes.set_xlabel(f"events a second, W1, {report['customers']:,} customers, {report['updates']:,} updates")
     axes.margins(x=0.15)
