@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -48,8 +47,6 @@ class TransactionWriter:
         self._name = name
         self._confirmed = confirmed
         self._delivered: dict[int, int] = {}
-        self._last: dict[int, tuple[bytes | None, bytes | None, int]] = {}
-        """Of the confirmed topic, by partition: held back, for it may be the last."""
         self._delivery_error: KafkaError | None = None
         self._config = {
             **client,
@@ -82,37 +79,26 @@ class TransactionWriter:
 
     def begin(self) -> None:
         self._delivered = {}
-        self._last = {}
         self._delivery_error = None
         self._transactional(self._producer.begin_transaction, "begin a transaction")
 
     def produce(self, topic: str, partition: int, key: bytes | None, value: bytes | None, timestamp: int) -> None:
         """Queue one record; its partition is always explicit (LOOP 4) and it has no headers."""
-        if topic == self._confirmed:  # the last one's offset is the end: no other's is asked for, which costs
-            before = self._last.get(partition)
-            self._last[partition] = key, value, timestamp
-            if before is None:
-                return
-            key, value, timestamp = before
-        self._queue(topic, value, key, partition, None, None, timestamp)
-
-    def _queue(self, *record: Any) -> None:  # noqa: ANN401 - as the client takes it
-        """A record that the broker does not take fails the transaction, whether somebody asks for its report or not."""
+        on_delivery = self._on_delivery if topic == self._confirmed else self._on_failure
         while True:
             try:
-                self._producer.produce(*record)
+                self._producer.produce(
+                    topic, value, key, partition=partition, timestamp=timestamp, on_delivery=on_delivery
+                )
             except BufferError:
                 self._producer.poll(0.1)
             except (KafkaException, SystemError) as error:
-                raise self._told(error, f"write to {record[0]}") from error
+                raise self._told(error, f"write to {topic}") from error
             else:
                 return  # delivery reports are served by `flush`: to ask for them here costs as much as to write
 
     def flush(self) -> Mapping[int, int]:
         """Wait until everything is written; the end, by partition, of what was written to the confirmed topic."""
-        for partition, (key, value, timestamp) in self._last.items():
-            self._queue(self._confirmed, value, key, partition, self._on_delivery, None, timestamp)
-        self._last = {}
         with self._judging("write"):
             remaining = self._producer.flush(_FLUSH_SECONDS)
         if self._delivery_error is not None:
@@ -170,12 +156,15 @@ class TransactionWriter:
                 raise self._ending(error, "abort a transaction") from error
             self.renew()
 
-    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None:
+    def _on_failure(self, error: KafkaError | None, _message: Message) -> None:
+        if error is not None and self._delivery_error is None:
             self._delivery_error = error
-            return
-        partition, offset = int(message.partition() or 0), int(message.offset() or 0)
-        self._delivered[partition] = offset + 1
+
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+        self._on_failure(error, message)
+        if error is None:
+            partition, offset = int(message.partition() or 0), int(message.offset() or 0)
+            self._delivered[partition] = max(self._delivered.get(partition, 0), offset + 1)
 
     def _transactional(self, call: Callable[[], object], what: str) -> None:
         """Call until it succeeds or cannot. A time-out says nothing about the outcome: the same call is made again.

@@ -181,7 +181,7 @@ class StandingAnswers:
         if head is None or profile is None or profile.stated(self._paths) != head.facts:
             return False
         now = situation.moment.now
-        covers = [folding.pointer(record) for record in updates[-COVERS:]]
+        covers = [folding.pointer(record) for record in updates]
         basis = decision_basis(customer, now, covers)
         writers = self._view.writers
         at, digests_at = head.shares_at, head.digests_at
@@ -212,7 +212,7 @@ class StandingAnswers:
                 entries += (maker.begun, pseudonym, maker.basis, digest, evidence, _LENGTH_OF_DECISION, decision)
             at += length
         if written:
-            disclosure = writers.disclosure.write(covers, now, writers.contract_set, len(written), entries)
+            disclosure = writers.disclosure.write(covers[-COVERS:], now, writers.contract_set, len(written), entries)
             written.append(Output(topics.DISCLOSURES, customer.encode(), disclosure))
             batch.outputs += written
         for one in came:

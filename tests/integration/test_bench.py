@@ -17,7 +17,10 @@ def report(folder: Path, program: str, name: str, *options: str) -> Any:  # noqa
     command = [sys.executable, "-m", f"tests.bench.compare{program}", "--folder", str(folder), *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False)
     assert done.returncode == 0, done.stderr[-2_000:]
-    return json.loads((folder / name).read_text(encoding="utf-8"))
+    told = json.loads((folder / name).read_text(encoding="utf-8"))
+    assert {"machine", "versions", "form", "command"} <= told.keys()
+    assert f"tests.bench.compare{program} --folder" in told["command"]
+    return told
 
 
 @pytest.fixture

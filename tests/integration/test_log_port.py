@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 
@@ -12,8 +13,16 @@ from sluice import topics
 from sluice.kafka.clients import ClientConfig
 from sluice.kafka.transactions import LogSettings, TransactionalLog
 from sluice.local.stack import Endpoints
-from sluice.log import Log
-from tests.contract.log_port import CONSENTS, BehavesAsALog, Bench, fetched, serve
+from sluice.log import Aborted, Log
+from tests.contract.log_port import (
+    CONSENTS,
+    DISCLOSURES,
+    PARTNER,
+    BehavesAsALog,
+    Bench,
+    fetched,
+    serve,
+)
 from tests.integration.installation import PARTITIONS, Installation
 
 pytestmark = pytest.mark.broker
@@ -105,6 +114,23 @@ class TestTransactionalLog(BehavesAsALog):
     @pytest.fixture
     def bench(self, shared: Installation) -> Bench:
         return _BrokerBench(shared)
+
+    @pytest.mark.parametrize("topic", [PARTNER, DISCLOSURES])
+    def test_a_record_that_the_broker_refuses_takes_everything_with_it(
+        self, bench: Bench, log: Log, topic: str
+    ) -> None:
+        """It is told for what it is, not for what comes of it: somebody has to mend it, and no other try would."""
+        serve(bench, log)
+        log.begin()
+        log.produce(topic, 0, b"crm:1", os.urandom(3_000_000), 1_000)
+        for other in (topic, DISCLOSURES):
+            log.produce(other, 0, b"crm:1", b"small", 1_000)
+        with pytest.raises(Aborted, match="refuses") as aborted:
+            log.flush()
+        assert not aborted.value.retriable
+        log.abort()
+        end = log.bounds((DISCLOSURES,), 0)[DISCLOSURES].high
+        assert b"small" not in [one.value for one in log.read(DISCLOSURES, 0, 0, end) if one is not None]
 
     def test_a_consumer_that_fetches_nothing_any_more_is_replaced(self, bench: Bench, log: Log) -> None:
         """As the client library's do, sometimes, after the broker was away (confluentinc/librdkafka#5153)."""

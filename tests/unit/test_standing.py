@@ -13,6 +13,7 @@ from sluice import topics
 from sluice.model import CustomerId, PartnerId
 from sluice.store import Store
 from stream_processors.sharing.batch import Batch
+from stream_processors.sharing.output import COVERS
 from tests.simulation.memory_store import MemoryStores
 from tests.unit.installation import ADRESSO, DAY_MS, HOSHI, PROFILE, Installation
 from tests.unit.lane import DAMAGED, A, B, C, Lane, came
@@ -152,6 +153,18 @@ def test_evidence_that_is_too_long_to_stand_does_not(lane: Lane) -> None:
     assert (lane.record(A) or {})["given_name"] == "Hana"
 
 
+def test_more_updates_than_a_disclosure_lists_get_the_decision_that_the_full_way_gives() -> None:
+    installation = Installation()
+    standing, forgetful = Lane(installation), _forgetful(installation)
+    written = []
+    for lane in (standing, forgetful):
+        lane.share()
+        for number in range(COVERS + 1):
+            lane.update(A, installation.profile(given_name=f"Hana {number}"))
+        written.append(lane.step().outputs)
+    assert written[0] == written[1]
+
+
 def test_after_a_restart_the_first_update_takes_the_full_way_and_the_next_does_not(lane: Lane) -> None:
     lane.share()
     lane.open(lane.partition.store)
@@ -247,9 +260,6 @@ def _forgetful(installation: Installation) -> Lane:
     assert isinstance(stores, MemoryStores)
     lane.open(Forgetful(stores.database(0)))
     return lane
-
-
-repeated = 0
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,15 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
-from sluice.cli import form
-from tests.bench.compare.contestants import CONTESTANTS, FOLDER, LIMIT, Run, prepare, run, say
+from tests.bench.compare.contestants import CONTESTANTS, FOLDER, LIMIT, Run, circumstances, prepare, run, say
 from tests.bench.compare.field import add_updates, field
-from tests.chaos.machine import machine
 
 
 def main() -> None:
@@ -44,10 +40,7 @@ def main() -> None:
 
 def _report(runs: Mapping[str, Sequence[Run]], options: argparse.Namespace) -> dict[str, object]:
     return {
-        "machine": machine(),
-        "versions": {name: version(name) for name in ("sluice", "confluent-kafka", "fastavro", "rocksdict")},
-        "form": form(),
-        "command": " ".join(["python -m tests.bench.compare", *sys.argv[1:]]),
+        **circumstances(),
         "customers": options.customers,
         "updates": options.updates,
         "events_per_second": {name: [round(run.events_per_second) for run in some] for name, some in runs.items()},

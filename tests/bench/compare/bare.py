@@ -11,10 +11,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer, TopicPartition
 
 from sluice import topics
 from sluice.settings import load_settings
+from tests.bench.compare.field import reader_of_updates
 
 _MOST = 5_000
 _WAIT_SECONDS = 0.001
@@ -22,20 +23,9 @@ _WAIT_SECONDS = 0.001
 
 def main() -> None:
     client, group, topic = load_settings(Path(sys.argv[1])).client("admin"), sys.argv[2], sys.argv[3]
-    consumer = Consumer(
-        {
-            **client,
-            "group.id": group,
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed",
-            "fetch.wait.max.ms": 10,
-        }
-    )
+    consumer = reader_of_updates(client, group)
     producer = Producer({**client, "transactional.id": group, "compression.type": "lz4", "linger.ms": 1})
     producer.init_transactions(30)
-    consumer.subscribe([topics.CUSTOMER_UPDATES])
     while True:
         messages = consumer.consume(_MOST, _WAIT_SECONDS)
         if not messages:

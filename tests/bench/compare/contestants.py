@@ -8,10 +8,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from sluice import topics
+from sluice.cli import form
 from tests.bench.compare.field import GROUP, Field, Reached, Watch, events_per_second
+from tests.chaos.machine import machine
 
 FOLDER = Path("build/bench")
 _HERE = Path(__file__).parent
@@ -93,6 +96,21 @@ def _most_memory_mb(process: int) -> float:
     status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
     line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) * _KIBIBYTE / 1e6
+
+
+def _program() -> str:
+    spec = sys.modules["__main__"].__spec__
+    return "?" if spec is None else spec.name.removesuffix(".__main__")
+
+
+def circumstances() -> dict[str, object]:
+    """What has to be known of a measurement, beside what was measured."""
+    return {
+        "machine": machine(),
+        "versions": {name: version(name) for name in ("sluice", "confluent-kafka", "fastavro", "rocksdict")},
+        "form": form(),
+        "command": " ".join(["python", "-m", _program(), *sys.argv[1:]]),
+    }
 
 
 def say(line: str) -> None:

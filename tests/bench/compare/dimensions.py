@@ -16,11 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from sluice.cli import form
 from tests.bench import w1
-from tests.bench.compare.contestants import FOLDER, OURS, TWO_WORKERS, Contestant, Run, prepare, run, say
+from tests.bench.compare.contestants import FOLDER, OURS, TWO_WORKERS, Contestant, Run, circumstances, prepare, run, say
 from tests.bench.compare.field import add_updates, field
-from tests.chaos.machine import machine
 
 
 class Point(NamedTuple):
@@ -54,12 +52,7 @@ def main() -> None:
             one, two = (_median(told, number) for number in (1, 2))
             say(f"two workers do {two / one:.2f} of what one does, medians of five")
         known = json.loads(path.read_text(encoding="utf-8"))["dimensions"] if path.exists() else {}
-        report = {
-            "machine": machine(),
-            "form": form(),
-            "updates": options.updates,
-            "dimensions": known | {name: told},
-        }
+        report = {**circumstances(), "updates": options.updates, "dimensions": known | {name: told}}
         path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 

@@ -18,7 +18,7 @@ from confluent_kafka.admin import NewTopic
 from schemas import catalogue
 from sluice import topics
 from sluice.installation import provision
-from sluice.kafka.clients import admin_client
+from sluice.kafka.clients import ClientConfig, admin_client
 from sluice.keys import PartnerKeys, load_master_key
 from sluice.local import stack
 from sluice.model import PartnerId
@@ -175,6 +175,21 @@ def _told(settings: Settings, there: Field) -> dict[str, object]:
         "partners": partners,
         "state": str(there.folder / "others"),
     }
+
+
+def reader_of_updates(client: ClientConfig, group: str) -> Consumer:
+    """For loops that read committed updates and commit their offsets in a transaction."""
+    own = {
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        "fetch.wait.max.ms": 10,
+    }
+    consumer = Consumer({**client, **own})
+    consumer.subscribe([topics.CUSTOMER_UPDATES])
+    return consumer
 
 
 class Reached(NamedTuple):

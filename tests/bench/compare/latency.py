@@ -23,16 +23,14 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from sluice import keys, topics
-from sluice.cli import form
 from sluice.kafka.admin import high_watermarks
 from sluice.kafka.clients import admin_client
 from sluice.keys import PartnerKeys, load_master_key
 from sluice.model import CustomerId, PartnerId
 from sluice.partitioning import partition_of
 from tests.bench import w1
-from tests.bench.compare.contestants import FOLDER, OURS, Contestant, say, started
+from tests.bench.compare.contestants import FOLDER, OURS, Contestant, circumstances, say, started
 from tests.bench.compare.field import PARTITIONS, Field, Watch, add_updates, create_topics, field
-from tests.chaos.machine import machine
 
 VARIANT = w1.Variant(consenting=1.0)
 PARTNER = PartnerId(next(iter(VARIANT.parties)))
@@ -138,7 +136,7 @@ def main() -> None:
         contests = ((OURS, Delivery(topics.customers(PARTNER), _pseudonyms(there))), (BARE, Delivery(_COPIES)))
         load = Load(options.rates, options.seconds, options.warm_up)
         measured = {one.name: _measured(there, one, delivery, load) for one, delivery in contests}
-    text = json.dumps({"machine": machine(), "form": form(), "milliseconds": measured}, indent=2)
+    text = json.dumps({**circumstances(), "milliseconds": measured}, indent=2)
     (options.folder / "latency.json").write_text(text + "\n", encoding="utf-8")
     say(text)
 

@@ -22,7 +22,7 @@ from sluice.kafka.clients import admin_client
 from sluice.model import PartnerId
 from sluice.settings import Settings, load_settings
 from tests.bench import w1
-from tests.bench.compare.field import PARTITIONS
+from tests.bench.compare.field import PARTITIONS, reader_of_updates
 
 Precomputed = dict[tuple[int, int], list[tuple[str, bytes, bytes]]]
 """What to write, by partition and offset of the update that it answers."""
@@ -36,17 +36,7 @@ def main() -> None:
     client = settings.client("admin")
     precomputed = _precomputed(settings)
     _create_topics(settings, {one for some in precomputed.values() for one, _, _ in some})
-    consumer = Consumer(
-        {
-            **client,
-            "group.id": group,
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed",
-            "fetch.wait.max.ms": 10,
-        }
-    )
+    consumer = reader_of_updates(client, group)
     producer = Producer(
         {
             **client,
@@ -58,7 +48,6 @@ def main() -> None:
         }
     )
     producer.init_transactions(30)
-    consumer.subscribe([topics.CUSTOMER_UPDATES])
     while True:
         _one_batch(consumer, producer, precomputed, batch)
 
