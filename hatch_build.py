@@ -26,6 +26,7 @@ COMPILED = (
     "stream_processors/sharing/parties.py",
     "stream_processors/sharing/partition.py",
     "stream_processors/sharing/pipeline.py",
+    "stream_processors/sharing/refusals.py",
     "stream_processors/sharing/standing.py",
     "stream_processors/sharing/view.py",
 )

@@ -7,6 +7,7 @@ decision reads; the rest is evidence and stays on the topic.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -136,7 +137,12 @@ class ConsentEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def effective_time(self) -> Millis:
         """When it was said; a source whose clock runs ahead is not believed (DOMAIN A3, 5b)."""
-        return self.recorded_at if self.event_time > self.recorded_at + CLOCK_TOLERANCE_MS else self.event_time
+        return effective_time(self.event_time, self.recorded_at)
+
+
+def effective_time(event_time: Millis, recorded_at: Millis) -> Millis:
+    """Of an event with these times."""
+    return recorded_at if event_time > recorded_at + CLOCK_TOLERANCE_MS else event_time
 
 
 class Contradiction(ValueError):
@@ -169,14 +175,75 @@ def parse_event(record: dict[str, Any], customer: CustomerId, logged_at: Millis)
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_events = msgspec.msgpack.Decoder(tuple[ConsentEvent, ...]).decode
+_decode_event = msgspec.msgpack.Decoder(ConsentEvent).decode
+_OF_NOBODY: dict[str, Any] = {
+    "record_id": "",
+    "subject_id": "",
+    "event_time": 0,
+    "recorded_at": 0,
+    "sequence": None,
+    "valid_from": None,
+    "valid_until": None,
+    "guardian_ref": None,
+}
+
+
+class Statement(msgspec.Struct, frozen=True, array_like=True):
+    """One event in two parts: who said it and when, and what, which is the same bytes for all who said the same."""
+
+    record_id: str
+    subject_id: str
+    event_time: Millis
+    recorded_at: Millis
+    sequence: int | None
+    valid_from: Millis | None
+    valid_until: Millis | None
+    guardian_ref: str | None
+    content: bytes
+
+    @property
+    def effective_time(self) -> Millis:
+        """That of the event."""
+        return effective_time(self.event_time, self.recorded_at)
+
+    @property
+    def event(self) -> ConsentEvent:
+        """As it was parsed."""
+        return msgspec.structs.replace(
+            _decode_event(self.content),
+            record_id=self.record_id,
+            subject_id=self.subject_id,
+            event_time=self.event_time,
+            recorded_at=self.recorded_at,
+            sequence=self.sequence,
+            valid_from=self.valid_from,
+            valid_until=self.valid_until,
+            guardian_ref=self.guardian_ref,
+        )
+
+
+def _stated(event: ConsentEvent) -> Statement:
+    return Statement(
+        event.record_id,
+        event.subject_id,
+        event.event_time,
+        event.recorded_at,
+        event.sequence,
+        event.valid_from,
+        event.valid_until,
+        event.guardian_ref,
+        _encode(msgspec.structs.replace(event, **_OF_NOBODY)),
+    )
+
+
+_decode_statements = msgspec.msgpack.Decoder(tuple[Statement, ...]).decode
 _ENCODED_NONE = _encode(())
 
 
 @lru_cache(1 << 12)
-def _decoded(said: bytes) -> tuple[ConsentEvent, ...]:
+def _decoded(said: bytes) -> tuple[Statement, ...]:
     """Kept for a while: one decision asks several times."""
-    return _decode_events(said)
+    return _decode_statements(said)
 
 
 class UnreadEvent(msgspec.Struct, frozen=True):
@@ -191,29 +258,37 @@ class ConsentRecord(msgspec.Struct, frozen=True, array_like=True):
     """All that is known of one customer's answers: a set of events, so arrival order and repetition do not matter."""
 
     said: msgspec.Raw = msgspec.Raw(_ENCODED_NONE)
-    """The events as `_encode` has them: few who read a record ask what was said."""
+    """The statements as `_encode` has them: few who read a record ask what was said."""
     unreadable: tuple[str, ...] = ()
     """Where events stand that could not be read (`topic/partition@offset`): until put right, they count as a no."""
     unread: tuple[UnreadEvent, ...] = ()
     """Events that will be read when the registry answers again; nothing is added before."""
 
     @property
-    def events(self) -> tuple[ConsentEvent, ...]:
+    def statements(self) -> tuple[Statement, ...]:
         """In the order of `_canonical`."""
         return _decoded(bytes(self.said))
 
+    @property
+    def events(self) -> tuple[ConsentEvent, ...]:
+        """What was stated, in the same order."""
+        return tuple(statement.event for statement in self.statements)
+
     def with_events(self, *events: ConsentEvent) -> ConsentRecord:
         """These, in their order, in the place of all others."""
-        return msgspec.structs.replace(self, said=msgspec.Raw(_encode(events)))
+        return self._with_statements([_stated(event) for event in events])
+
+    def _with_statements(self, statements: Sequence[Statement]) -> ConsentRecord:
+        return msgspec.structs.replace(self, said=msgspec.Raw(_encode(statements)))
 
     def with_event(self, event: ConsentEvent, place: str = "") -> ConsentRecord:
         """`place`: where it stands; if it could not be read before, it is put right."""
         if place in self.unreadable:
             rest = tuple(other for other in self.unreadable if other != place)
             return msgspec.structs.replace(self, unreadable=rest).with_event(event)
-        events = self.events
-        at = bisect_left(events, _canonical(event), key=_canonical)
-        return self if events[at : at + 1] == (event,) else self.with_events(*events[:at], event, *events[at:])
+        said, new = self.statements, _stated(event)
+        at = bisect_left(said, _canonical(new), key=_canonical)
+        return self if said[at : at + 1] == (new,) else self._with_statements([*said[:at], new, *said[at:]])
 
     def with_unreadable(self, place: str) -> ConsentRecord:
         if place in self.unreadable:
@@ -224,9 +299,9 @@ class ConsentRecord(msgspec.Struct, frozen=True, array_like=True):
         return self if event in self.unread else msgspec.structs.replace(self, unread=(*self.unread, event))
 
 
-def _canonical(event: ConsentEvent) -> tuple[int, str, bytes]:
+def _canonical(said: Statement) -> tuple[int, str, bytes]:
     """A total order, so that equal sets are equal records."""
-    return event.effective_time, event.record_id, _encode(event)
+    return said.effective_time, said.record_id, _encode(said)
 
 
 def within(key: str, scope: str) -> bool:

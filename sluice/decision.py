@@ -49,7 +49,7 @@ class Customer:
     """Unreadable consent events that an operator has looked into."""
 
 
-class Permitted(msgspec.Struct, frozen=True, array_like=True, tag="permitted"):
+class Permitted(msgspec.Struct, frozen=True):
     """These fields may be held, on the strength of these consent records and rules, until the basis ends."""
 
     fields: tuple[str, ...]
@@ -59,7 +59,7 @@ class Permitted(msgspec.Struct, frozen=True, array_like=True, tag="permitted"):
     """None: no end is known."""
 
 
-class Denied(msgspec.Struct, frozen=True, array_like=True, tag="denied"):
+class Denied(msgspec.Struct, frozen=True):
     reason: Reason
     rules: tuple[str, ...] = ()
     """Ids of the rules that refuse, sorted; empty when it did not come to the law."""
@@ -158,8 +158,8 @@ def next_change(
     at = bisect_right(dates, now)
     if at < len(dates):
         instants.append(dates[at])
-    for event in consents.events:
-        turns = (event.effective_time - CLOCK_TOLERANCE_MS, event.valid_from, event.valid_until)
+    for said in consents.statements:
+        turns = (said.effective_time - CLOCK_TOLERANCE_MS, said.valid_from, said.valid_until)
         instants += [instant for instant in turns if instant is not None and instant > now]
     if born is not None:
         older = birthdays(born, age_bounds)

@@ -10,10 +10,9 @@ from bisect import bisect_right
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
-from msgspec.structs import replace
-
-from sluice.consent import CLOCK_TOLERANCE_MS, ConsentEvent, ConsentRecord
+from sluice.consent import CLOCK_TOLERANCE_MS, ConsentRecord, Statement
 from sluice.decision import Customer, Denied, Permitted, dates_of, decide, next_change
 from sluice.facts import Facts, birthdays
 from sluice.law.pack import Law
@@ -37,6 +36,26 @@ class _Permission:
     contract_until: Millis | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Denials:
+    """The refusals that a customer was given. Customers who are alike share theirs: it is the same object."""
+
+    by_partner: Mapping[PartnerId, Denied]
+
+
+class Answers(NamedTuple):
+    """To each partner one of both."""
+
+    permitted: Mapping[PartnerId, Permitted]
+    denials: Denials
+
+
+@dataclass(frozen=True, slots=True)
+class _Precedent:
+    permissions: tuple[tuple[PartnerId, _Permission], ...]
+    denials: Denials
+
+
 class Precedents:
     """The answers that were given under one set of contracts and laws."""
 
@@ -47,49 +66,66 @@ class Precedents:
         self._dates = dates_of(terms.values(), law)
         self._starts = sorted({one.valid_from for one in terms.values()})
         self._ages = law.age_bounds
-        self._given: dict[object, Mapping[PartnerId, _Permission | Denied]] = {}
+        self._given: dict[object, _Precedent] = {}
 
-    def answers(self, facts: Facts, consents: ConsentRecord, now: Millis) -> dict[PartnerId, Permitted | Denied]:
+    def answers(self, facts: Facts, consents: ConsentRecord, now: Millis) -> Answers:
         """What `decide` says to each partner."""
-        events = consents.events
-        if len(events) > _LONG or len({event.record_id for event in events}) != len(events):
+        said = consents.statements
+        if len(said) > _LONG or len({one.record_id for one in said}) != len(said):
             return self._decided(facts, consents, now)  # like nobody; or the ids do not tell which event is meant
-        likeness = self._likeness(facts, consents, now)
+        likeness = self._likeness(facts, consents, said, now)
         known = self._given.get(likeness)
         if known is None:
             decided = self._decided(facts, consents, now)
             if len(self._given) >= _MOST:
                 self._given.clear()
-            self._given[likeness] = {name: self._without_records(name, one, events) for name, one in decided.items()}
+            permissions = tuple(
+                (partner, self._without_records(partner, one, said)) for partner, one in decided.permitted.items()
+            )
+            self._given[likeness] = _Precedent(permissions, decided.denials)
             return decided
-        return {partner: _for_this_customer(answer, events) for partner, answer in known.items()}
+        return Answers(
+            {partner: _for_this_customer(permission, said) for partner, permission in known.permissions}, known.denials
+        )
 
     def next_change(self, facts: Facts, consents: ConsentRecord, now: Millis) -> Millis | None:
         """Until when the answers hold, whatever they are."""
         return next_change(self._dates, self._ages, consents, facts.born, now)
 
-    def _decided(self, facts: Facts, consents: ConsentRecord, now: Millis) -> dict[PartnerId, Permitted | Denied]:
+    def _decided(self, facts: Facts, consents: ConsentRecord, now: Millis) -> Answers:
         customer = Customer(facts, consents, self._acknowledged)
-        return {partner: decide(terms, self._law, customer, now) for partner, terms in self._terms.items()}
+        permitted: dict[PartnerId, Permitted] = {}
+        denied: dict[PartnerId, Denied] = {}
+        for partner, terms in self._terms.items():
+            answer = decide(terms, self._law, customer, now)
+            if isinstance(answer, Permitted):
+                permitted[partner] = answer
+            else:
+                denied[partner] = answer
+        return Answers(permitted, Denials(denied))
 
-    def _likeness(self, facts: Facts, consents: ConsentRecord, now: Millis) -> object:
+    def _likeness(
+        self, facts: Facts, consents: ConsentRecord, statements: tuple[Statement, ...], now: Millis
+    ) -> object:
         """The same for customers who are alike, and for nobody else."""
-        events = consents.events
-        times = [event.effective_time for event in events]
-        numbers = sorted({event.sequence or 0 for event in events})
+        times = [one.effective_time for one in statements]
+        numbers = sorted({one.sequence or 0 for one in statements})
         # between two of these no rule begins or ends to apply to the customer
         turns = () if facts.born is None else birthdays(facts.born, self._ages)
         said = tuple(
-            (
-                _content(event),
-                (event.sequence is not None, numbers.index(event.sequence or 0)),
-                bisect_right(self._starts, at),
-                at > now + CLOCK_TOLERANCE_MS,
-                event.valid_from is not None and (now < event.valid_from, at < event.valid_from),
-                event.valid_until is not None and (now >= event.valid_until,),
-                bisect_right(turns, at),
-            )
-            for event, at in zip(events, times, strict=True)
+            [
+                (
+                    one.content,
+                    one.guardian_ref is None,
+                    (one.sequence is not None, numbers.index(one.sequence or 0)),
+                    bisect_right(self._starts, at),
+                    at > now + CLOCK_TOLERANCE_MS,
+                    one.valid_from is not None and (now < one.valid_from, at < one.valid_from),
+                    one.valid_until is not None and (now >= one.valid_until,),
+                    bisect_right(turns, at),
+                )
+                for one, at in zip(statements, times, strict=True)
+            ]
         )
         return (
             facts.residence,
@@ -101,40 +137,21 @@ class Precedents:
             any(place not in self._acknowledged for place in consents.unreadable),
             bisect_right(self._dates, now),
             said,
-            tuple(earlier == later for earlier, later in pairwise(times)),  # they stand in the order of their times
+            tuple([earlier == later for earlier, later in pairwise(times)]),  # they stand in the order of their times
         )
 
-    def _without_records(
-        self, partner: PartnerId, answer: Permitted | Denied, events: tuple[ConsentEvent, ...]
-    ) -> _Permission | Denied:
-        if isinstance(answer, Denied):
-            return answer
-        grants = tuple(place for place, event in enumerate(events) if event.record_id in answer.consents)
+    def _without_records(self, partner: PartnerId, answer: Permitted, statements: tuple[Statement, ...]) -> _Permission:
+        grants = tuple(place for place, one in enumerate(statements) if one.record_id in answer.consents)
         return _Permission(answer.fields, grants, answer.rules, self._terms[partner].valid_until)
 
 
-def _content(event: ConsentEvent) -> ConsentEvent:
-    """What was said, without when and by whom."""
-    nobody = Millis(0)
-    return replace(
-        event,
-        record_id="",
-        subject_id="",
-        event_time=nobody,
-        recorded_at=nobody,
-        sequence=None,
-        valid_from=None,
-        valid_until=None,
-        guardian_ref=None if event.guardian_ref is None else "",
-    )
-
-
-def _for_this_customer(answer: _Permission | Denied, events: tuple[ConsentEvent, ...]) -> Permitted | Denied:
-    """A permission ends with the contract or the first of the grants that it rests on."""
-    if isinstance(answer, Denied):
-        return answer
-    grants = [events[place] for place in answer.grants]
-    ends = [end for end in (answer.contract_until, *(one.valid_until for one in grants)) if end is not None]
-    return Permitted(
-        answer.fields, tuple(sorted(one.record_id for one in grants)), answer.rules, min(ends, default=None)
-    )
+def _for_this_customer(permission: _Permission, statements: tuple[Statement, ...]) -> Permitted:
+    """It ends with the contract or the first of the grants that it rests on."""
+    until = permission.contract_until
+    records = []
+    for place in permission.grants:
+        grant = statements[place]
+        records.append(grant.record_id)
+        if grant.valid_until is not None and (until is None or grant.valid_until < until):
+            until = grant.valid_until
+    return Permitted(permission.fields, tuple(sorted(records)), permission.rules, until)

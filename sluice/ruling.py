@@ -1,4 +1,4 @@
-"""All partners' answers for one customer, kept until something that they depend on changes. Pure."""
+"""All partners' answers for one customer, on the facts of a profile. Pure."""
 
 from __future__ import annotations
 
@@ -6,33 +6,30 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-
-import msgspec
+from typing import NamedTuple
 
 from sluice.consent import ConsentRecord
 from sluice.decision import Customer, Denied, Permitted, RulesNamed, decide
 from sluice.facts import Facts
 from sluice.law.pack import Law
 from sluice.model import Millis, PartnerId
-from sluice.precedents import Precedents
+from sluice.precedents import Denials, Precedents
 from sluice.terms import Terms
 
 
-class Ruling(msgspec.Struct, frozen=True, array_like=True):
-    """What `decide` said of one customer for every partner, and for how long it holds.
-
-    A changed consent record takes it away, as does another policy; a profile with the same facts does not.
-    """
+class Ruling(NamedTuple):
+    """What `decide` said of one customer for every partner, and for how long it holds."""
 
     facts: Facts
     until: Millis | None
     """Time alone changes nothing before; None: never."""
-    answers: dict[PartnerId, Permitted | Denied]
-    made_under: bytes = b""
-    """The stamp of the policy that it was made under."""
+    permitted: Mapping[PartnerId, Permitted]
+    denials: Denials
+    """All others."""
 
-    def holds(self, facts: Facts, now: Millis, stamp: bytes) -> bool:
-        return facts == self.facts and (self.until is None or now < self.until) and self.made_under == stamp
+    def answer(self, partner: PartnerId) -> Permitted | Denied:
+        permitted = self.permitted.get(partner)
+        return self.denials.by_partner[partner] if permitted is None else permitted
 
 
 @dataclass(frozen=True)
@@ -56,8 +53,8 @@ class Policy:
         return Precedents(self.terms, self.law, self.acknowledged)
 
     def rule(self, facts: Facts, consents: ConsentRecord, now: Millis) -> Ruling:
-        change = self._precedents.next_change(facts, consents, now)
-        return Ruling(facts, change, self._precedents.answers(facts, consents, now), self.stamp)
+        permitted, denials = self._precedents.answers(facts, consents, now)
+        return Ruling(facts, self._precedents.next_change(facts, consents, now), permitted, denials)
 
     def rule_on(
         self, terms: Terms, facts: Facts | Collection[str], consents: ConsentRecord, now: Millis

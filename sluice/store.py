@@ -18,10 +18,9 @@ import msgspec
 from sluice.consent import ConsentRecord
 from sluice.errors import SluiceError
 from sluice.model import CustomerId, Held, Millis, PartnerId
-from sluice.ruling import Ruling
 from sluice.stored import Stored, parts
 
-FORMAT = 6
+FORMAT = 7
 _META = b"meta"
 _BEHIND_ALL = b"\xff" * 9
 """Behind every key of an index."""
@@ -38,8 +37,6 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     widen_at: int | None = None
     """Offset that the partition's updates must have been read to before anything is added anywhere (LOOP 12)."""
     held: dict[PartnerId, Held] = {}
-    ruling: Ruling | None = None
-    """The newest decision, for as long as it holds: made of what stands above, the profile's facts and the time."""
     due_at: Millis | None = None
     """The first instant at which time alone may change an answer; None: there is none."""
 
@@ -177,10 +174,10 @@ class Store:
                 partner: msgspec.structs.replace(mine, digest=digest)
                 for (partner, mine), digest in zip(held.items(), newest, strict=True)
             }
-        return Row(stored.profile, row.deleted, row.consents, row.widen_at, held, row.ruling, row.due_at)
+        return Row(stored.profile, row.deleted, row.consents, row.widen_at, held, row.due_at)
 
     def _encoded(self, row: Row, standing: bytes) -> bytes:
-        rest = Row(None, row.deleted, row.consents, row.widen_at, row.held, row.ruling, row.due_at)
+        rest = Row(None, row.deleted, row.consents, row.widen_at, row.held, row.due_at)
         return Stored(standing, row.profile, self._encode(rest)).encoded()
 
     def write(

@@ -173,7 +173,7 @@ class Judge:
             profile = self._profile(row)
         except Undecodable:
             profile = UNREADABLE
-        ruling = ruling_on(row, profile, self.view.policy, self.now)
+        ruling = ruling_on(row.consents, profile, self.view.policy, self.now)
         case = Case(customer, row, profile, ruling, True, self.now, self.view.policy)
         if needs_customer_key(case, self.view.parties):
             case = replace(case, customer_key=self.key_of(customer))

@@ -68,8 +68,8 @@ class Asked:
 def explain(subject: Subject, asked: Asked) -> Explanation:
     """What would become of the customer at a partner that holds nothing yet, and why."""
     contract, terms, profile = asked.checked.contract, asked.partnership.terms, subject.profile
-    row = msgspec.structs.replace(subject.row, held={}, ruling=None)
-    ruling = ruling_on(row, profile, asked.policy, asked.at)
+    row = msgspec.structs.replace(subject.row, held={})
+    ruling = ruling_on(row.consents, profile, asked.policy, asked.at)
     case = Case(subject.customer, row, profile, ruling, True, asked.at, asked.policy, asked.sealing_key)
     outcome = reconcile(case, asked.partnership)
     facts = None if ruling is None else ruling.facts

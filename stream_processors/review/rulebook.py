@@ -102,7 +102,7 @@ class Bench:
 
     def answers(self, subject: Subject) -> dict[PartnerId, Answer]:
         """Every partner's."""
-        ruling = ruling_on(subject.row, subject.profile, self.policy, self.at)
+        ruling = ruling_on(subject.row.consents, subject.profile, self.policy, self.at)
         case = Case(subject.customer, subject.row, subject.profile, ruling, True, self.at, self.policy, MADE_UP_KEY)
         return {
             name: _answer(reconcile(case, partnership), ruling, name) for name, partnership in self.partnerships.items()
@@ -128,6 +128,6 @@ def _answer(outcome: Outcome, ruling: Ruling | None, partner: PartnerId) -> Answ
     name, reason = label(outcome)
     if isinstance(outcome, Shared):
         return Answer(name, None, outcome.held.rules, outcome.held.fields, outcome.held)
-    verdict = ruling.answers[partner] if ruling is not None else None
+    verdict = ruling.answer(partner) if ruling is not None else None
     refusing = verdict.rules if isinstance(verdict, Denied) else ()
     return Answer(name, reason or None, refusing, ())

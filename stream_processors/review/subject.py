@@ -44,7 +44,7 @@ def as_of(subject: Subject, at: Millis) -> Subject:
     """The customer as known then: what was recorded later is left out. Of the profile only the newest is known."""
     consents = subject.row.consents
     known = tuple(event for event in consents.events if event.recorded_at <= at + CLOCK_TOLERANCE_MS)
-    row = msgspec.structs.replace(subject.row, consents=consents.with_events(*known), ruling=None)
+    row = msgspec.structs.replace(subject.row, consents=consents.with_events(*known))
     return replace(subject, row=row)
 
 

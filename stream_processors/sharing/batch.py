@@ -66,8 +66,8 @@ class Batch:
     outcomes: list[tuple[Party, Outcome]] = field(default_factory=list)
     came: Tally[tuple[PartnerId, str, str]] = field(default_factory=Tally)
     """How many outcomes there were beside these, as `sluice.model.label` has them."""
-    withheld: Tally[bytes] = field(default_factory=Tally)
-    """Of what is repeated: why partners hold nothing, and how often."""
+    refused: Tally[bytes] = field(default_factory=Tally)
+    """Why partners hold nothing who have no outcome of their own (`stream_processors.sharing.refusals`), how often."""
     rejects: list[tuple[Record, Cause]] = field(default_factory=list)
     recall_timestamps: list[int] = field(default_factory=list)
     """Of the consent events that caused recalls."""

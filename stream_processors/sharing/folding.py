@@ -44,7 +44,7 @@ def pointer(record: Record) -> Pointer:
 def with_update(row: Row, record: Record) -> Row:
     """The newest update replaces what was there; a null deletes."""
     gone = record.value is None
-    return Row(record.value, gone, row.consents, row.widen_at, row.held, row.ruling, row.due_at)
+    return Row(record.value, gone, row.consents, row.widen_at, row.held, row.due_at)
 
 
 def with_consent(row: Row, customer: CustomerId, event: UnreadEvent, decode: Decode) -> tuple[Row, Cause | None]:
@@ -64,8 +64,7 @@ def with_unread_consent(row: Row, event: UnreadEvent) -> Row:
 
 
 def with_consents(row: Row, consents: ConsentRecord) -> Row:
-    """Other answers take the ruling away that was made on the ones before."""
-    return row if consents == row.consents else msgspec.structs.replace(row, consents=consents, ruling=None)
+    return row if consents == row.consents else msgspec.structs.replace(row, consents=consents)
 
 
 def consent_in(record: Record) -> UnreadEvent:

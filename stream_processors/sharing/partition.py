@@ -20,6 +20,7 @@ from stream_processors.sharing.brake import Brake
 from stream_processors.sharing.folding import Misplaced
 from stream_processors.sharing.freshness import Freshness
 from stream_processors.sharing.output import Decided, Output
+from stream_processors.sharing.parties import Party
 from stream_processors.sharing.pipeline import (
     DELETED,
     NO_PROFILE,
@@ -31,6 +32,7 @@ from stream_processors.sharing.pipeline import (
     reconcile,
     ruling_on,
 )
+from stream_processors.sharing.refusals import Refusals
 from stream_processors.sharing.standing import StandingAnswers
 from stream_processors.sharing.view import View
 
@@ -72,6 +74,7 @@ class Partition:
         self._inputs_watch = OpenTransactionWatch()
         self._freshness = Freshness()
         self._view = view
+        self._refusals = Refusals(view.parties)
         self._standing = StandingAnswers(view)
         self._mark = mark
         self._updated: set[CustomerId] = set()
@@ -94,7 +97,7 @@ class Partition:
         What that means is written with the next batch; a restart before it begins anew, for it only compares.
         """
         self._view, self._to_scan = view, self.meta.customers
-        self._standing = StandingAnswers(view)
+        self._refusals, self._standing = Refusals(view.parties), StandingAnswers(view)
         self.meta = msgspec.structs.replace(self.meta, rules=view.rules, catching_up=True, scanned_to=None)
 
     def check_age(self, now: Millis, tombstones_kept_ms: int) -> None:
@@ -119,6 +122,7 @@ class Partition:
         self._fold_updates(left, touched, situation.moment, batch)
         for customer, case in touched.items():
             self._settle(customer, case, situation, batch)
+        self._refusals.tell(batch)
         batch.settled = self._is_settled(batch, situation.moment)
         return batch
 
@@ -194,7 +198,6 @@ class Partition:
             else:
                 for record in records:
                     batch.updates[record.offset] = False
-        self._standing.tell(batch)
         return left
 
     def _may_add(self, situation: Situation, batch: Batch) -> bool:
@@ -310,31 +313,33 @@ class Partition:
         self._read_consents(customer, touched, situation.moment, batch)
         profile = self._profile(customer, touched, situation, batch)
         may_widen, widen_at = self._widening(touched, profile, situation, batch)
-        ruling = ruling_on(touched.after, profile, self._view.policy, now)
-        case = self._with_key(Case(customer, touched.after, profile, ruling, may_widen, now, self._view.policy))
-        outcomes = tuple([(party, reconcile(case, party)) for party in self._view.parties])
+        row = touched.after
+        ruling = ruling_on(row.consents, profile, self._view.policy, now)
+        case = Case(customer, row, profile, ruling, may_widen, now, self._view.policy)
+        refused = self._refusals.of(case)
+        asked = self._refusals.asked(refused)
+        case = self._with_key(case, asked)
+        outcomes = tuple([(party, reconcile(case, party)) for party in asked])
         decided = Decided(customer, outcomes, tuple(touched.covers), now)
         batch.outputs += output.outputs(decided, self._view.writers)
         batch.outputs += self._partner_rejects(touched, decided, batch)
         batch.outcomes += outcomes
+        batch.refused[bytes(refused)] += 1
         if touched.asked:
             recalls = sum(isinstance(outcome, Recalled) for _, outcome in outcomes)
             batch.recall_timestamps += [touched.consent_timestamp] * recalls
-        row = touched.after
         held = output.held_after(row.held, decided)
-        due_at = next_due(case, held, self._view.parties)
-        ruling = ruling or row.ruling
-        after = Row(row.profile, row.deleted, row.consents, widen_at, held, ruling, due_at)
+        after = Row(row.profile, row.deleted, row.consents, widen_at, held, next_due(case, held, asked))
         if after.is_empty:
             after = Row()
         if after != touched.before:
             batch.rows[customer] = touched.before, after
-            batch.standing[customer] = self._standing.of(case, after)
+            batch.standing[customer] = self._standing.of(case, after, refused)
 
-    def _with_key(self, case: Case) -> Case:
+    def _with_key(self, case: Case, asked: Sequence[Party]) -> Case:
         """With the customer's own key, fetched once, if a partner is to get what is sealed with it."""
         customer_keys = self._view.customer_keys
-        if customer_keys is None or not needs_customer_key(case, self._view.parties):
+        if customer_keys is None or not needs_customer_key(case, asked):
             return case
         return replace(case, customer_key=customer_keys.key_of(case.customer))
 

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from sluice import keys
+from sluice.consent import ConsentRecord
 from sluice.decision import Denied, Permitted
 from sluice.keys import CustomerKey, NoKey
 from sluice.model import (  # fmt: skip
@@ -63,14 +64,11 @@ class Case:
     """The customer's own; not looked for unless `needs_customer_key`."""
 
 
-def ruling_on(row: Row, profile: Profile, policy: Policy, now: Millis) -> Ruling | None:
-    """The row's ruling if it still holds, else a new one: decided again only when what it depends on has changed."""
+def ruling_on(consents: ConsentRecord, profile: Profile, policy: Policy, now: Millis) -> Ruling | None:
+    """None while there is no profile, or it cannot be read."""
     if not isinstance(profile, Snapshot):
         return None
-    facts = profile.facts(policy.law.paths)
-    if row.ruling is not None and row.ruling.holds(facts, now, policy.stamp):
-        return row.ruling
-    return policy.rule(facts, row.consents, now)
+    return policy.rule(profile.facts(policy.law.paths), consents, now)
 
 
 def reconcile(case: Case, partner: Party) -> Outcome:
@@ -97,7 +95,8 @@ def reconcile(case: Case, partner: Party) -> Outcome:
 def next_due(case: Case, held: Mapping[PartnerId, Held], partners: Iterable[Party]) -> Millis | None:
     """The first instant after now at which time alone may change an outcome; None: there is none.
 
-    `held`: as the outcomes leave it.
+    `held`: as the outcomes leave it. `partners`: those who hold or may hold something; to others nothing comes before
+    the ruling ends.
     """
     instants = [case.ruling.until] if case.ruling else []
     for partner in partners:
@@ -150,7 +149,7 @@ def _ruling(case: Case, partner: Partnership, held: Held | None) -> Permitted | 
             return Denied(Reason.PROFILE_NOT_READ_YET)
         # LOOP 22: the rules that the disclosure rests on need no profile
         return case.policy.rule_on(partner.terms, held.rules, case.row.consents, case.now)
-    verdict = case.ruling.answers[partner.partner]
+    verdict = case.ruling.answer(partner.partner)
     if isinstance(verdict, Denied) or (case.may_widen and not partner.paused):
         return verdict
     if held is None:

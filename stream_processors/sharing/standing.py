@@ -21,6 +21,7 @@ from sluice.log import Record
 from sluice.model import CustomerId, Held, Millis, PartnerId, Reason
 from sluice.projection import Projector, Scanned
 from sluice.redaction import Customer
+from sluice.ruling import Ruling
 from sluice.store import Row
 from sluice.stored import DIGEST_BYTES, Stored, parts
 from sluice.wire import varint
@@ -29,6 +30,7 @@ from stream_processors.sharing.batch import Batch, Situation
 from stream_processors.sharing.output import COVERS, Output, decision_basis
 from stream_processors.sharing.parties import FormerPartnership, Partnership, Party
 from stream_processors.sharing.pipeline import Case
+from stream_processors.sharing.refusals import ASKED, NUMBERS
 from stream_processors.sharing.view import View
 
 _HEAD: Final = Struct(">Hqq8sHH")
@@ -41,10 +43,6 @@ _SHARE: Final = Struct(">8s22sH")
 _LONGEST: Final = (1 << 16) - 1
 """Of a part whose length stands in two bytes."""
 _NEVER: Final = 1 << 62
-_REASONS: Final = {reason: number for number, reason in enumerate(Reason)}
-_BY_NUMBER: Final = [reason.value for reason in Reason]
-_HOLDS: Final = 255
-"""In the place of a reason: it holds something."""
 _LENGTH_OF_PSEUDONYM: Final = varint(keys.PSEUDONYM_CHARACTERS)
 _LENGTH_OF_DIGEST: Final = varint(DIGEST_BYTES)
 _LENGTH_OF_DECISION: Final = varint(keys.PSEUDONYM_CHARACTERS)
@@ -88,10 +86,11 @@ class StandingAnswers:
         self._makers: dict[bytes, _Maker] = {}
         self._names: dict[tuple[PartnerId, tuple[str, ...]], bytes] = {}
 
-    def of(self, case: Case, after: Row) -> bytes:
+    def of(self, case: Case, after: Row, refused: bytearray) -> bytes:
         """What stands now that the customer is reconciled, as `sluice.stored` has it; empty: nothing does.
 
-        `after`: the row that came of it, with what is held in the order of the view's parties.
+        `after`: the row that came of it, with what is held in the order of the view's parties. `refused`: those who
+        were not asked for, as `Refusals` has them.
         """
         profile, ruling, held = case.profile, case.ruling, after.held
         waits = after.widen_at is not None and not held
@@ -100,23 +99,24 @@ class StandingAnswers:
         facts = profile.stated(self._paths)
         if facts is None or len(facts) > _LONGEST:
             return b""
-        withheld = bytearray()
+        withheld = bytearray(refused)
         shares: list[bytes] = []
         digests: list[bytes] = []
-        for party in self._view.parties:
+        for place, party in enumerate(self._view.parties):
+            if refused[place] != ASKED:
+                continue
             mine = held.get(party.partner)
-            if mine is not None:
-                share = self._share(party, mine, ruling.answers.get(party.partner))
-                if share is None:
-                    return b""
-                withheld.append(_HOLDS)
-                shares.append(share)
-                digests.append(mine.digest)
-            else:
-                reason = _reason(party, ruling.answers.get(party.partner), waits=waits)
+            if mine is None:
+                reason = _reason(party, ruling, waits=waits)
                 if reason is None:
                     return b""
-                withheld.append(_REASONS[reason])
+                withheld[place] = NUMBERS[reason]
+            else:
+                share = self._share(party, mine, ruling)
+                if share is None:
+                    return b""
+                shares.append(share)
+                digests.append(mine.digest)
         if len(shares) != len(held):
             return b""
         until = _NEVER if after.due_at is None else after.due_at
@@ -124,9 +124,12 @@ class StandingAnswers:
         head = _HEAD.pack(len(shares), until, below, self._mark, len(withheld), len(facts))
         return b"".join((head, withheld, facts, *shares, *digests))
 
-    def _share(self, party: Party, held: Held, answer: Permitted | Denied | None) -> bytes | None:
+    def _share(self, party: Party, held: Held, ruling: Ruling) -> bytes | None:
         """None: more than its values may change with an update."""
-        if isinstance(party, FormerPartnership) or not isinstance(answer, Permitted) or not _is_plain(party):
+        if isinstance(party, FormerPartnership) or not _is_plain(party):
+            return None
+        answer = ruling.answer(party.partner)
+        if not isinstance(answer, Permitted):
             return None
         stands = (
             held.contract == party.contract
@@ -217,7 +220,7 @@ class StandingAnswers:
             batch.outputs += written
         for one in came:
             batch.came[one] += 1
-        batch.withheld[head.withheld] += 1
+        batch.refused[head.withheld] += 1
         batch.repeated[customer] = Stored(b"".join(pieces), updates[-1].value, row.rest).encoded()
         return True
 
@@ -248,18 +251,12 @@ class StandingAnswers:
             found = profile
         return found
 
-    def tell(self, batch: Batch) -> None:
-        """Count for each partner what it does not hold."""
-        for withheld, count in batch.withheld.items():
-            for party, reason in zip(self._view.parties, withheld, strict=True):
-                if reason != _HOLDS:
-                    batch.came[party.partner, "withheld", _BY_NUMBER[reason]] += count
 
-
-def _reason(party: Party, answer: Permitted | Denied | None, *, waits: bool) -> Reason | None:
+def _reason(party: Party, ruling: Ruling, *, waits: bool) -> Reason | None:
     """Why the party holds nothing, whatever the profile says; None: it depends on that."""
     if isinstance(party, FormerPartnership):
         return Reason.CONTRACT_ENDED
+    answer = ruling.answer(party.partner)
     if isinstance(answer, Denied):
         return answer.reason
     if party.paused:
@@ -279,7 +276,7 @@ def _is_let_through(projector: Projector, profile: Scanned, now: Millis) -> bool
 
 def _mark(view: View) -> bytes:
     """Changes whenever the same update may come to something else."""
-    said = [view.policy.stamp.hex(), view.contract_set, *_REASONS]
+    said = [view.policy.stamp.hex(), view.contract_set, *NUMBERS]
     for party in view.parties:
         said.append(party.partner)
         if isinstance(party, Partnership):

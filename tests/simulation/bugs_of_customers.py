@@ -14,7 +14,7 @@ from sluice.consent import ConsentRecord
 from sluice.log import Ends, Positions, Record
 from sluice.model import CustomerId, Held, Shared, Unchanged
 from sluice.projection import Scanned
-from sluice.store import Row, Store
+from sluice.store import Store
 from stream_processors.sharing import folding, output, parties, partition, pipeline, recovery
 from stream_processors.sharing.inputs import Inputs, Reading
 from stream_processors.sharing.output import Output
@@ -64,16 +64,6 @@ def pieces_taken_for_all() -> Iterator[None]:
         return {n: Positions(updated.get(n, p.driving), asked.get(n, p.joined)) for n, p in at.items()}
 
     with patch.object(Reading, "_drain", drained), patch.object(Inputs, "positions", positions):
-        yield
-
-
-@bug("A ruling is kept when the customer says something else.")
-@contextmanager
-def ruling_kept() -> Iterator[None]:
-    def kept(row: Row, consents: ConsentRecord) -> Row:
-        return msgspec.structs.replace(row, consents=consents)
-
-    with patch.object(folding, "with_consents", kept):
         yield
 
 

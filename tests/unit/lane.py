@@ -15,7 +15,7 @@ from sluice.avro import Record
 from sluice.keys import PartnerKeys, keyed_digest
 from sluice.log import Bounds, Committed, Ends, Positions
 from sluice.log import Record as LogRecord
-from sluice.model import CustomerId, Held, Millis, Outcome, PartnerId, label
+from sluice.model import CustomerId, Held, Millis, Outcome, PartnerId, Reason, Withheld, label
 from sluice.rocks import RocksStores
 from sluice.store import Meta, Row, Store, Stores
 from stream_processors.sharing import folding, recovery
@@ -252,7 +252,11 @@ class Lane:
 
 
 def hoshi(batch: Batch) -> list[Outcome]:
-    return [outcome for party, outcome in batch.outcomes if party.partner == "hoshi-card"]
+    asked: list[Outcome] = [outcome for party, outcome in batch.outcomes if party.partner == "hoshi-card"]
+    for (partner, outcome, reason), count in batch.came.items():
+        if (partner, outcome) == ("hoshi-card", "withheld"):
+            asked += [Withheld(Reason(reason))] * count
+    return asked
 
 
 def came(batch: Batch) -> Counter[tuple[PartnerId, str, str]]:

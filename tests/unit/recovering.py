@@ -58,12 +58,12 @@ def recover(lane: Lane, committed: Committed | None = None, **view: Any) -> tupl
 
 
 def rows(lane: Lane) -> dict[CustomerId, Row]:
-    """What the logs say of everybody; not what is made of it anew: a ruling, its end, and who has to wait (LOOP 22).
+    """What the logs say of everybody; not what is made of it anew: until when it holds, and who has to wait (LOOP 22).
 
     That a customer is deleted is only known while something else is.
     """
     return {
-        customer: msgspec.structs.replace(row, deleted=False, ruling=None, due_at=None, widen_at=None)
+        customer: msgspec.structs.replace(row, deleted=False, due_at=None, widen_at=None)
         for customer, row in lane.partition.store
     }
 

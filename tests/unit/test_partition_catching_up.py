@@ -16,7 +16,7 @@ def test_while_catching_up_a_customer_without_a_new_update_is_only_recalled(lane
     lane.consent(B, "adresso")
     lane.update("dell-crm:9", None)
     batch = lane.step()
-    assert [type(outcome) for outcome in hoshi(batch)] == [Withheld, Recalled, Unchanged]
+    assert [type(outcome) for outcome in hoshi(batch)] == [Recalled, Unchanged, Withheld]
     assert set(lane.row(B).held) == {"hoshi-card"}
     assert lane.partition.meta.catching_up
     lane.update("dell-crm:9", None)

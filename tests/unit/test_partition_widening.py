@@ -14,7 +14,7 @@ def test_a_grant_waits_until_the_updates_have_been_read_to_where_they_ended(lane
     for _ in range(3):
         lane.update(B, lane.installation.profile())
     lane.consent(A, "hoshi-card")
-    assert hoshi(lane.step(updates=1)) == [Withheld(Reason.NO_CONSENT_RECORD), Withheld(Reason.WAITING_FOR_UPDATES)]
+    assert hoshi(lane.step(updates=1)) == [Withheld(Reason.WAITING_FOR_UPDATES), Withheld(Reason.NO_CONSENT_RECORD)]
     assert lane.row(A).widen_at == 4
     lane.update(B, lane.installation.profile())
     lane.step(updates=1)

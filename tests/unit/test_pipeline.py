@@ -84,7 +84,7 @@ def consents(installation: Installation, *said: tuple[str, list[str]]) -> Consen
 
 def case(profile: Any, known: ConsentRecord, held: Held | None = None, *, may_widen: bool = True) -> Case:  # noqa: ANN401
     row = Row(consents=known, held={} if held is None else {PartnerId("hoshi-card"): held})
-    return Case(CUSTOMER, row, profile, ruling_on(row, profile, policy(), NOW), may_widen, NOW, policy())
+    return Case(CUSTOMER, row, profile, ruling_on(row.consents, profile, policy(), NOW), may_widen, NOW, policy())
 
 
 @cache
@@ -271,7 +271,7 @@ def test_an_unreadable_answer_counts_until_it_is_acknowledged(hoshi: Partnership
     one = case(GOOD, everything.with_unreadable("t/0@1"))
     assert reconcile(one, hoshi) == Withheld(Reason.CONSENT_UNREADABLE)
     looked_into = replace(policy(), acknowledged={"t/0@1"})
-    ruling = ruling_on(one.row, GOOD, looked_into, NOW)
+    ruling = ruling_on(one.row.consents, GOOD, looked_into, NOW)
     assert isinstance(reconcile(replace(one, policy=looked_into, ruling=ruling), hoshi), Shared)
 
 

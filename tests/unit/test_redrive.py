@@ -61,7 +61,7 @@ def shared(installation: Installation, row: Row) -> Held:
     view = installation.view()
     assert row.profile is not None
     profile = view.source.read(row.profile)
-    case = Case(CustomerId(A), row, profile, ruling_on(row, profile, view.policy, NOW), True, NOW, view.policy)
+    case = Case(CustomerId(A), row, profile, ruling_on(row.consents, profile, view.policy, NOW), True, NOW, view.policy)
     outcome = reconcile(case, installation.partner("hoshi-card"))
     assert isinstance(outcome, Shared)
     return outcome.held

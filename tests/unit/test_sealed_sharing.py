@@ -188,7 +188,7 @@ def _row(installation: Installation, drawn: Situation) -> Row:
 
 def _case(installation: Installation, row: Row, profile: Profile) -> Case:
     policy = installation.policy()
-    return Case(A, row, profile, ruling_on(row, profile, policy, NOW), True, NOW, policy, bytes(32))
+    return Case(A, row, profile, ruling_on(row.consents, profile, policy, NOW), True, NOW, policy, bytes(32))
 
 
 # --- where the keys are
