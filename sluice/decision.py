@@ -6,7 +6,6 @@ that; `decide` is both. What `sluice explain` tells is the judgement that the ru
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,8 +14,8 @@ import msgspec
 
 from sluice import answers
 from sluice.answers import GRANTS, Answers, Chronology, Question
-from sluice.consent import CLOCK_TOLERANCE_MS, Actor, ConsentEvent, ConsentRecord, within
-from sluice.facts import Facts, age, birthdays
+from sluice.consent import Actor, ConsentEvent, ConsentRecord, within
+from sluice.facts import Facts, age
 from sluice.judgement import Hearing, Test, Verdict, goes_outside, may_have_consented, test_of
 from sluice.judgement import judge as judge_rule
 from sluice.law.pack import DEFAULT_RULE, Law, Regime
@@ -145,27 +144,6 @@ def dates_of(terms: Iterable[Terms], law: Law) -> list[Millis]:
     """The instants that contracts and laws name, in order."""
     bounds = {instant for one in terms for instant in (one.valid_from, one.valid_until) if instant is not None}
     return sorted(bounds.union(law.dates))
-
-
-def next_change(
-    dates: Sequence[Millis], age_bounds: tuple[int, ...], consents: ConsentRecord, born: int | None, now: Millis
-) -> Millis | None:
-    """The first instant after `now` at which time alone may change an answer; None: there is none.
-
-    Until then the same customer gets the same answer under the same contracts and laws. `dates`: as `dates_of` them.
-    """
-    instants: list[int] = []
-    at = bisect_right(dates, now)
-    if at < len(dates):
-        instants.append(dates[at])
-    for said in consents.statements:
-        turns = (said.effective_time - CLOCK_TOLERANCE_MS, said.valid_from, said.valid_until)
-        instants += [instant for instant in turns if instant is not None and instant > now]
-    if born is not None:
-        older = birthdays(born, age_bounds)
-        at = bisect_right(older, now)
-        instants += older[at : at + 1]
-    return Millis(min(instants)) if instants else None
 
 
 def _stopped(terms: Terms, customer: Customer, now: Millis) -> Reason | None:

@@ -7,13 +7,13 @@ ids and times. Of times it matters only on which side of one another they lie, s
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
 from sluice.consent import CLOCK_TOLERANCE_MS, ConsentRecord, Statement
-from sluice.decision import Customer, Denied, Permitted, dates_of, decide, next_change
+from sluice.decision import Customer, Denied, Permitted, dates_of, decide
 from sluice.facts import Facts, birthdays
 from sluice.law.pack import Law
 from sluice.model import Millis, PartnerId
@@ -46,6 +46,8 @@ class Denials:
 class Answers(NamedTuple):
     """To each partner one of both."""
 
+    until: Millis | None
+    """Time alone changes nothing before; None: never."""
     permitted: Mapping[PartnerId, Permitted]
     denials: Denials
 
@@ -71,12 +73,13 @@ class Precedents:
     def answers(self, facts: Facts, consents: ConsentRecord, now: Millis) -> Answers:
         """What `decide` says to each partner."""
         said = consents.statements
+        until = next_change(self._dates, self._ages, said, facts.born, now)
         if len(said) > _LONG or len({one.record_id for one in said}) != len(said):
-            return self._decided(facts, consents, now)  # like nobody; or the ids do not tell which event is meant
+            return self._decided(facts, consents, now, until)  # like nobody; or the ids do not tell which is meant
         likeness = self._likeness(facts, consents, said, now)
         known = self._given.get(likeness)
         if known is None:
-            decided = self._decided(facts, consents, now)
+            decided = self._decided(facts, consents, now, until)
             if len(self._given) >= _MOST:
                 self._given.clear()
             permissions = tuple(
@@ -84,15 +87,10 @@ class Precedents:
             )
             self._given[likeness] = _Precedent(permissions, decided.denials)
             return decided
-        return Answers(
-            {partner: _for_this_customer(permission, said) for partner, permission in known.permissions}, known.denials
-        )
+        permitted = {partner: _for_this_customer(permission, said) for partner, permission in known.permissions}
+        return Answers(until, permitted, known.denials)
 
-    def next_change(self, facts: Facts, consents: ConsentRecord, now: Millis) -> Millis | None:
-        """Until when the answers hold, whatever they are."""
-        return next_change(self._dates, self._ages, consents, facts.born, now)
-
-    def _decided(self, facts: Facts, consents: ConsentRecord, now: Millis) -> Answers:
+    def _decided(self, facts: Facts, consents: ConsentRecord, now: Millis, until: Millis | None) -> Answers:
         customer = Customer(facts, consents, self._acknowledged)
         permitted: dict[PartnerId, Permitted] = {}
         denied: dict[PartnerId, Denied] = {}
@@ -102,7 +100,7 @@ class Precedents:
                 permitted[partner] = answer
             else:
                 denied[partner] = answer
-        return Answers(permitted, Denials(denied))
+        return Answers(until, permitted, Denials(denied))
 
     def _likeness(
         self, facts: Facts, consents: ConsentRecord, statements: tuple[Statement, ...], now: Millis
@@ -155,3 +153,28 @@ def _for_this_customer(permission: _Permission, statements: tuple[Statement, ...
         if grant.valid_until is not None and (until is None or grant.valid_until < until):
             until = grant.valid_until
     return Permitted(permission.fields, tuple(sorted(records)), permission.rules, until)
+
+
+def next_change(
+    dates: Sequence[Millis],
+    age_bounds: tuple[int, ...],
+    statements: Sequence[Statement],
+    born: int | None,
+    now: Millis,
+) -> Millis | None:
+    """The first instant after `now` at which time alone may change an answer; None: there is none.
+
+    Until then the same customer gets the same answer under the same contracts and laws. `dates`: as `dates_of` them.
+    """
+    instants: list[Millis] = []
+    at = bisect_right(dates, now)
+    if at < len(dates):
+        instants.append(dates[at])
+    for said in statements:
+        turns = (Millis(said.effective_time - CLOCK_TOLERANCE_MS), said.valid_from, said.valid_until)
+        instants += [instant for instant in turns if instant is not None and instant > now]
+    if born is not None:
+        older = birthdays(born, age_bounds)
+        at = bisect_right(older, now)
+        instants += older[at : at + 1]
+    return min(instants) if instants else None

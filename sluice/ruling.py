@@ -53,8 +53,8 @@ class Policy:
         return Precedents(self.terms, self.law, self.acknowledged)
 
     def rule(self, facts: Facts, consents: ConsentRecord, now: Millis) -> Ruling:
-        permitted, denials = self._precedents.answers(facts, consents, now)
-        return Ruling(facts, self._precedents.next_change(facts, consents, now), permitted, denials)
+        until, permitted, denials = self._precedents.answers(facts, consents, now)
+        return Ruling(facts, until, permitted, denials)
 
     def rule_on(
         self, terms: Terms, facts: Facts | Collection[str], consents: ConsentRecord, now: Millis

@@ -6,7 +6,7 @@ seam to what keeps the bytes: RocksDB (`sluice.rocks`), or memory in the simulat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -147,19 +147,19 @@ class Store:
             raise Unusable(f"The store has format {meta.format}, not {FORMAT}.")
         return meta
 
-    def get(self, customers: list[CustomerId]) -> dict[CustomerId, Row]:
+    def get(self, customers: Collection[CustomerId]) -> dict[CustomerId, Row]:
         """A row for every customer asked for; an empty one for who is not known. Raises Unusable."""
+        return {customer: self.row(found) for customer, found in self.stored(customers).items()}
+
+    def stored(self, customers: Collection[CustomerId]) -> dict[CustomerId, bytes | None]:
+        """As `sluice.stored` has them; None for who is not known. Raises Unusable."""
         found = self._database.get(Family.ROWS, [customer.encode() for customer in customers])
-        return {
-            customer: Row() if row is None else self._row(row) for customer, row in zip(customers, found, strict=True)
-        }
+        return dict(zip(customers, found, strict=True))
 
-    def stored(self, customers: Iterable[CustomerId]) -> list[bytes | None]:
-        """As `sluice.stored` has them, in this order; None for who is not known. Raises Unusable."""
-        return self._database.get(Family.ROWS, [customer.encode() for customer in customers])
-
-    def _row(self, encoded: bytes) -> Row:
-        """What cannot be read is damaged; what is stored is never quoted."""
+    def row(self, encoded: bytes | None) -> Row:
+        """One of those. Raises Unusable: what cannot be read is damaged; what is stored is never quoted."""
+        if encoded is None:
+            return Row()
         try:
             stored = parts(encoded)
             row = self._decode_row(stored.rest)

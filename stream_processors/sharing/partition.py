@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -116,8 +116,10 @@ class Partition:
         changed = [(record, folding.named(record, self._view.partitions)) for record in updates]
         asked = [(record, folding.named(record, self._view.partitions)) for record in consents]
         others = self._background(situation, batch)
-        left = self._repeat(changed, asked, others, situation, batch)
-        touched = self._touch([*left, *asked], others, batch)
+        stored = self.store.stored(_customers([*changed, *asked], others))
+        in_question = {*others, *(customer for _, customer in asked)}
+        left = self._repeat(changed, in_question, stored, situation, batch)
+        touched = self._touch([*left, *asked], others, stored, batch)
         self._fold_consents(asked, touched, situation.moment, batch)
         self._fold_updates(left, touched, situation.moment, batch)
         for customer, case in touched.items():
@@ -174,16 +176,14 @@ class Partition:
     def _repeat(
         self,
         updates: Sequence[_Named],
-        consents: Sequence[_Named],
-        others: Sequence[CustomerId],
+        in_question: Collection[CustomerId | Misplaced | None],
+        stored: Mapping[CustomerId, bytes | None],
         situation: Situation,
         batch: Batch,
     ) -> Sequence[_Named]:
         """What is carried out because an answer stands; gives the updates that are left for the full way."""
-        in_question = {customer for _, customer in consents}
         if None in in_question or not self._may_add(situation, batch):
             return updates
-        in_question.update(others)
         left: list[_Named] = []
         of_customers: dict[CustomerId, list[Record]] = {}
         for record, customer in updates:
@@ -191,8 +191,8 @@ class Partition:
                 of_customers.setdefault(customer, []).append(record)
             else:
                 left.append((record, customer))
-        rows = self.store.stored(of_customers)
-        for (customer, records), row in zip(of_customers.items(), rows, strict=True):
+        for customer, records in of_customers.items():
+            row = stored[customer]
             if row is None or not self._standing.repeat(customer, row, records, situation, batch):
                 left += [(record, customer) for record in records]
             else:
@@ -205,11 +205,19 @@ class Partition:
         before_mark = self._is_before_mark(situation.reached)
         return situation.complete and not before_mark and not self.stopped_by(batch)
 
-    def _touch(self, inputs: Iterable[_Named], others: list[CustomerId], batch: Batch) -> dict[CustomerId, Touched]:
-        customers = [customer for _, customer in inputs if isinstance(customer, str)] + others
-        rows = self.store.get(list(dict.fromkeys(customers)))
-        batch.customers = len(rows) + len(batch.repeated)
-        return {customer: Touched(row, row) for customer, row in rows.items()}
+    def _touch(
+        self,
+        inputs: Iterable[_Named],
+        others: list[CustomerId],
+        stored: Mapping[CustomerId, bytes | None],
+        batch: Batch,
+    ) -> dict[CustomerId, Touched]:
+        touched: dict[CustomerId, Touched] = {}
+        for customer in _customers(inputs, others):
+            row = self.store.row(stored[customer])
+            touched[customer] = Touched(row, row)
+        batch.customers = len(touched) + len(batch.repeated)
+        return touched
 
     def _background(self, situation: Situation, batch: Batch) -> list[CustomerId]:
         """Customers that no input names: who waited long enough, whose time has come, who is not caught up yet."""
@@ -410,6 +418,12 @@ class Partition:
                 schema_id=_schema_id(record),
             )
         )
+
+
+def _customers(inputs: Iterable[_Named], others: Iterable[CustomerId]) -> list[CustomerId]:
+    """Each once."""
+    named = [customer for _, customer in inputs if isinstance(customer, str)]
+    return list(dict.fromkeys([*named, *others]))
 
 
 def _schema_id(record: Record) -> int | None:

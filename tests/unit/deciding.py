@@ -20,11 +20,12 @@ from sluice.consent import (
     SignalType,
     State,
 )
-from sluice.decision import Customer, Denied, Judgement, Permitted, RulesNamed, dates_of, decide, judge, next_change
+from sluice.decision import Customer, Denied, Judgement, Permitted, RulesNamed, dates_of, decide, judge
 from sluice.facts import AS_IN_OUR_PROFILE, Facts
 from sluice.law.pack import DEFAULT_RULE, REST_OF_WORLD, Law, OptOuts, Pack
 from sluice.law.rule import Mode, Rule
 from sluice.model import Millis, PartnerId, Reason
+from sluice.precedents import next_change
 from sluice.terms import Terms
 
 HOSHI = PartnerId("hoshi-card")
@@ -205,7 +206,7 @@ def reason(verdict: Permitted | Denied) -> Reason | None:
 
 def change_after(terms: Terms, law: Law, consents: ConsentRecord, born: int | None, now: Millis) -> Millis | None:
     """The first instant at which time alone may change the answer."""
-    return next_change(dates_of([terms], law), law.age_bounds, consents, born, now)
+    return next_change(dates_of([terms], law), law.age_bounds, consents.statements, born, now)
 
 
 def outcomes(answers: Mapping[PartnerId, Permitted | Denied]) -> Mapping[PartnerId, Reason | None]:

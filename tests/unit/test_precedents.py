@@ -54,7 +54,7 @@ def told(
 def given_by(
     kept: Precedents, facts: Facts, consents: ConsentRecord, now: Millis
 ) -> dict[PartnerId, Permitted | Denied]:
-    permitted, denials = kept.answers(facts, consents, now)
+    _, permitted, denials = kept.answers(facts, consents, now)
     return {**permitted, **denials.by_partner}
 
 
