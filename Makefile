@@ -80,7 +80,7 @@ bench-dimensions: setup ## More partners, contracts, customers, bytes, consents,
 bench-plots: build/bench/venv/installed ## What was measured, as pictures for docs/benchmarks.md
 	build/bench/venv/bin/python tests/bench/compare/plots.py build/bench docs/benchmarks
 
-bench-decision: setup ## What a decision costs on the running path, made anew and kept
+bench-decision: setup ## What a decision costs: made anew, and as given to somebody alike
 	PYTHONPATH=. $(BIN)/python tests/bench/decision_cost.py
 
 soak-broker: setup ## Hundreds of kills and outages under load, verified (docs/reliability.md): make soak-broker OPTIONS=--help
