@@ -46,9 +46,9 @@ class Refusals:
                 refused[place] = ASKED
         return refused
 
-    def asked(self, refused: bytes | bytearray) -> list[Party]:
+    def asked(self, refused: bytearray) -> list[Party]:
         """The parties that are not refused, in their order."""
-        return [self._parties[place] for place, reason in enumerate(refused) if reason == ASKED]
+        return [self._parties[place] for place in asked_places(refused)]
 
     def tell(self, batch: Batch) -> None:
         """Count what was withheld from each party as outcomes."""
@@ -56,6 +56,16 @@ class Refusals:
             for party, reason in zip(self._parties, refused, strict=True):
                 if reason != ASKED:
                     batch.came[party.partner, "withheld", _LABELS[reason]] += count
+
+
+def asked_places(refused: bytearray) -> list[int]:
+    """Searched for, not gone through: they are few among many."""
+    places = []
+    place = refused.find(ASKED)
+    while place >= 0:
+        places.append(place)
+        place = refused.find(ASKED, place + 1)
+    return places
 
 
 def _refusal(party: Party, case: Case, ruling: Ruling | None) -> int:

@@ -30,7 +30,7 @@ from stream_processors.sharing.batch import Batch, Situation
 from stream_processors.sharing.output import COVERS, Output, decision_basis
 from stream_processors.sharing.parties import FormerPartnership, Partnership, Party
 from stream_processors.sharing.pipeline import Case
-from stream_processors.sharing.refusals import ASKED, NUMBERS
+from stream_processors.sharing.refusals import NUMBERS, asked_places
 from stream_processors.sharing.view import View
 
 _HEAD: Final = Struct(">Hqq8sHH")
@@ -102,9 +102,8 @@ class StandingAnswers:
         withheld = bytearray(refused)
         shares: list[bytes] = []
         digests: list[bytes] = []
-        for place, party in enumerate(self._view.parties):
-            if refused[place] != ASKED:
-                continue
+        for place in asked_places(refused):
+            party = self._view.parties[place]
             mine = held.get(party.partner)
             if mine is None:
                 reason = _reason(party, ruling, waits=waits)
