@@ -39,10 +39,10 @@ class Read(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """A row of a CSV file, stripped of white space around its cells."""
+    """A row as its columns have it: of a CSV file, text stripped of white space; of a file with types, its values."""
 
     line: int
-    cells: Sequence[str]
+    cells: Sequence[Json]
 
 
 class LineTooLong(Exception):
