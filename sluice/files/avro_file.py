@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 from uuid import UUID
 
 import fastavro
@@ -52,43 +52,42 @@ class AvroFile:
 
     def check(self) -> None:
         """Past every record. Raises SluiceError that names the block that is not whole."""
-        for _ in self._blocks():
-            pass
+        for place, block in self._blocks():
+            try:
+                self._pass(block)
+            except (Damaged, RecursionError):
+                raise _damaged(place) from None
 
     def __iter__(self) -> Iterator[Read]:
         """The records of a file that was checked; `line` is the record's number, from 1."""
-        for first, block in self._blocks():
+        for place, block in self._blocks():
             data = block.bytes_
-            data.seek(0)
-            for number in range(first, first + block.num_records):
+            for number in range(place.row, place.row + block.num_records):
                 record: Any = fastavro.schemaless_reader(data, self._schema, None)
                 yield Read(number, {_renamed(name): value for name, value in record.items()})
             self.bytes_read = block.offset + block.size
 
-    def _blocks(self) -> Iterator[tuple[int, Any]]:
-        """Each block that is whole, with the number of its first record."""
+    def _blocks(self) -> Iterator[tuple[_Place, Any]]:
+        """Every block, whose bytes the library's types do not know. Raises SluiceError where the file breaks off."""
         self._stream.seek(0)
-        blocks: Iterator[Any] = iter(block_reader(self._stream))  # a block's bytes are missing in its types
-        count, first, end = 1, 1, self._stream.tell()
+        blocks: Iterator[Any] = iter(block_reader(self._stream))
+        place = _Place(1, 1)
         while True:
             try:
                 block = next(blocks, None)
-                self._walk(block, end)
-            except Exception as error:  # whatever a codec raises at damaged bytes
-                if isinstance(error, OSError) and error.errno is not None:
+            except OSError as error:
+                if error.errno is not None:  # the disk's; a codec's has no number
                     raise
-                raise SluiceError(_damaged(count, first, error)) from None
+                raise _damaged(place) from None
+            except Exception as error:  # noqa: BLE001 - whatever a codec raises at damaged bytes
+                raise _damaged(place, str(error)) from None
             if block is None:
                 return
-            yield first, block
-            count, first, end = count + 1, first + block.num_records, block.offset + block.size
+            yield place, block
+            place = _Place(place.block + 1, place.row + block.num_records)
 
-    def _walk(self, block: Any, end: int) -> None:  # noqa: ANN401
-        """Raises Damaged: the library takes damage for data (wire.py), and half a number for the file's end."""
-        if block is None:
-            if self._stream.seek(0, 2) != end:
-                raise Damaged
-            return
+    def _pass(self, block: Any) -> None:  # noqa: ANN401
+        """Raises Damaged: the library takes some damage for data (wire.py)."""
         walk = Walk(block.bytes_.getvalue())
         for _ in range(block.num_records):
             self._reader.skip(walk)
@@ -96,11 +95,18 @@ class AvroFile:
             raise Damaged
 
 
-def _damaged(block: int, first: int, error: Exception) -> str:
-    if "codec is supported but" in str(error):
-        return f"The file is compressed in a way that is not installed here: {error}."
-    place = f"in block {block}, which begins with row {first}"
-    return f"The Avro file is damaged or cut off {place}; it has to be written again."
+class _Place(NamedTuple):
+    """A block, and the row that it begins with, from 1."""
+
+    block: int
+    row: int
+
+
+def _damaged(place: _Place, why: str = "") -> SluiceError:
+    if "codec is supported but" in why:
+        return SluiceError(f"The file is compressed in a way that is not installed here: {why}.")
+    where = f"in block {place.block}, which begins with row {place.row}"
+    return SluiceError(f"The Avro file is damaged or cut off {where}; it has to be written again.")
 
 
 def _renamed(name: str) -> str:

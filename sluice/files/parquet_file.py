@@ -21,6 +21,9 @@ Arrow: TypeAlias = Any
 """A type, array, batch or scalar of pyarrow, which has no types for a type checker."""
 
 _ROWS_IN_BATCH = 1_000
+_BUFFER_BYTES = 1 << 20
+"""Of each column: without it a whole row group is read at once."""
+
 _PER_SECOND: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -37,7 +40,9 @@ class ParquetFile:
     def __init__(self, stream: BinaryIO, size: int) -> None:
         """Raises SluiceError when the file is none, or has no end."""
         try:
-            self._file = pq.ParquetFile(stream, page_checksum_verification=True, coerce_int96_timestamp_unit="us")
+            self._file = pq.ParquetFile(
+                stream, page_checksum_verification=True, coerce_int96_timestamp_unit="us", buffer_size=_BUFFER_BYTES
+            )
             schema = self._file.schema_arrow
         except (pa.ArrowException, OSError):
             raise SluiceError(
@@ -73,7 +78,7 @@ class ParquetFile:
             try:
                 yield from self._file.iter_batches(_ROWS_IN_BATCH, row_groups=[group], use_threads=False)
             except (pa.ArrowException, OSError) as error:
-                if getattr(error, "errno", None) is not None:
+                if getattr(error, "errno", None) is not None:  # the disk's; damage has no number
                     raise
                 raise SluiceError(
                     f"The Parquet file is damaged in row group {group + 1}, which begins with row {first}; "
@@ -110,8 +115,6 @@ def _column(kind: Arrow) -> _Column:
         return _Column(pa.int64(), lambda ticks: of(ticks, per_second))
     if types.is_date32(kind):
         return _Column(pa.int32(), values.day)
-    if types.is_dictionary(kind):
-        return _column(kind.value_type)
     if isinstance(kind, pa.UuidType):
         return _Column(kind.storage_type, lambda digits: str(UUID(bytes=digits)))
     if types.is_struct(kind):

@@ -20,7 +20,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from sluice import topics
-from tests.integration.installation import Installation, eventually
+from sluice.local import stack
+from sluice.local.stack import Endpoints
+from tests.integration.installation import HOSHI, Installation, eventually
 
 pytestmark = pytest.mark.broker
 
@@ -185,3 +187,76 @@ def test_what_is_dropped_is_published_and_moved_with_a_report(installation: Inst
     assert refused["summary"]["errors"] == [{"line": 3, "problem": "`updated_at` is missing."}]
     assert "Secret" not in json.dumps(refused) + watcher.log.read_text(encoding="utf-8")
     assert len(keys(installation)) == 2 + 3 + 2 + 2
+
+
+MANY = 100_000
+
+
+def test_a_watcher_killed_at_any_moment_loses_no_row(installation: Installation, folder: Path) -> None:
+    with watching(installation, folder) as watcher:
+        drop(folder, "many.csv", csv(MANY))
+        eventually(lambda: sum(installation.input_ends().values()), "some rows are in the topic")
+        watcher.end(signal.SIGKILL)
+    before = sum(installation.input_ends().values())
+    assert 0 < before < MANY
+    assert (folder / "many.csv").exists()
+    with watching(installation, folder) as watcher:
+        drop(folder, "after.csv", csv(1))
+        assert report(folder / "done", "many.csv")["summary"]["published"] == MANY
+        report(folder / "done", "after.csv")
+        watcher.end(signal.SIGTERM)
+    assert sum(installation.input_ends().values()) == before + MANY + 1
+    assert len(set(keys(installation))) == MANY
+
+
+def test_ctrl_c_ends_a_watcher_between_rows_and_leaves_the_file(installation: Installation, folder: Path) -> None:
+    with watching(installation, folder) as watcher:
+        drop(folder, "many.csv", csv(MANY))
+        eventually(lambda: sum(installation.input_ends().values()), "some rows are in the topic")
+        watcher.end(signal.SIGINT)
+        assert watcher.said("Stopped: interrupted.")
+        assert watcher.said(f"Ended. Left in {folder}: 1, many.csv.")
+    assert (folder / "many.csv").exists()
+    assert list((folder / "done").iterdir()) == []
+
+
+def test_consent_events_of_a_file_that_is_published_again_are_the_same_events(
+    installation: Installation, folder: Path
+) -> None:
+    events = [
+        {key: value for key, value in installation.consent(f"crm:{n}", HOSHI, "GIVEN").items() if key != "record_id"}
+        for n in range(3)
+    ]
+    content = "".join(json.dumps(event) + "\n" for event in events)
+    with watching(installation, folder, "consents"):
+        drop(folder, "answers.jsonl", content)
+        report(folder / "done", "answers.jsonl")
+        (folder / "done/answers.jsonl").rename(folder / "answers.jsonl")
+        (folder / "done/answers.jsonl.report.json").unlink()
+        report(folder / "done", "answers.jsonl")
+    ids = [
+        installation.registry.decode(record.value)["record_id"] for record in installation.read(topics.CONSENT_EVENTS)
+    ]
+    assert (len(ids), len(set(ids))) == (6, 3)
+
+
+def test_a_watcher_waits_for_a_broker_that_is_away(
+    endpoints: Endpoints, installation: Installation, folder: Path
+) -> None:
+    state = endpoints.clients.parent
+    with watching(installation, folder) as watcher:
+        stack.stop(state, ("broker",), patience=0)
+        try:
+            drop(folder, "a.csv", csv(2))
+            watcher.hears("a.csv waits: Cannot reach the broker")
+        finally:
+            stack.start(state)
+        assert report(folder / "done", "a.csv")["summary"]["published"] == 2
+        assert keys(installation) == ["crm:0", "crm:1"]
+
+
+def test_a_second_watcher_is_refused(installation: Installation, folder: Path) -> None:
+    with watching(installation, folder):
+        result = installation.run("publish", "customers", str(folder), "--watch")
+    assert result.returncode == 1
+    assert result.stderr == f"Another process watches {folder} already; end it first.\n"

@@ -164,7 +164,9 @@ def avro(table: Iterable[dict[str, Any]], schema: Any = SOURCE, codec: str = "de
     return out.getvalue()
 
 
-def parquet(table: Iterable[dict[str, Any]], schema: pa.Schema = ARROW, group: int = 1_000, **options: bool) -> bytes:
+def parquet(
+    table: Iterable[dict[str, Any]], schema: pa.Schema = ARROW, group: int = 1_000, **options: bool | str
+) -> bytes:
     out = BytesIO()
     pq.write_table(pa.Table.from_pylist(list(table), schema), out, row_group_size=group, **options)
     return out.getvalue()
@@ -264,6 +266,17 @@ def test_what_does_not_fit_is_refused_with_row_and_column(
     assert sentence in refusal(read("parquet", one_of({name: (kind, value)})))
 
 
+def test_times_as_spark_wrote_them_for_long_have_no_zone_and_do_not_wrap(tmp_path: Path) -> None:
+    mapping = tmp_path / "m.yaml"
+    written = "{updated_at: {column: at, timezone: UTC}, created_at: {column: born, timezone: UTC}}"
+    mapping.write_text(f"customer_id: customer_id\nfields: {written}\n", encoding="utf-8")
+    times = pa.timestamp("us")
+    row = {"customer_id": "a", "at": AT.replace(tzinfo=None), "born": datetime(2999, 1, 1)}  # noqa: DTZ001
+    content = parquet([row], pa.schema([ID, ("at", times), ("born", times)]), use_deprecated_int96_timestamps=True)
+    record = record_of(read("parquet", content, mapping)[0])
+    assert (record["updated_at"], record["created_at"]) == (1_767_225_600_000, 32_472_144_000_000)
+
+
 def test_text_that_is_none_is_refused_alone() -> None:
     text = pa.Array.from_buffers(pa.string(), 2, pa.array([b"ok", b"\xff\xfe"], pa.binary()).buffers())
     table = pa.table({"customer_id": ["a", "b"], "updated_at": pa.array([AT, AT], UPDATED[1]), "note": text})
@@ -295,6 +308,12 @@ def avro_of(name: str, kind: object, value: object) -> bytes:
             {"type": "bytes", "logicalType": "decimal", "precision": 30, "scale": 4},
             Decimal("2.5000"),
             b"\x00\xfa",
+        ),
+        (
+            "lifetime_value",
+            {"type": "fixed", "size": 4, "name": "F", "logicalType": "decimal", "precision": 9, "scale": 1},
+            Decimal("-2.5"),
+            b"\xff\x06",
         ),
         ("note", {"type": "string", "logicalType": "uuid"}, "0" * 32, "0" * 32),
         ("note", {"type": "fixed", "size": 16, "name": "U", "logicalType": "uuid"}, b"\0" * 16, str(UUID(int=0))),
@@ -430,6 +449,15 @@ def test_an_avro_file_with_a_damaged_record_names_the_block() -> None:
         read("avro", damaged)
 
 
+def test_an_avro_block_that_holds_more_than_it_says_is_damaged() -> None:
+    whole = avro(many(3), SIMPLE, "null")
+    sync = whole[-16:]
+    start = whole.index(sync) + 16
+    assert whole[start] == 6  # three, zig-zag
+    with pytest.raises(SluiceError, match="damaged or cut off in block 1, which begins with row 1"):
+        read("avro", whole[:start] + b"\x04" + whole[start + 1 :])
+
+
 def test_a_parquet_file_that_is_cut_off_is_told() -> None:
     whole = parquet(many(10), pa.schema([ID, UPDATED]))
     with pytest.raises(SluiceError, match="no Parquet file, or it is cut off"):
@@ -437,9 +465,9 @@ def test_a_parquet_file_that_is_cut_off_is_told() -> None:
 
 
 def test_a_damaged_parquet_file_names_the_row_group() -> None:
-    whole = bytearray(parquet(many(30), pa.schema([ID, UPDATED]), 10, write_page_checksum=True))
-    place = pq.ParquetFile(BytesIO(bytes(whole))).metadata.row_group(1).column(0).data_page_offset
-    whole[place + 40] ^= 0xFF
+    schema = pa.schema([ID, UPDATED])
+    whole = bytearray(parquet(many(30), schema, 10, write_page_checksum=True, compression="none", use_dictionary=False))
+    whole[whole.index(b"15")] ^= 1  # the text of the id of row 16
     with pytest.raises(SluiceError, match="damaged in row group 2, which begins with row 11"):
         read("parquet", bytes(whole))
 

@@ -35,7 +35,7 @@ def summary(published: int = 1, refused: int = 0, unconfirmed: int = 0, stopped:
     )
 
 
-Answer = tuple[Summary, Ending] | Exception | Callable[[Drop], None]
+Answer = tuple[Summary, Ending] | Exception | Callable[[Drop], object]
 
 READ: Answer = (summary(), Ending.READ)
 
@@ -189,7 +189,7 @@ def test_a_file_that_vanishes_is_said_and_the_next_one_published(desk: Desk) -> 
 
 def test_a_file_that_grew_while_it_was_read_is_published_again(desk: Desk) -> None:
     desk.drop("a.csv")
-    desk.answers = [lambda drop: drop.path.write_text("more", encoding="utf-8") and None]
+    desk.answers = [lambda drop: drop.path.write_text("more", encoding="utf-8")]
     desk.watch()
     assert desk.published == ["a.csv", "a.csv"]
     assert (desk.folder / "done/a.csv").read_text() == "more"
@@ -233,6 +233,13 @@ def test_a_report_that_was_left_without_its_file_is_kept(desk: Desk) -> None:
     desk.drop("a.csv")
     desk.watch()
     assert desk.left("done") == ["a.2.csv", "a.2.csv.report.json", "a.csv.report.json"]
+
+
+def test_a_file_whose_report_was_thrown_away_is_not_overwritten(desk: Desk) -> None:
+    (desk.folder / "done/a.csv").write_text("first", encoding="utf-8")
+    desk.drop("a.csv")
+    desk.watch()
+    assert (desk.folder / "done/a.csv").read_text() == "first"
 
 
 def test_a_name_that_is_no_text_is_filed_away(desk: Desk) -> None:
