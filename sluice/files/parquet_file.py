@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from sluice.errors import SluiceError
 from sluice.files import values
-from sluice.files.rows import Read
+from sluice.files.rows import Read, check_distinct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,6 +48,7 @@ class ParquetFile:
             raise SluiceError(
                 "This is no Parquet file, or it is cut off: its end, which says what is in it, is missing or damaged."
             ) from None
+        check_distinct(schema.names)
         self._size = size
         self._columns = {field.name: _column(field.type) for field in schema}
         self.bytes_read = 0

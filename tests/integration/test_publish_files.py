@@ -189,7 +189,7 @@ def test_what_is_dropped_is_published_and_moved_with_a_report(installation: Inst
     assert len(keys(installation)) == 2 + 3 + 2 + 2
 
 
-MANY = 100_000
+MANY = 40_000
 
 
 def test_a_watcher_killed_at_any_moment_loses_no_row(installation: Installation, folder: Path) -> None:

@@ -344,6 +344,20 @@ def test_what_of_avro_does_not_fit_is_refused(name: str, kind: object, value: ob
     assert sentence in refusal(read("avro", avro_of(name, kind, value)))
 
 
+def test_text_of_avro_that_is_none_is_damage() -> None:
+    schema = {**SIMPLE, "fields": [*SIMPLE["fields"], {"name": "note", "type": ["null", "string"]}]}
+    content = avro([row | {"note": "ÿ"} for row in many(1)], schema, "null")
+    with pytest.raises(SluiceError, match="damaged or cut off in block 1, which begins with row 1"):
+        read("avro", content.replace("ÿ".encode(), b"\xff\xfe"))
+
+
+def test_a_column_that_stands_there_twice_is_told() -> None:
+    out = BytesIO()
+    pq.write_table(pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], ["customer_id", "customer_id"]), out)
+    with pytest.raises(SluiceError, match="Column 2 has the name of an earlier one; rename it"):
+        read("parquet", out.getvalue())
+
+
 def test_deletions_are_told_by_a_column() -> None:
     (row,) = read("parquet", one_of({"$deleted": (pa.bool_(), True)}))
     assert row == Encoded(1, b"crm:a", None)
