@@ -5,46 +5,26 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
+from typing import TypedDict, Unpack, get_args
 
 import click
 from rich.console import Console
 
 from producers import live, simulation
-from producers.encoding import (
-    CONSENTS,
-    CUSTOMERS,
-    Encoder,
-    Feed,
-    Row,
-    encoded_csv,
-    encoded_json,
-    nothing_filled,
-    record_filling,
-)
-from producers.publication import Nowhere, Problem, Sink, Summary, Tally
-from producers.publication import publish as publish_rows
-from producers.publisher import Publisher, connect
-from producers.signals.mapping import SignalMapping, load_mapping
-from producers.signals.rows import Terms, encoded_signals
+from producers.drop_publication import watch
+from producers.encoding import CONSENTS, CUSTOMERS, Encoder, Feed, nothing_filled, record_filling
+from producers.file_publication import USER, Order, publish_file, registered, tell
+from producers.publication import Tally
+from producers.publisher import connect
+from producers.row_source import RowsOf, records
+from producers.row_source import signals as signal_rows
 from sluice.contract import load_contracts
-from sluice.errors import SluiceError
 from sluice.files import opening
-from sluice.files.rows import CsvFile, Lines, json_rows
-from sluice.registry import Registry
-from sluice.settings import Settings, load_settings
-from sluice.topics import subject
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-RowsOf: TypeAlias = "Callable[[Written, Lines, Encoder], Iterator[Row]]"
-"""How the rows of a file are read."""
-
-USER = "crm"
-"""The client that CRMs connect as."""
+from sluice.files.opening import Format
+from sluice.settings import load_settings
 
 
 class Written(TypedDict):
@@ -52,12 +32,14 @@ class Written(TypedDict):
 
     file: str
     settings: Path | None
-    form: str | None
+    form: Format | None
     mapping: Path | None
     source: str | None
     max_errors: int | None
     list_errors: int
     dry_run: bool
+    watch: bool
+    settle: float
     as_json: bool
 
 
@@ -67,12 +49,12 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
             click.argument("file"),
             click.option("--settings", type=click.Path(path_type=Path), help="The settings; ./sluice.yaml by default."),
             click.option(
-                "--format", "form", type=click.Choice(["csv", "jsonl"]), help="Else the file's ending tells it."
+                "--format", "form", type=click.Choice(get_args(Format)), help="Else the file's ending tells it."
             ),
             click.option(
                 "--mapping",
                 type=click.Path(path_type=Path),
-                help="Which CSV columns become which fields; of signals, which vendors and categories are whose.",
+                help="Which columns become which fields; of signals, which vendors and categories are whose.",
             ),
             click.option("--source", metavar="NAME", help="The CRM's name: `NAME:` is put before each customer id."),
             click.option("--max-errors", type=click.IntRange(1), help="Stop after so many errors; never by default."),
@@ -80,6 +62,16 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
                 "--list-errors", type=click.IntRange(0), default=20, show_default=True, help="Errors to list."
             ),
             click.option("--dry-run", is_flag=True, help="Check every row and write nothing."),
+            click.option(
+                "--watch", is_flag=True, help="FILE is a folder: publish what is dropped there, until Ctrl-C."
+            ),
+            click.option(
+                "--settle",
+                type=click.FloatRange(0),
+                default=5.0,
+                show_default=True,
+                help="With --watch: a file is complete when it has not changed for so many seconds.",
+            ),
             click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
         )
     ):
@@ -92,17 +84,34 @@ def publish() -> None:
     """Publish a file of customers or of consent events, each row whole or not at all."""
 
 
-@publish.command(epilog="Example: sluice publish customers customers.csv --source dell-crm")
+@publish.command()
 @_options
 def customers(**written: Unpack[Written]) -> None:
-    """Publish customers from FILE (.csv, .jsonl; - is standard input): each row is the whole snapshot of one."""
+    """Publish customers from FILE: each row is the whole snapshot of one.
+
+    FILE is .csv, .jsonl, .avro or .parquet; - is standard input, of the first two. Parquet needs sluice[parquet].
+
+    \b
+    Examples:
+      sluice publish customers customers.csv --source dell-crm
+      sluice publish customers export.parquet --mapping columns.yaml --dry-run
+      sluice publish customers /srv/drops/customers --watch --source dell-crm
+    """
     _publish(CUSTOMERS, **written)
 
 
-@publish.command(epilog="Example: sluice publish consents consents.jsonl --dry-run")
+@publish.command()
 @_options
 def consents(**written: Unpack[Written]) -> None:
-    """Publish consent events from FILE (.csv, .jsonl; - is standard input): each row is one answer of one customer."""
+    """Publish consent events from FILE: each row is one answer of one customer.
+
+    FILE is .csv, .jsonl, .avro or .parquet; - is standard input, of the first two. Parquet needs sluice[parquet].
+
+    \b
+    Examples:
+      sluice publish consents consents.jsonl --dry-run
+      sluice publish consents /srv/drops/consents --watch
+    """
     _publish(CONSENTS, **written)
 
 
@@ -113,73 +122,37 @@ def signals(**written: Unpack[Written]) -> None:
 
     Global Privacy Control, IAB GPP, TCF and US Privacy strings, consent objects of Segment, RudderStack and OneTrust.
     """
-    _publish(CONSENTS, _signal_rows, **written)
-
-
-def _publish(feed: Feed, rows_of: RowsOf | None = None, **written: Unpack[Written]) -> None:
-    settings = load_settings(written["settings"])
-    fill = record_filling(_now_ms, secrets.randbits) if feed is CONSENTS else nothing_filled
-    encoder = Encoder(feed, *_registered(settings, feed), fill, opening.checked_source(written["source"]))
-    with opening.opened(written["file"]) as stream, live.reading(opening.size(stream)) as progress:
-        lines = Lines(stream)
-        name = opening.shown(written["file"])
-        tally = Tally(written["list_errors"], lambda problem: _tell(progress.console, name, problem))
-        rows = live.followed((rows_of or _rows)(written, lines, encoder), lines, tally, progress)
-        dry_run = written["dry_run"]
-        sink: Sink = (
-            Nowhere() if dry_run else Publisher(connect(settings.client(USER), [feed.topic]), feed.topic, tally)
-        )
-        started = time.monotonic()
-        publish_rows(rows, sink, tally, written["max_errors"])
-        summary = tally.summary(time.monotonic() - started, dry_run=dry_run)
     # one row of signals gives several events, and those are counted
-    _print(summary, "rows" if rows_of is None else "events", as_json=written["as_json"])
+    _publish(CONSENTS, signal_rows, "events", **written)
+
+
+def _publish(feed: Feed, rows_of: RowsOf = records, rows: str = "rows", **written: Unpack[Written]) -> None:
+    order = Order(
+        feed=feed,
+        rows_of=rows_of,
+        rows=rows,
+        settings=load_settings(written["settings"]),
+        form=written["form"],
+        mapping=written["mapping"],
+        source=opening.checked_source(written["source"]),
+        max_errors=written["max_errors"],
+        list_errors=written["list_errors"],
+        dry_run=written["dry_run"],
+    )
+    if written["watch"]:
+        if order.mapping is not None and rows_of is records:
+            opening.column_mapping(order.mapping)  # what no file could be read by is told now
+        watch(Path(written["file"]), order, written["settle"], as_json=written["as_json"])
+        return
+    fill = record_filling(_now_ms, secrets.randbits) if feed is CONSENTS else nothing_filled
+    summary, _ = publish_file(written["file"], order, fill)
+    click.echo(json.dumps(summary.as_json(), ensure_ascii=False) if written["as_json"] else summary.sentence(rows))
     if not summary.is_complete:
         raise click.exceptions.Exit(1)
 
 
-def _rows(written: Written, lines: Lines, encoder: Encoder) -> Iterator[Row]:
-    form = written["form"] or opening.format_of(written["file"])
-    match form:
-        case "csv":
-            file = CsvFile(lines)
-            return encoded_csv(file, opening.planned(written["mapping"], file.header, encoder.reader), encoder)
-        case "jsonl" if written["mapping"] is None:
-            return encoded_json(json_rows(lines), encoder)
-        case "jsonl":
-            raise SluiceError("A mapping is for CSV; rows of JSON Lines are the records themselves.")
-        case _:
-            raise SluiceError("Neither .csv nor .jsonl: say with --format what the file is.")
-
-
-def _signal_rows(written: Written, lines: Lines, encoder: Encoder) -> Iterator[Row]:
-    if (written["form"] or opening.format_of(written["file"])) != "jsonl":
-        raise SluiceError("Signals are rows of JSON Lines; of a file with another ending, say --format jsonl.")
-    return encoded_signals(json_rows(lines), _signal_terms(written, encoder), encoder)
-
-
-def _signal_terms(written: Written, encoder: Encoder) -> Terms:
-    if written["mapping"] is None:
-        return Terms(SignalMapping(), {}, encoder.reader.customer)
-    contracts = load_contracts(load_settings(written["settings"]).contracts)
-    kinds = {str(partner): contract.kind for partner, (contract, _) in contracts.items()}
-    return Terms(load_mapping(written["mapping"], kinds), kinds, encoder.reader.customer)
-
-
-def _registered(settings: Settings, feed: Feed) -> tuple[int, str]:
-    return Registry(settings.registry_url()).latest(subject(feed.topic))
-
-
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _tell(console: Console, name: str, problem: Problem) -> None:
-    console.print(f"{name}:{problem.line}: {problem.problem}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _print(summary: Summary, rows: str, *, as_json: bool) -> None:
-    click.echo(json.dumps(summary.as_json(), ensure_ascii=False) if as_json else summary.sentence(rows))
 
 
 class Wanted(TypedDict):
@@ -211,11 +184,11 @@ def simulate_crm(**wanted: Unpack[Wanted]) -> None:
     """
     settings = load_settings(wanted["settings"])
     recipients = simulation.recipients(load_contracts(settings.contracts))
-    encoders = {feed: Encoder(feed, *_registered(settings, feed), nothing_filled) for feed in (CUSTOMERS, CONSENTS)}
+    encoders = {feed: Encoder(feed, *registered(settings, feed), nothing_filled) for feed in (CUSTOMERS, CONSENTS)}
     producer = connect(settings.client(USER), [feed.topic for feed in encoders])
     run = simulation.Run(wanted["customers"], wanted["rate"], wanted["seed"], wanted["duration"], wanted["events"])
     console = Console(stderr=True)
-    tally = Tally(20, lambda problem: _tell(console, "event", problem))
+    tally = Tally(20, lambda problem: tell(console, "event", problem))
     with live.totals(console) as show:
         totals = simulation.simulate(run, recipients, encoders, simulation.Output(producer, tally, show))
     if wanted["as_json"]:

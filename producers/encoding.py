@@ -12,11 +12,13 @@ from typing import TypeAlias
 from sluice.avro import Unencodable, Writer
 from sluice.files.feed import CONSENTS, CUSTOMERS, Feed
 from sluice.files.filling import Filling, nothing_filled, record_filling, uuid7
+from sluice.files.opening import RecordFile
 from sluice.files.reading import Deleted, Given, RowReader, Told, read_csv, read_json
 from sluice.files.rows import Cells, Read, Refused
 from sluice.files.scalars import Json
 from sluice.files.shape import Parts
 from sluice.files.table import Table
+from sluice.files.values import at, given
 
 __all__ = [
     "CONSENTS",
@@ -27,6 +29,8 @@ __all__ = [
     "Row",
     "encoded_csv",
     "encoded_json",
+    "encoded_mapped",
+    "encoded_records",
     "nothing_filled",
     "record_filling",
     "uuid7",
@@ -83,3 +87,14 @@ def encoded_json(rows: Iterable[Read | Refused], encoder: Encoder) -> Iterator[R
 
 def encoded_csv(rows: Iterable[Cells | Refused], table: Table, encoder: Encoder) -> Iterator[Row]:
     return map(encoder.encoded, read_csv(rows, table, encoder.reader))
+
+
+def encoded_records(file: RecordFile, encoder: Encoder) -> Iterator[Row]:
+    """Rows that are the records themselves."""
+    return encoded_json((Read(row.line, given(encoder.shape, row.content)) for row in file), encoder)
+
+
+def encoded_mapped(file: RecordFile, table: Table, encoder: Encoder) -> Iterator[Row]:
+    """Rows whose columns are planned as a table's."""
+    rows = (Cells(row.line, [at(row.content, path) for path in file.paths]) for row in file)
+    return encoded_csv(rows, table, encoder)

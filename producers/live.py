@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rich.console import Console
 from rich.live import Live
@@ -17,11 +17,17 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from producers.publication import Tally
-    from sluice.files.rows import Lines
 
 T = TypeVar("T")
 
 _ROWS_BETWEEN_UPDATES = 500
+
+
+class Source(Protocol):
+    """What is read, and how far."""
+
+    @property
+    def bytes_read(self) -> int: ...
 
 
 def reading(size: int | None) -> Progress:
@@ -31,13 +37,13 @@ def reading(size: int | None) -> Progress:
     return progress
 
 
-def followed(rows: Iterable[T], lines: Lines, tally: Tally, progress: Progress) -> Iterator[T]:
+def followed(rows: Iterable[T], source: Source, tally: Tally, progress: Progress) -> Iterator[T]:
     """The rows, while the bar follows them."""
     task = progress.task_ids[0]
     for count, row in enumerate(rows):
         if count % _ROWS_BETWEEN_UPDATES == 0:
             text = f"{tally.read:,} read, {tally.published:,} published, {tally.refused + tally.failed:,} errors"
-            progress.update(task, completed=lines.bytes_read, description=text)
+            progress.update(task, completed=source.bytes_read, description=text)
         yield row
 
 

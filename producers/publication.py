@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
 from producers.encoding import Encoded, Row
@@ -10,6 +11,18 @@ from sluice.files.rows import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+
+class Ending(Enum):
+    """How a publication came to its end."""
+
+    READ = auto()
+    """Every row was read, and had its outcome."""
+    ERRORS = auto()
+    """There were as many errors as were allowed."""
+    TROUBLE = auto()
+    """The broker took no more."""
+    INTERRUPTED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +156,7 @@ class Nowhere:
     def abandon(self) -> None: ...
 
 
-def publish(rows: Iterable[Row], sink: Sink, tally: Tally, max_errors: int | None = None) -> None:
+def publish(rows: Iterable[Row], sink: Sink, tally: Tally, max_errors: int | None = None) -> Ending:
     """Send every encoded row, count every refused one, until the end, too many errors, a broken sink or Ctrl-C.
 
     A row is sent only when it is encoded whole, so nothing of a refused row is ever in the topic.
@@ -158,10 +171,13 @@ def publish(rows: Iterable[Row], sink: Sink, tally: Tally, max_errors: int | Non
             sink.abandon()
         else:
             sink.finish()
-        tally.stopped = tally.stopped or sink.trouble
     except KeyboardInterrupt:
         tally.stopped = "interrupted"
         sink.abandon()
+        return Ending.INTERRUPTED
+    ended = Ending.ERRORS if tally.stopped else Ending.READ
+    tally.stopped = tally.stopped or sink.trouble
+    return Ending.TROUBLE if sink.trouble else ended
 
 
 def _take(row: Row, sink: Sink, tally: Tally) -> None:

@@ -18,7 +18,7 @@ from fastavro.types import Schema
 
 from sluice import wire
 from sluice.model import Cause
-from sluice.wire import Damaged, Planner, Unsuited
+from sluice.wire import Damaged, Planner, Unsuited, Walk
 
 _FRAME = struct.Struct(">bI")
 FRAME_BYTES = _FRAME.size
@@ -80,6 +80,10 @@ class Reader:
         except Damaged:
             raise Undecodable(Cause.UNDECODABLE) from None
         return self.decode(payload)
+
+    def skip(self, walk: Walk) -> None:
+        """Past one record among others. Raises Damaged."""
+        self._shape.skip(walk)
 
     def decode(self, payload: bytes) -> Record:
         """The record in bytes that are known to be whole. Raises Undecodable."""

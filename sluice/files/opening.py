@@ -6,18 +6,42 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, Protocol
 
-from sluice.document import load
+from sluice.document import Source, load
 from sluice.errors import SluiceError
+from sluice.files.avro_file import AvroFile
 from sluice.files.mapping import ColumnMapping
 from sluice.files.reading import RowReader
+from sluice.files.rows import Read
 from sluice.files.table import Table, plan, plan_by_header
 
-Format = Literal["csv", "jsonl"]
+Format = Literal["csv", "jsonl", "avro", "parquet"]
 
 STANDARD_INPUT = "-"
-_FORMATS: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
+_FORMATS: dict[str, Format] = {
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".avro": "avro",
+    ".parquet": "parquet",
+}
+
+
+class RecordFile(Protocol):
+    """A file with a schema of its own, whose rows are records with types."""
+
+    columns: list[str]
+    """The fields of its records."""
+    paths: list[tuple[str, ...]]
+    """The columns as a mapping sees them: of records within records, each field."""
+    bytes_read: int
+
+    def check(self) -> None:
+        """Through the whole file. Raises SluiceError that says where it is damaged."""
+
+    def __iter__(self) -> Iterator[Read]: ...
 
 
 @contextlib.contextmanager
@@ -53,12 +77,46 @@ def format_of(file: str) -> Format | None:
     return _FORMATS.get(Path(file).suffix.lower())
 
 
+def checked_records(form: Literal["avro", "parquet"], stream: BinaryIO) -> RecordFile:
+    """A file of which every part can be read, so that no damage is found when half of it is published.
+
+    Raises SluiceError.
+    """
+    file = _avro(stream) if form == "avro" else _parquet(stream)
+    file.check()
+    return file
+
+
+def _avro(stream: BinaryIO) -> RecordFile:
+    _length(stream)
+    return AvroFile(stream)
+
+
+def _parquet(stream: BinaryIO) -> RecordFile:
+    try:
+        from sluice.files.parquet_file import ParquetFile  # noqa: PLC0415 - pyarrow is an extra, and large
+    except ModuleNotFoundError:
+        raise SluiceError("Parquet needs pyarrow, which is not installed: pip install 'sluice[parquet]'.") from None
+    return ParquetFile(stream, _length(stream))
+
+
+def _length(stream: BinaryIO) -> int:
+    length = size(stream)
+    if length is None:
+        raise SluiceError("Avro and Parquet are checked before they are read, so they have to be files, and no pipe.")
+    return length
+
+
 def planned(mapping: Path | None, header: list[str], reader: RowReader) -> Table:
     """The columns as fields. Raises DocumentError, SluiceError."""
     if mapping is None:
         return plan_by_header(header, reader.shape, reader.feed.fields)
-    document, source = load(mapping, ColumnMapping)
-    return plan(document, source, header, reader.shape, reader.feed.fields)
+    return plan(*column_mapping(mapping), header, reader.shape, reader.feed.fields)
+
+
+def column_mapping(mapping: Path) -> tuple[ColumnMapping, Source]:
+    """Raises DocumentError, SluiceError."""
+    return load(mapping, ColumnMapping)
 
 
 def checked_source(source: str | None) -> str | None:

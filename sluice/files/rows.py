@@ -39,10 +39,10 @@ class Read(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """A row of a CSV file, stripped of white space around its cells."""
+    """A row as its columns have it: of a CSV file, text stripped of white space; of a file with types, its values."""
 
     line: int
-    cells: Sequence[str]
+    cells: Sequence[Json]
 
 
 class LineTooLong(Exception):
@@ -140,9 +140,7 @@ class CsvFile:
             raise SluiceError("The first line is no CSV header: it has to name the columns.") from None
         if not self.header or not _is_text(self.header):
             raise SluiceError("The first line is no CSV header in UTF-8: it has to name the columns.")
-        if len(set(self.header)) != len(self.header):
-            twice = next(index for index, name in enumerate(self.header) if name in self.header[:index])
-            raise SluiceError(f"Column {twice + 1} has the name of an earlier one; rename it.")
+        check_distinct(self.header)
 
     def __iter__(self) -> Iterator[Cells | Refused]:
         """The rows. Where a quote breaks, reading ends: nothing says where the next row begins."""
@@ -167,6 +165,13 @@ class CsvFile:
         if not _is_text(cells):
             return Refused(line, "The row is not valid UTF-8.")
         return Cells(line, [cell.strip() for cell in cells])
+
+
+def check_distinct(columns: list[str]) -> None:
+    """Raises SluiceError when two have the same name."""
+    if len(set(columns)) != len(columns):
+        twice = next(index for index, name in enumerate(columns) if name in columns[:index])
+        raise SluiceError(f"Column {twice + 1} has the name of an earlier one; rename it.")
 
 
 def _is_text(cells: Sequence[str]) -> bool:

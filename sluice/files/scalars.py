@@ -1,4 +1,4 @@
-"""Avro's single values, from a text cell and from JSON: what is accepted, and what is expected, in words.
+"""Avro's single values, from text, JSON and files with types: what is accepted, and what is expected, in words.
 
 The readers raise one of UNFIT for what does not fit. The caller says so in its own words, for the message of a library
 would hold the value.
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Json: TypeAlias = Any
-"""What a JSON text holds; numbers with a fraction are Decimal, so that none is rounded before its type is known."""
+"""What a JSON text holds; numbers with a fraction are Decimal, so that none is rounded before its type is known.
+
+A file with types (values.py) may hold more: float, bytes, date, datetime.
+"""
 
 AvroValue: TypeAlias = Any
 """A value as fastavro writes it, without logical types: a date is a number of days, a decimal is bytes."""
@@ -129,7 +132,7 @@ def _integer_text(text: str) -> int:
 
 
 def _floating(largest: float, value: Json) -> float:
-    if not isinstance(value, int | Decimal) or isinstance(value, bool):
+    if not isinstance(value, int | Decimal | float) or isinstance(value, bool):
         raise TypeError
     number = float(value)
     if not math.isfinite(number) or abs(number) > largest:
@@ -150,7 +153,7 @@ def _single(value: Json) -> float:
 
 
 def _binary(value: Json) -> bytes:
-    return base64.b64decode(_string(value), validate=True)
+    return value if isinstance(value, bytes) else base64.b64decode(_string(value), validate=True)
 
 
 def _fixed(size: int, value: Json) -> bytes:
@@ -161,13 +164,16 @@ def _fixed(size: int, value: Json) -> bytes:
 
 
 def _date(value: Json) -> int:
-    return date.fromisoformat(value).toordinal() - _EPOCH.toordinal() if isinstance(value, str) else _integer(32, value)
+    day = date.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(day, datetime) or not isinstance(day, date):
+        return _integer(32, day)
+    return day.toordinal() - _EPOCH.toordinal()
 
 
 def _instant(unit: timedelta, value: Json) -> int:
-    if not isinstance(value, str):
-        return _integer(64, value)
-    moment = datetime.fromisoformat(value)
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(moment, datetime):
+        return _integer(64, moment)
     if moment.tzinfo is None:
         raise ValueError
     return (moment - _EPOCH) // unit
@@ -181,10 +187,15 @@ def _instant_text(unit: timedelta, text: str) -> Json:
 
 
 def _unscaled(precision: int, scale: int, size: int | None, value: Json) -> bytes:
-    """Avro's decimal: the digits as a two's complement number. Nothing is rounded."""
-    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+    """Avro's decimal: the digits as a two's complement number. Nothing is rounded.
+
+    A float is the shortest number that reads back as it, which is how JSON and CSV write it.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal | float):
         raise TypeError
-    number = _number_text(value) if isinstance(value, str) else Decimal(value)
+    number = (
+        _number_text(value) if isinstance(value, str) else Decimal(repr(value) if isinstance(value, float) else value)
+    )
     if number and number.adjusted() + scale >= precision:
         raise OverflowError  # before it is expanded: an exponent may be of any size
     digits = number.scaleb(scale, Context(prec=precision, traps=[Inexact, InvalidOperation])) if number else Decimal(0)

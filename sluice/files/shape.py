@@ -77,7 +77,7 @@ def leaf(record: Parts, path: str) -> Leaf | None:
     for name in path.split("."):
         if not isinstance(shape, Parts) or name not in shape.fields:
             return None
-        shape, nullable = _without_null(shape.fields[name].shape)
+        shape, nullable = without_null(shape.fields[name].shape)
     return None if isinstance(shape, Parts) else Leaf(shape, nullable)
 
 
@@ -88,14 +88,15 @@ def paths(record: Parts) -> list[str]:
 
 def _paths(record: Parts, prefix: str, inside: tuple[Parts, ...]) -> Iterator[str]:
     for name, part in record.fields.items():
-        shape, _ = _without_null(part.shape)
+        shape, _ = without_null(part.shape)
         if not isinstance(shape, Parts):
             yield prefix + name
         elif shape not in (*inside, record):
             yield from _paths(shape, f"{prefix}{name}.", (*inside, record))
 
 
-def _without_null(shape: Shape) -> tuple[Shape, bool]:
+def without_null(shape: Shape) -> tuple[Shape, bool]:
+    """What stands there if it is not null, and whether it may be."""
     match shape:
         case Choice(branches=(only,), nullable=nullable):
             return only, nullable

@@ -1,4 +1,7 @@
-"""A CSV file's columns as fields of the schema: planned once a file, then applied to each row."""
+"""A file's columns as fields of the schema: planned once a file, then applied to each row.
+
+Cells are text (CSV), or values with types, which stay what they are unless the mapping asks for text.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,13 @@ from sluice.files.scalars import UNFIT, Json, Scalar
 from sluice.files.shape import Items, Leaf, Parts, leaf, paths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 DELETED = "$deleted"
 """The column, or JSON field, that says that the source has deleted the customer."""
 
 _SPLIT = ";"
+_UNFITTING = "The columns do not fit the registered schema; rename them or describe them with --mapping:\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +33,25 @@ class Target:
 
     path: tuple[str, ...]
     nullable: bool
-    read: Callable[[Sequence[str]], Json]
+    read: Callable[[Sequence[Json]], Json]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A CSV file's columns, as fields."""
+    """A file's columns, as fields."""
 
     id_field: str
     id_column: int
     deleted_column: int | None
     targets: tuple[Target, ...]
 
-    def row(self, cells: Sequence[str]) -> dict[str, Json]:
+    def row(self, cells: Sequence[Json]) -> dict[str, Json]:
         """The row as JSON would have it. Raises Unfit.
 
-        An empty cell is null where the field may be null, and left out where it may not. A record all of whose cells
-        are empty is left out.
+        A cell that is empty or null is null where the field may be null, and left out where it may not. A record all of
+        whose cells are empty is left out.
         """
-        row: dict[str, Json] = {self.id_field: cells[self.id_column]}
+        row: dict[str, Json] = {self.id_field: _text(cells[self.id_column])}
         if self.deleted_column is not None and cells[self.deleted_column]:
             row[DELETED] = _deleted(cells[self.deleted_column])
             if row[DELETED]:
@@ -100,10 +104,7 @@ def plan_by_header(header: Sequence[str], record: Parts, topic_fields: TopicFiel
         f"there is no column `{name}`, which every record needs" for name in _not_given(fields, record, topic_fields)
     )
     if problems:
-        raise SluiceError(
-            "The header does not fit the registered schema; rename the columns or describe them with --mapping:\n"
-            + "\n".join(problems)
-        )
+        raise SluiceError(_UNFITTING + "\n".join(problems))
     return _table(topic_fields.id_field, header, targets, topic_fields)
 
 
@@ -129,7 +130,7 @@ def _table(id_column: str, header: Sequence[str], targets: Sequence[Target], top
     )
 
 
-def _not_given(fields: dict[str, Column], record: Parts, topic_fields: TopicFields) -> list[str]:
+def _not_given(fields: Iterable[str], record: Parts, topic_fields: TopicFields) -> list[str]:
     given = {path.partition(".")[0] for path in fields} | topic_fields.filled | {topic_fields.id_field}
     return [name for name, part in record.fields.items() if part.required and name not in given]
 
@@ -146,18 +147,46 @@ def _target(path: str, column: Column, header: Sequence[str], record: Parts, top
     return Target(tuple(path.split(".")), found.nullable, _reader(path, column, header, found))
 
 
-def _reader(path: str, column: Column, header: Sequence[str], found: Leaf) -> Callable[[Sequence[str]], Json]:
+def check_columns(columns: Sequence[str], record: Parts, topic_fields: TopicFields) -> None:
+    """Columns that are the schema's own fields. Raises SluiceError with every problem."""
+    id_field = topic_fields.id_field
+    problems = [] if id_field in columns else [_no_column(id_field, columns)]
+    problems.extend(
+        _no_field(name, record) for name in columns if name not in record.fields and name not in (DELETED, id_field)
+    )
+    problems.extend(
+        f"there is no column `{name}`, which every record needs" for name in _not_given(columns, record, topic_fields)
+    )
+    if problems:
+        raise SluiceError(_UNFITTING + "\n".join(problems))
+
+
+def _reader(path: str, column: Column, header: Sequence[str], found: Leaf) -> Callable[[Sequence[Json]], Json]:
     if column.value is not None:
         constant = _constant(path, column.value, found)
         return lambda _: constant
     indexes = [header.index(name) for name in column.sources]
     convert = _cell(path, column, found)
 
-    def read(cells: Sequence[str]) -> Json:
-        text = " ".join(filter(None, (cells[index] for index in indexes)))
-        return convert(text) if text else None
+    def read(cells: Sequence[Json]) -> Json:
+        given = [cell for index in indexes if (cell := cells[index]) is not None and cell != ""]
+        if not given:
+            return None
+        return convert(given[0] if len(given) == 1 else " ".join(_joinable(path, cell) for cell in given))
 
     return read
+
+
+def _joinable(path: str, cell: Json) -> str:
+    text = _text(cell)
+    if not isinstance(text, str):
+        raise Unfit(f"`{path}` is joined of columns, which have to be text or whole numbers.")
+    return text
+
+
+def _text(cell: Json) -> Json:
+    """A whole number as its digits: house numbers and ids are often kept as such."""
+    return str(cell) if isinstance(cell, int) and not isinstance(cell, bool) else cell
 
 
 def _constant(path: str, value: Constant, found: Leaf) -> Json:
@@ -172,13 +201,13 @@ def _constant(path: str, value: Constant, found: Leaf) -> Json:
     return constant
 
 
-def _cell(path: str, column: Column, found: Leaf) -> Callable[[str], Json]:
+def _cell(path: str, column: Column, found: Leaf) -> Callable[[Json], Json]:
     match found.shape:
         case Scalar() as scalar if column.split is None:
             return _one(path, column, scalar, nullable=found.nullable)
         case Items(item=Scalar() as item) if column.invalid is None:
             one = _one(path, column, item, nullable=False)
-            return lambda text: [one(part.strip()) for part in text.split(column.split or _SPLIT) if part.strip()]
+            return lambda cell: [one(item) for item in _items(path, cell, column.split or _SPLIT)]
         case Scalar():
             raise _Misfit(f"`{path}` is no array, so `split` has no meaning here")
         case Items(item=Scalar()):
@@ -187,16 +216,25 @@ def _cell(path: str, column: Column, found: Leaf) -> Callable[[str], Json]:
             raise _Misfit(f"`{path}` has parts that one cell cannot hold; publish it as JSON Lines")
 
 
-def _one(path: str, column: Column, scalar: Scalar, *, nullable: bool) -> Callable[[str], Json]:
+def _items(path: str, cell: Json, split: str) -> list[Json]:
+    if isinstance(cell, str):
+        return [part.strip() for part in cell.split(split) if part.strip()]
+    if not isinstance(cell, list):
+        raise Unfit(f"`{path}` has to be an array.")
+    return cell
+
+
+def _one(path: str, column: Column, scalar: Scalar, *, nullable: bool) -> Callable[[Json], Json]:
     parse = _parser(path, column, scalar)
+    zone = ZoneInfo(column.timezone) if column.timezone else None
     written = f", written as {column.date}" if column.date else ""
     sentence = f"`{path}` has to be {scalar.expected}{written}."
     if column.invalid and not nullable:
         raise _Misfit(f"`{path}` may not be null, so `invalid` has no meaning here")
 
-    def convert(text: str) -> Json:
+    def convert(cell: Json) -> Json:
         try:
-            value = parse(text)
+            value = parse(cell) if isinstance(cell, str) else _placed(cell, zone)
             scalar.from_json(value)
         except UNFIT:
             if column.invalid:
@@ -226,10 +264,16 @@ def _in_zone(moment: datetime, zone: ZoneInfo | None) -> str:
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).isoformat()
 
 
-def _deleted(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
+def _placed(value: Json, zone: ZoneInfo | None) -> Json:
+    """A time without a zone, in the one that the mapping gives."""
+    return value.replace(tzinfo=zone) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+def _deleted(cell: Json) -> bool:
+    written = cell.lower() if isinstance(cell, str) else cell
+    if written not in (True, False, "true", "false"):
         raise Unfit(f"`{DELETED}` has to be true or false.")
-    return text.lower() == "true"
+    return written in (True, "true")
 
 
 def _place(row: dict[str, Json], path: tuple[str, ...], value: Json) -> None:

@@ -101,7 +101,7 @@ def _size(file: Path) -> int:
 
 def _form(file: Path, mapping: Path | None) -> Format:
     form = opening.format_of(str(file))
-    if form is None:
+    if form not in ("csv", "jsonl"):
         raise SluiceError(f"{file} is neither .csv nor .jsonl: give it the ending that says what it is.")
     if form == "jsonl" and mapping is not None:
         raise SluiceError("A mapping is for CSV; rows of JSON Lines are the records themselves.")

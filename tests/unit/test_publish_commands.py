@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
@@ -128,3 +130,19 @@ def test_a_wrong_call_is_told_in_a_sentence(crm: Crm, words: tuple[str, ...]) ->
     crm.write("x.xlsx", "")
     result = crm.publish("customers", str(crm.folder / words[0]), *words[1:])
     assert isinstance(result.exception, SluiceError)
+
+
+def test_files_with_types_are_told_as_others_are(crm: Crm) -> None:
+    columns = {"customer_id": ["1", "2"], "updated_at": [1, 2], "email": ["a@example.com", None], "phone": [None, 5]}
+    file = crm.folder / "a.parquet"
+    pq.write_table(pa.table(columns), file)
+    result = crm.publish("customers", str(file), "--json")
+    assert result.exit_code == 1
+    assert (figures(result)["valid"], figures(result)["refused"]) == (1, 1)
+    assert result.stderr == f"{file}:2: `phone` has to be text.\n"
+
+
+def test_a_file_is_checked_and_a_folder_is_watched(crm: Crm) -> None:
+    result = crm.publish("customers", str(crm.folder), "--watch")
+    assert isinstance(result.exception, SluiceError)
+    assert str(result.exception).startswith("--dry-run checks a single file")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from producers import commands
+from producers import commands, file_publication
 from schemas import catalogue
 from sluice.document import DocumentError
 from sluice.errors import SluiceError
@@ -20,7 +20,7 @@ ROW = {"subject_id": "1", "received_at": "2026-01-01T00:00:00Z"}
 @pytest.fixture(autouse=True)
 def registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """The schema of consent events is registered."""
-    monkeypatch.setattr(commands, "_registered", lambda *_: (5, catalogue.text("consent_event")))
+    monkeypatch.setattr(file_publication, "registered", lambda *_: (5, catalogue.text("consent_event")))
 
 
 def published(folder: Path, rows: list[dict[str, object]], *words: str) -> Result:

@@ -178,6 +178,8 @@ def test_a_mapping_names_the_columns_of_customers(desk: Desk) -> None:
 def test_a_file_whose_form_is_not_known_is_refused(desk: Desk) -> None:
     with pytest.raises(SluiceError, match=r"neither \.csv nor \.jsonl"):
         desk.read(desk.write("c.xml"), desk.write("e.jsonl"))
+    with pytest.raises(SluiceError, match=r"neither \.csv nor \.jsonl"):
+        desk.read(desk.write("c.avro"), desk.write("e.jsonl"))
 
 
 _JSON = st.recursive(
