@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from rocksdict import AccessType, Checkpoint, Options, Rdict, WriteBatch
+from rocksdict import AccessType, BlockBasedOptions, Cache, Checkpoint, Options, Rdict, WriteBatch, WriteBufferManager
 
 from sluice.store import Change, Family, Store, StoreTrouble, Unusable
 
@@ -17,19 +17,38 @@ _INDEX_BUFFER_BYTES = 1 << 18
 _PLACE_AT_FAULT = ("No space left", "Permission denied", "Read-only file system", "Disk quota", "Too many open files")
 
 
+class Memory:
+    """What several databases may use together, whatever they hold: half of it for what is not on the disk yet."""
+
+    def __init__(self, megabytes: int) -> None:
+        size = megabytes << 20
+        self._cache = Cache(size)
+        self._buffers = WriteBufferManager.new_write_buffer_manager_with_cache(size // 2, False, self._cache)
+
+    def bound(self, options: Options) -> Options:
+        """The same options. Indexes of files, which grow with the keys, lie in the cache and give way there."""
+        table = BlockBasedOptions()
+        table.set_block_cache(self._cache)
+        table.set_cache_index_and_filter_blocks(True)
+        table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+        options.set_block_based_table_factory(table)
+        options.set_write_buffer_manager(self._buffers)
+        return options
+
+
 class RocksDatabase:
     """See sluice.store.Database."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, memory: Memory) -> None:
         """Open or create. Raises Unusable for what cannot be read there, StoreTrouble when its place is at fault."""
         self._folder = folder
         with self._judged("opened"):
             folder.mkdir(parents=True, exist_ok=True)
-            options = Options(raw_mode=True)
+            options = memory.bound(Options(raw_mode=True))
             options.create_if_missing(True)
             options.create_missing_column_families(True)
-            families = {Family.ROWS.value: Options(raw_mode=True)}
-            families |= {index.value: _index_options() for index in (Family.WAITING, Family.DUE)}
+            families = {Family.ROWS.value: memory.bound(Options(raw_mode=True))}
+            families |= {index.value: memory.bound(_index_options()) for index in (Family.WAITING, Family.DUE)}
             self._db = Rdict(str(folder), options, families, AccessType.read_write())
             self._families = {
                 name: self._db if name is Family.META else self._db.get_column_family(name.value) for name in Family
@@ -101,13 +120,17 @@ def _index_options() -> Options:
 class RocksStores:
     """The stores of one instance, each in a folder named after its partition. See sluice.store.Stores."""
 
-    def __init__(self, folder: Path, snapshots: Path | None = None) -> None:
-        """`snapshots`: where copies are kept, better on another disk; all instances may share it."""
+    def __init__(self, folder: Path, snapshots: Path | None = None, memory_mb: int = 256) -> None:
+        """`snapshots`: where copies are kept, better on another disk; all instances may share it.
+
+        `memory_mb`: what all its open stores may use together.
+        """
+        self._memory = Memory(memory_mb)
         self._folder = folder
         self._snapshots = snapshots
 
     def open(self, number: int) -> Store:
-        return Store(RocksDatabase(self._folder / str(number)))
+        return Store(RocksDatabase(self._folder / str(number), self._memory))
 
     def discard(self, number: int, *, copies: bool = False) -> None:
         shutil.rmtree(self._folder / str(number), ignore_errors=True)

@@ -51,6 +51,8 @@ class Sharing(Strict):
     """All processes of the group, by name: what a dead one left open is ended by the others (LOOP 5)."""
     state: FilePath
     """Folder of the stores: a cache that may be deleted while the processor is stopped."""
+    store_memory_mb: Annotated[int, Field(ge=8)] = 256
+    """Megabytes that all stores of a process use together, whatever they hold."""
     snapshots: FilePath | None = None
     """Folder of the stores' copies, better on another disk: from one of them a lost store is brought up sooner."""
     snapshot_every_s: Annotated[int, Field(ge=1, le=86_400)] = 600

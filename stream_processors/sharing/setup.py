@@ -38,12 +38,12 @@ USER = "sharing"
 
 def processor(settings: Settings, metrics: Metrics) -> Processor:
     """Raises SluiceError with a sentence for whatever is missing: topics, rights, schemas, keys, contracts."""
-    client, clock = settings.client(USER), Clock()
+    client, clock, own = settings.client(USER), Clock(), settings.sharing
     workshop = Workshop(settings, client, Registry(settings.registry_url()), load_master_key(settings.master_key))
     sets = RecordedSets(client, settings.sharing.group, clock, workshop.view)
     plan = Plan(
         sets=sets,
-        stores=RocksStores(settings.sharing.state / settings.sharing.instance, settings.sharing.snapshots),
+        stores=RocksStores(own.state / own.instance, own.snapshots, own.store_memory_mb),
         identity=workshop.identity(sets.newest()),
         identity_now=workshop.identity,
         batch=settings.sharing.batch,

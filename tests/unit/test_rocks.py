@@ -14,7 +14,7 @@ import pytest
 from sluice import rocks
 from sluice.errors import SluiceError
 from sluice.model import CustomerId
-from sluice.rocks import RocksDatabase, RocksStores
+from sluice.rocks import Memory, RocksDatabase, RocksStores
 from sluice.store import Family, Meta, Row, Store, StoreTrouble, Unusable
 
 META = Meta("here", 1, 2, 3, 4)
@@ -51,7 +51,7 @@ def test_each_partition_has_a_folder_of_its_own(store: Store, stores: RocksStore
 
 
 def test_keys_come_in_order_from_anywhere_and_each_family_has_its_own(tmp_path: Path) -> None:
-    database = RocksDatabase(tmp_path)
+    database = RocksDatabase(tmp_path, Memory(8))
     keys = [b"b", b"a\x00", b"a", b"\xff", b"aa"]
     database.write([(Family.ROWS, key, b"x") for key in keys] + [(Family.DUE, b"d", b"")])
     assert list(database.keys(Family.ROWS)) == sorted(keys)
@@ -63,7 +63,7 @@ def test_keys_come_in_order_from_anywhere_and_each_family_has_its_own(tmp_path: 
 
 
 def test_a_write_is_all_or_nothing(tmp_path: Path) -> None:
-    database = RocksDatabase(tmp_path)
+    database = RocksDatabase(tmp_path, Memory(8))
     database.write([(Family.ROWS, b"a", b"x"), (Family.META, b"meta", b"y")])
     database.write([(Family.ROWS, b"a", None), (Family.META, b"meta", b"z")])
     assert database.get(Family.ROWS, [b"a"]) == [None]
@@ -86,7 +86,7 @@ def test_a_folder_that_is_no_store_is_unusable_and_can_be_discarded(store: Store
 def test_a_store_in_use_by_another_process_is_named_and_left_alone(store: Store, stores: RocksStores) -> None:
     program = (
         "import sys; from pathlib import Path; from sluice.errors import SluiceError\n"
-        "from sluice.rocks import RocksStores\n"
+        "from sluice.rocks import Memory, RocksStores\n"
         "try: RocksStores(Path(sys.argv[1])).open(3)\n"
         "except SluiceError as error: print(type(error).__name__, error)"
     )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sluice.consent import Actor, ConsentEvent, ConsentRecord, Expression, State
 from sluice.model import CustomerId, Held, Millis, PartnerId, Pseudonym
-from sluice.rocks import RocksDatabase
+from sluice.rocks import Memory, RocksDatabase
 from sluice.store import FORMAT, Family, Meta, Row, Store, Unusable, added
 
 META = Meta("here", 1, 2, 3, 4)
@@ -35,7 +35,7 @@ def customer(number: int) -> CustomerId:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    one = Store(RocksDatabase(tmp_path / "store"))
+    one = Store(RocksDatabase(tmp_path / "store", Memory(8)))
     yield one
     one.close()
 
@@ -46,11 +46,11 @@ def put(store: Store, rows: dict[CustomerId, Row]) -> None:
 
 
 def test_what_is_written_is_read_also_after_a_restart(tmp_path: Path) -> None:
-    store = Store(RocksDatabase(tmp_path / "deep" / "store"))
+    store = Store(RocksDatabase(tmp_path / "deep" / "store", Memory(8)))
     assert store.meta() is None
     put(store, {customer(1): FULL})
     store.close()
-    again = Store(RocksDatabase(tmp_path / "deep" / "store"))
+    again = Store(RocksDatabase(tmp_path / "deep" / "store", Memory(8)))
     assert again.get([customer(1), customer(2)]) == {customer(1): FULL, customer(2): EMPTY}
     assert again.meta() == META
     assert again.waiting(7, 9)[0] == [customer(1)]
@@ -141,7 +141,7 @@ ROWS = st.builds(
 def test_whatever_is_written_the_indexes_are_those_of_the_rows(
     tmp_path_factory: pytest.TempPathFactory, writes: list[dict[CustomerId, Row]]
 ) -> None:
-    store = Store(RocksDatabase(tmp_path_factory.mktemp("store")))
+    store = Store(RocksDatabase(tmp_path_factory.mktemp("store"), Memory(8)))
     for rows in writes:
         put(store, rows)
         waiting = [(row.widen_at, name) for name, row in store if row.widen_at is not None]
