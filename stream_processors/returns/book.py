@@ -127,13 +127,6 @@ class Book:
         self.conditions |= agreements.conditions
         self._within_ms |= {(agreements.digest, partner): ms for partner, ms in agreements.within_ms.items()}
 
-    def pause(self, partner: PartnerId, since: Millis | None) -> None:
-        """None: it is no longer paused."""
-        if since is None:
-            self.paused.pop(partner, None)
-        else:
-            self.paused[partner] = since
-
     def deadline(self, recall: Recall) -> Millis:
         """As in the control message. At once, where no set says: nobody may wait for what nobody agreed to."""
         return Millis(recall.issued_at + self.term_ms(recall))

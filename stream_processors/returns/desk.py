@@ -85,8 +85,9 @@ class Desk:
             standing = accounts(self.book, now_ms(), self.warn_after)
             changes = pauses(self.book, standing, now_ms())
             await self._patiently(lambda: write([pause(partner, since) for partner, since in changes.items()]))
+            if changes:
+                await self._patiently(lambda: asyncio.to_thread(self.reading.catch_up))
             for partner, since in changes.items():
-                self.book.pause(partner, since)
                 _log.error("partner_paused" if since else "partner_resumed", partner=partner)
             self.metrics.stand(standing, self.book.paused)
             for partner, account in standing.items():

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 import msgspec
 
-from sluice import recorded_set, topics
+from sluice import pauses, recorded_set, topics
 from sluice.avro import Undecodable
 from sluice.errors import SluiceError
 from sluice.kafka.clients import ClientConfig
 from sluice.kafka.tailing import Tail
 from sluice.log import Record
-from sluice.model import CustomerId, Millis, PartnerId
+from sluice.model import CustomerId
 from sluice.recorded_set import RecordedSet
 from stream_processors.returns.book import AcceptedReturn, Agreements, Book, Conditions
 from stream_processors.returns.partner_return import Decode
@@ -67,10 +67,10 @@ def fold(book: Book, record: Record, decode: Decode) -> None:
             case topics.CONTRACT_SETS:
                 book.agree(agreements(recorded_set.decode(record.key, record.value)))
             case topics.PAUSES:
-                book.pause(PartnerId(key), since(record.value))
-    except (Undecodable, msgspec.MsgspecError) as error:
+                pauses.fold(book.paused, record)
+    except (Undecodable, msgspec.MsgspecError, pauses.Unreadable):
         place = f"{record.topic}/{record.partition}@{record.offset}"
-        raise SluiceError(f"{place} cannot be read ({error}): nobody but Sluice may write to this topic.") from None
+        raise SluiceError(f"{place} cannot be read: nobody but Sluice may write to this topic; restore it.") from None
 
 
 def agreements(recorded: RecordedSet) -> Agreements:
@@ -81,8 +81,3 @@ def agreements(recorded: RecordedSet) -> Agreements:
     return Agreements(
         recorded.digest, {one.partner: one.acknowledge_within_ms for one in recorded.partners}, conditions
     )
-
-
-def since(value: bytes | None) -> Millis | None:
-    """Of a record in sluice.pauses."""
-    return None if value is None else Millis(msgspec.json.decode(value, type=int))

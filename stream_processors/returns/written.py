@@ -8,7 +8,7 @@ from typing import NamedTuple, assert_never
 
 import msgspec
 
-from sluice import topics
+from sluice import pauses, topics
 from sluice.avro import Writer
 from sluice.model import Millis, PartnerId
 from sluice.partitioning import partition_of
@@ -70,5 +70,4 @@ class Writers:
 
 def pause(partner: PartnerId, since: Millis | None) -> Written:
     """None: it is over."""
-    value = None if since is None else msgspec.json.encode(since)
-    return Written(topics.PAUSES, 0, partner.encode(), value)
+    return Written(topics.PAUSES, 0, partner.encode(), pauses.encode(since))
