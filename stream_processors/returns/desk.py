@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -18,7 +18,6 @@ from stream_processors.returns.deadlines import Account, accounts, pauses
 from stream_processors.returns.deciding import Acknowledged, Noted, Outcome, Refused, Unsubscribed, decide
 from stream_processors.returns.metrics import Metrics
 from stream_processors.returns.partner_return import Arrival, Decode, PartnerReturn, RefusedFor, read
-from stream_processors.returns.reading import Reading
 from stream_processors.returns.written import Writers, Written, pause
 
 _log = structlog.get_logger(__name__)
@@ -31,6 +30,18 @@ def now_ms() -> Millis:
     return Millis(time.time_ns() // 1_000_000)
 
 
+class Source(Protocol):
+    """A book and where it is read from."""
+
+    book: Book
+
+    def catch_up(self) -> None:
+        """The book knows everything that was written before now. Raises KafkaTrouble, RegistryUnavailable."""
+
+    def look(self) -> None:
+        """The book knows what has come; raises the same."""
+
+
 @dataclass(slots=True)
 class Desk:
     """One worker's. It waits for a broker or a registry that is away; whatever else is wrong it raises.
@@ -38,7 +49,7 @@ class Desk:
     A desk that was interrupted is not used again: its book may know what was never written.
     """
 
-    reading: Reading
+    source: Source
     decode: Decode
     writers: Writers
     metrics: Metrics
@@ -52,7 +63,7 @@ class Desk:
 
     @property
     def book(self) -> Book:
-        return self.reading.book
+        return self.source.book
 
     def assigned(self) -> None:
         """Partitions are ours that were another's."""
@@ -81,12 +92,12 @@ class Desk:
     async def look(self, write: Write) -> None:
         """Deadlines, as they are now: told when they change, and partners paused or not, as their contracts say."""
         async with self._turn:
-            await self._patiently(lambda: asyncio.to_thread(self.reading.look))
+            await self._patiently(lambda: asyncio.to_thread(self.source.look))
             standing = accounts(self.book, now_ms(), self.warn_after)
             changes = pauses(self.book, standing, now_ms())
             await self._patiently(lambda: write([pause(partner, since) for partner, since in changes.items()]))
             if changes:
-                await self._patiently(lambda: asyncio.to_thread(self.reading.catch_up))
+                await self._patiently(lambda: asyncio.to_thread(self.source.catch_up))
             for partner, since in changes.items():
                 _log.error("partner_paused" if since else "partner_resumed", partner=partner)
             self.metrics.stand(standing, self.book.paused)
@@ -97,15 +108,15 @@ class Desk:
     async def catch_up(self) -> None:
         """Everything that was written before now is known."""
         async with self._turn:
-            await self._patiently(lambda: asyncio.to_thread(self.reading.catch_up))
+            await self._patiently(lambda: asyncio.to_thread(self.source.catch_up))
 
     def _decided(self, arrivals: Sequence[Arrival]) -> list[tuple[Arrival, PartnerReturn | RefusedFor, Outcome]]:
         if not self._is_current:
-            self.reading.catch_up()
+            self.source.catch_up()
             self._is_current = True
         said = [(arrival, read(arrival, self.decode)) for arrival in arrivals]
         if any(isinstance(decide(arrival, what, self.book), Refused) for arrival, what in said):
-            self.reading.catch_up()
+            self.source.catch_up()
         decided = []
         for arrival, what in said:  # from here on nothing can fail: what the book knows is going to be written
             outcome = decide(arrival, what, self.book)

@@ -20,6 +20,7 @@ from stream_processors.returns.partner_return import Decode
 
 LOGS = (topics.CONTRACT_SETS, topics.DISCLOSURES, topics.ACCEPTED_RETURNS, topics.PAUSES)
 
+USER = "returns"
 _POLL_SECONDS = 0.2
 
 

@@ -25,12 +25,11 @@ from sluice.settings import Settings
 from stream_processors.returns.desk import Desk
 from stream_processors.returns.faust_worker import Worker
 from stream_processors.returns.metrics import Metrics
-from stream_processors.returns.reading import Reading
+from stream_processors.returns.reading import USER, Reading
 from stream_processors.returns.written import Writers
 from stream_processors.serving import log_as_json
 from stream_processors.watchdog import watched
 
-USER = "returns"
 _log = structlog.get_logger(__name__)
 
 
@@ -54,11 +53,6 @@ def serve(settings: Settings, port: int) -> None:
         server.shutdown()
 
 
-def reading(settings: Settings, registry: Registry) -> Reading:
-    """Raises SluiceError for topics that are not there."""
-    return Reading(settings.client(USER), settings.returns.group, registry.decode)
-
-
 class _Process:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
@@ -76,7 +70,7 @@ class _Process:
 
     async def _serve(self, registry: Registry, writers: Writers) -> None:
         """Until stopped, or until a contract set names other partners."""
-        source = await asyncio.to_thread(reading, self._settings, registry)
+        source = Reading(self._settings.client(USER), self._settings.returns.group, registry.decode)
         desk = Desk(source, registry.decode, writers, self._metrics, self._settings.returns.warn_after)
         with closing(source), watched(lambda: desk.turns):
             await desk.catch_up()

@@ -21,7 +21,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from sluice import keys, topics
 from sluice.avro import Writer
 from sluice.contract import CheckedContract, check, load_contracts
-from sluice.demo.processes import samples, total
+from sluice.demo.processes import Samples, samples, total
 from sluice.installation import provision
 from sluice.kafka.admin import high_watermarks
 from sluice.kafka.clients import admin_client, idempotent_producer
@@ -84,8 +84,8 @@ class Installation:
         _, schema = self.registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
         contracts = check(load_contracts(self.contracts_folder), leaves(schema), shipped_law()).contracts
         self._checked = {contract.partner: contract for contract in contracts}
-        self.update_writer = self._writer(topics.CUSTOMER_UPDATES)
-        self.consent_writer = self._writer(topics.CONSENT_EVENTS)
+        self.update_writer = self.writer(topics.CUSTOMER_UPDATES)
+        self.consent_writer = self.writer(topics.CONSENT_EVENTS)
 
     def write_settings(self, *, returns: Mapping[str, object] | None = None, **sharing: object) -> None:
         settings = {
@@ -188,7 +188,7 @@ class Installation:
             "at": now_ms(),
             **fields,
         }
-        self.send_back(partner, customer.encode(), self._writer(topics.returns(partner)).write(said))
+        self.send_back(partner, customer.encode(), self.writer(topics.returns(partner)).write(said))
         return said
 
     def send_back(self, partner: PartnerId, key: bytes, value: bytes | None) -> None:
@@ -338,7 +338,7 @@ class Installation:
         for future in self.admin.delete_records(everything).values():
             future.result()
 
-    def _writer(self, topic: str) -> Writer:
+    def writer(self, topic: str) -> Writer:
         schema_id, text = self.registry.latest(topics.subject(topic))
         return Writer(text, schema_id)
 
@@ -379,8 +379,10 @@ class Processor:
         return served >= set(events[assigned]["partitions"])
 
     def metric(self, name: str, **labels: str) -> float:
-        serving = eventually(lambda: self.said("serving_metrics"), "metrics served")
-        return total(samples(serving["url"]), name, **labels)
+        return total(self.sampled(), name, **labels)
+
+    def sampled(self) -> Samples:
+        return samples(eventually(lambda: self.said("serving_metrics"), "metrics served")["url"])
 
     def kill(self) -> None:
         os.kill(self.process.pid, signal.SIGKILL)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
+import json
 from typing import Any
 
 import pytest
 
 from sluice import topics
-from sluice.kafka.clients import admin_client, idempotent_producer
-from sluice.kafka.group_offsets import committed
-from sluice.model import CustomerId, PartnerId
+from sluice.demo.processes import total
+from sluice.kafka.admin import high_watermarks
+from sluice.kafka.clients import idempotent_producer
+from sluice.model import PartnerId
 from sluice.partitioning import partition_of
 from tests.integration.installation import (
     ADRESSO,
@@ -22,6 +22,7 @@ from tests.integration.installation import (
     Processor,
     eventually,
 )
+from tests.integration.proof import assert_verified
 
 pytestmark = pytest.mark.broker
 LIMITS = "limits: {acknowledge_within: P3D}"
@@ -88,7 +89,7 @@ def test_a_recall_that_nobody_acknowledges_is_overdue_and_the_partner_is_paused(
         )
         installation.say("crm:2", HOSHI, "WITHDRAWN")
         eventually(lambda: not installation.holds(HOSHI), "recalls go on")
-        assert installation.run("verify", "--until-end", "--json").returncode in (0, 2)
+        assert_verified(installation)
         for one in (message, *(m for m in installation.control(HOSHI) if m != message)):
             installation.acknowledge(HOSHI, one)
         eventually(lambda: installation.has(HOSHI, "crm:3"), "goes on by itself")
@@ -171,43 +172,47 @@ def test_what_a_partner_may_not_say_is_refused_and_recorded(installation: Instal
 
 
 def test_returns_processor_killed_in_the_middle(installation: Installation) -> None:
-    """Killed at ten instants while a partner answers: every recall is acknowledged, once."""
-    customers = [f"crm:{number}" for number in range(300)]
-    messages = recalled(installation, *customers)
-    producer = idempotent_producer(installation.settings.client(HOSHI))
-    topic = topics.returns(HOSHI)
-    writer = installation._writer(topic)
+    """Killed as soon as it has written something of a hundred returns, three times: nothing is lost or refused."""
+    messages = recalled(installation, *(f"crm:{number}" for number in range(300)))
+    read_again = 0.0
+    for part in range(3):
+        returns = installation.start_returns()
+        before = accepted_so_far(installation)
+        acknowledge_all(installation, messages[part * 100 : part * 100 + 100])
+        _until_more_than(before, installation)
+        read_again += total(returns.sampled(), "sluice_returns_total", outcome="settled")
+        returns.kill()
     returns = installation.start_returns()
-    for number, message in enumerate(messages):
-        said = {
-            "return_id": f"ack-{number}",
-            "type": "ACKNOWLEDGED",
-            "decision_id": message["decision_id"],
-            "customer": message["customer"],
-            "other_customer": None,
-            "channel": None,
-            "corrections": [],
-            "at": 0,
-        }
-        key = message["customer"].encode()
-        producer.produce(topic, writer.write(said), key)
-        producer.poll(0)
-        time.sleep(0.01)
-        if number % 30 == 15:
-            producer.flush(10)
-            returns.kill()
-            returns = installation.start_returns(wait=number % 60 == 15)
-    producer.flush(10)
     eventually(lambda: recalls(returns, "acknowledged") == 300, "all are acknowledged", 60)
     assert recalls(returns, "open") == 0
-    accepted = Counter(one["decision_id"] for one in installation.accepted())
-    assert set(accepted) == {message["decision_id"] for message in messages}
-    assert refusals(installation) == [], "what is read again is no repetition"
-    places = {one["decision_id"]: set() for one in installation.accepted()}
+    assert read_again + returns.metric("sluice_returns_total", outcome="settled") > 0, "it was killed in the middle"
+    places: dict[str, set[tuple[int, int]]] = {}
     for one in installation.accepted():
-        places[one["decision_id"]].add((one["partition"], one["offset"]))
-    assert all(len(found) == 1 for found in places.values()), "a record may be written again, and is then the same"
+        places.setdefault(one["decision_id"], set()).add((one["partition"], one["offset"]))
+    assert places.keys() == {message["decision_id"] for message in messages}
+    assert all(len(found) == 1 for found in places.values()), "what is written twice says the same"
+    assert refusals(installation) == [], "what is read again is no repetition"
     returns.stop()
+
+
+def _until_more_than(before: int, installation: Installation) -> None:
+    eventually(lambda: accepted_so_far(installation) > before, "it has begun")
+
+
+def accepted_so_far(installation: Installation) -> int:
+    """Records, without reading them."""
+    numbers = [(topics.ACCEPTED_RETURNS, number) for number in range(PARTITIONS)]
+    return sum(high_watermarks(installation.admin, numbers).values())
+
+
+def acknowledge_all(installation: Installation, messages: list[dict[str, Any]]) -> None:
+    topic = topics.returns(HOSHI)
+    producer, writer = idempotent_producer(installation.settings.client(HOSHI)), installation.writer(topic)
+    for message in messages:
+        said = {"type": "ACKNOWLEDGED", "decision_id": message["decision_id"], "customer": message["customer"], "at": 0}
+        value = writer.write({"return_id": f"ack-{message['decision_id']}", **said})
+        producer.produce(topic, value, message["customer"].encode())
+    assert producer.flush(20) == 0
 
 
 def test_a_partner_that_comes_later_is_heard(installation: Installation) -> None:
@@ -236,4 +241,26 @@ def test_a_former_partner_still_acknowledges(installation: Installation) -> None
     installation.acknowledge(ADRESSO, message)
     state = {"partner": ADRESSO, "state": "acknowledged"}
     eventually(lambda: returns.metric("sluice_recalls", **state) == 1, "acknowledged")
+    returns.stop()
+
+
+def test_the_partners_own_command_and_the_operators_agree(installation: Installation) -> None:
+    recalled(installation, "crm:1", "crm:2")
+    returns = installation.start_returns()
+
+    def told(*more: str) -> list[dict[str, Any]]:
+        done = installation.run("recalls", "--json", *more)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    (before,) = told("--partner", HOSHI)
+    assert (before["recalls"], before["open"], before["overdue"]) == (2, 2, 0)
+    assert before["oldest_deadline"] == min(message["deadline"] for message in installation.control(HOSHI))
+    for answered in (2, 0):
+        done = installation.run("acknowledge", HOSHI)
+        assert json.loads(done.stdout) == {"partner": HOSHI, "acknowledged": answered}, done.stderr
+    eventually(lambda: recalls(returns, "acknowledged") == 2, "acknowledged")
+    (after,) = told("--partner", HOSHI)
+    assert (after["recalls"], after["acknowledged"], after["open"], after["oldest_deadline"]) == (2, 2, 0, None)
+    assert [one["partner"] for one in told()] == [ADRESSO, HOSHI, LISTMART]
     returns.stop()
