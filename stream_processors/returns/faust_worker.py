@@ -65,8 +65,16 @@ class Worker:
             await self._app.start()
 
     async def failed(self) -> None:
-        """Raises what an agent could not go on from, when that happens."""
-        await asyncio.shield(self._failure)
+        """Raises what the agent could not go on from, when that happens; KafkaUnavailable when Faust gives up."""
+        given_up = asyncio.ensure_future(self._app.wait())
+        try:
+            await asyncio.wait((self._failure, given_up), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            given_up.cancel()
+        if self._failure.done():
+            self._failure.result()
+        reason = self._app.crash_reason
+        raise KafkaUnavailable(f"Faust has given up ({type(reason).__name__}); it is started again.") from reason
 
     async def write(self, records: Iterable[Written]) -> None:
         """Returns when the broker has acknowledged each; all may be written again. Raises KafkaTrouble."""

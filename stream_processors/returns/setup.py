@@ -18,9 +18,9 @@ from sluice import topics
 from sluice.avro import Writer
 from sluice.errors import SluiceError
 from sluice.kafka.admin import topic_names
-from sluice.kafka.clients import admin_client
+from sluice.kafka.clients import KafkaUnavailable, admin_client
 from sluice.model import PartnerId
-from sluice.registry import Registry, SchemaNotFound
+from sluice.registry import Registry, RegistryUnavailable, SchemaNotFound
 from sluice.settings import Settings
 from stream_processors.returns.desk import Desk
 from stream_processors.returns.faust_worker import Worker
@@ -31,6 +31,7 @@ from stream_processors.serving import log_as_json
 from stream_processors.watchdog import watched
 
 _log = structlog.get_logger(__name__)
+_TELL_AGAIN_SECONDS = 60.0
 
 
 def serve(settings: Settings, port: int) -> None:
@@ -66,7 +67,12 @@ class _Process:
         with closing(Registry(self._settings.registry_url())) as registry:
             writers = _writers(self._settings, registry)
             while not self._stopped.is_set():
-                await self._serve(registry, writers)
+                try:
+                    await self._serve(registry, writers)
+                except (KafkaUnavailable, RegistryUnavailable) as error:
+                    self._metrics.unavailable.set(1)
+                    _log.warning("unavailable", why=str(error))
+                    await asyncio.sleep(1)
 
     async def _serve(self, registry: Registry, writers: Writers) -> None:
         """Until stopped, or until a contract set names other partners."""
@@ -128,10 +134,17 @@ def _writers(settings: Settings, registry: Registry) -> Writers:
 
 
 class _Told(logging.Handler):
-    """What Faust and its client have to say, as lines of our log."""
+    """What Faust and its client have to say, as lines of our log; the same complaint once a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, str], float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger(record.name).warning("client", level_there=record.levelname, said=record.getMessage())
+        kind = record.name, str(record.msg)
+        if record.created - self._told.get(kind, float("-inf")) >= _TELL_AGAIN_SECONDS:
+            self._told[kind] = record.created
+            _log.warning("client", logger=record.name, level_there=record.levelname, said=record.getMessage())
 
 
 def _log_client() -> None:

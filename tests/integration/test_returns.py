@@ -11,6 +11,8 @@ from sluice import topics
 from sluice.demo.processes import total
 from sluice.kafka.admin import high_watermarks
 from sluice.kafka.clients import idempotent_producer
+from sluice.local import stack
+from sluice.local.stack import Endpoints
 from sluice.model import PartnerId
 from sluice.partitioning import partition_of
 from tests.integration.installation import (
@@ -263,4 +265,30 @@ def test_the_partners_own_command_and_the_operators_agree(installation: Installa
     (after,) = told("--partner", HOSHI)
     assert (after["recalls"], after["acknowledged"], after["open"], after["oldest_deadline"]) == (2, 2, 0, None)
     assert [one["partner"] for one in told()] == [ADRESSO, HOSHI, LISTMART]
+    returns.stop()
+
+
+def test_two_returns_processors_and_one_dies(installation: Installation) -> None:
+    messages = recalled(installation, *(f"crm:{number}" for number in range(200)))
+    first, second = installation.start_returns(), installation.start_returns()
+    eventually(lambda: recalls(first, "open") == recalls(second, "open") == 200, "both know")
+    acknowledge_all(installation, messages[:100])
+    eventually(lambda: accepted_so_far(installation) > 0, "it has begun")
+    first.kill()
+    acknowledge_all(installation, messages[100:])
+    eventually(lambda: recalls(second, "acknowledged") == 200, "the other takes over", 60)
+    assert refusals(installation) == []
+    second.stop()
+
+
+def test_broker_away_while_partners_answer(endpoints: Endpoints, installation: Installation) -> None:
+    messages = recalled(installation, *(f"crm:{number}" for number in range(20)))
+    returns, state = installation.start_returns(), endpoints.clients.parent
+    acknowledge_all(installation, messages[:10])
+    stack.stop(state, ("broker",), patience=0)
+    eventually(lambda: returns.said("unavailable"), "it waits")
+    stack.start(state)
+    acknowledge_all(installation, messages[10:])
+    eventually(lambda: recalls(returns, "acknowledged") == 20, "all are acknowledged", 90)
+    assert refusals(installation) == []
     returns.stop()
