@@ -72,16 +72,22 @@ def decide(arrival: Arrival, said: PartnerReturn | RefusedFor, book: Book) -> Ou
     An acceptance stands whatever is read later. A refusal holds only if the book had been brought up to date after the
     return was logged: what it does not know may lie in what it has not read.
 
-    1. What was accepted once under an id is accepted once; the same record read again is no repetition.
+    1. A record that was accepted and is read again is settled, whatever has come since.
     2. A pseudonym is this partner's, or the return is refused: nobody speaks of customers that it was never given.
     3. A recall is acknowledged by the partner, and for the customer, that it was sent to, and once.
     4. Whoever is a duplicate is the partner's customer too; a field that is corrected was shared with it.
+    5. Under one id one return is accepted. Asked last, so that what was refused is refused for the same cause again.
     """
     if isinstance(said, RefusedFor):
         return Refused(said)
     before = book.accepted.get(our_id(arrival.partner, said.return_id))
-    if before is not None:  # 1
-        return Settled() if before == arrival.where else Refused(RefusedFor.REPEATED)
+    if before == arrival.where:  # 1
+        return Settled()
+    outcome = _by_itself(arrival, said, book)
+    return outcome if before is None or isinstance(outcome, Refused) else Refused(RefusedFor.REPEATED)  # 5
+
+
+def _by_itself(arrival: Arrival, said: PartnerReturn, book: Book) -> Accepted | Refused:
     known = _known(book, arrival.partner, said.customer)  # 2
     if isinstance(known, RefusedFor):
         return Refused(known)
