@@ -26,7 +26,6 @@ FOREIGN = (
     topics.ACCEPTED_RETURNS,
     topics.REFUSED_RETURNS,
     topics.PAUSES,
-    topics.returns(HOSHI),
     topics.returns(LISTMART),
 )
 
