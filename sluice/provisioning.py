@@ -86,12 +86,11 @@ def our_source_schema() -> RegisteredSchema:
     return _own(topics.CUSTOMER_UPDATES)
 
 
-def desired(contracts: ContractSet, group: str) -> Desired:
-    """What an installation with these contracts and this sharing group needs, beside the source's schema."""
+def desired(contracts: ContractSet, group: str, returns_group: str) -> Desired:
+    """What an installation with these contracts and consumer groups needs, beside the source's schema."""
     partners = [contract.partner for contract in contracts.contracts]
     within = {c.partner: int(c.contract.limits.acknowledge_within.total_seconds() * 1000) for c in contracts.contracts}
     compacted = _compacted(min(within.values(), default=_DAY_MS))
-    control = catalogue.text("control")
     return Desired(
         topics=(
             Topic(topics.CUSTOMER_UPDATES, compacted),
@@ -101,29 +100,45 @@ def desired(contracts: ContractSet, group: str) -> Desired:
             Topic(topics.CONTRACT_SETS, {"cleanup.policy": "compact", "max.message.bytes": "20000000"}, partitions=1),
             Topic(topics.REJECTED, _kept_for(_MONTH_MS)),
             Topic(topics.REDRIVES, _kept_for(_DAY_MS)),
+            Topic(topics.ACCEPTED_RETURNS, _KEPT),
+            Topic(topics.REFUSED_RETURNS, _kept_for(_MONTH_MS)),
+            Topic(topics.PAUSES, {"cleanup.policy": "compact"}, partitions=1),
             *(Topic(topics.customers(partner), {**compacted, "compression.type": "lz4"}) for partner in partners),
             *(Topic(topics.control(p), _kept_for(max(_MONTH_MS, 2 * within[p]))) for p in partners),
+            # by the broker's clock: a partner cannot have said something before it was logged, or long after
+            *(
+                Topic(topics.returns(p), {**_kept_for(_MONTH_MS), "message.timestamp.type": "LogAppendTime"})
+                for p in partners
+            ),
         ),
-        users=("crm", "sharing", *partners),
-        rights=(*_crm_rights(), *_sharing_rights(partners, group), *(r for p in partners for r in _partner_rights(p))),
+        users=("crm", "sharing", "returns", *partners),
+        rights=(
+            *_crm_rights(),
+            *_sharing_rights(partners, group),
+            *_returns_rights(partners, returns_group),
+            *(right for partner in partners for right in _partner_rights(partner)),
+        ),
         schemas=(
             _own(topics.CONSENT_EVENTS),
             _own(topics.DISCLOSURES),
             _own(topics.REJECTED),
+            _own(topics.ACCEPTED_RETURNS),
+            _own(topics.REFUSED_RETURNS),
             *(
                 RegisteredSchema(topics.subject(topics.customers(c.partner)), partner_schema(c), "FULL_TRANSITIVE")
                 for c in contracts.contracts
             ),
-            *(
-                RegisteredSchema(topics.subject(topics.control(p)), control, catalogue.compatibility("control"))
-                for p in partners
-            ),
+            *(_registered(topics.control(partner), "control") for partner in partners),
+            *(_registered(topics.returns(partner), "partner_return") for partner in partners),
         ),
     )
 
 
 def _own(topic: str) -> RegisteredSchema:
-    name = topics.OWN_SCHEMAS[topic]
+    return _registered(topic, topics.OWN_SCHEMAS[topic])
+
+
+def _registered(topic: str, name: str) -> RegisteredSchema:
     return RegisteredSchema(topics.subject(topic), catalogue.text(name), catalogue.compatibility(name))
 
 
@@ -141,11 +156,12 @@ def _sharing_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right
         topics.CONSENT_EVENTS,
     )  # written for what came into the wrong partition (LOOP 15)
     # rejects are read, and redrives written, by operators under the same name (`sluice redrive`)
-    for topic in (*inputs, topics.DISCLOSURES, topics.CONTRACT_SETS, topics.REDRIVES, topics.REJECTED):
+    for topic in (*inputs, topics.DISCLOSURES, topics.CONTRACT_SETS, topics.PAUSES, topics.REDRIVES, topics.REJECTED):
         yield Right("sharing", Operation.READ, Resource.TOPIC, topic)
     for topic in (*inputs, topics.DISCLOSURES, topics.REJECTED, topics.REDRIVES, *written):
         yield Right("sharing", Operation.WRITE, Resource.TOPIC, topic)
-    for topic in (*inputs, topics.DISCLOSURES, topics.CONTRACT_SETS, topics.REDRIVES, topics.REJECTED, *written):
+    decided_by = (topics.CONTRACT_SETS, topics.PAUSES)
+    for topic in (*inputs, topics.DISCLOSURES, *decided_by, topics.REDRIVES, topics.REJECTED, *written):
         yield Right("sharing", Operation.DESCRIBE, Resource.TOPIC, topic)
         yield Right("sharing", Operation.DESCRIBE_CONFIGS, Resource.TOPIC, topic)
     yield Right("sharing", Operation.READ, Resource.GROUP, group)
@@ -153,8 +169,23 @@ def _sharing_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right
     yield Right("sharing", Operation.DESCRIBE, Resource.TRANSACTIONAL_ID, f"{group}.", prefixed=True)
 
 
+def _returns_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right]:
+    """Reads what partners say and what was delivered; its words reach sharing as consent events and pauses alone."""
+    read = (topics.DISCLOSURES, topics.CONTRACT_SETS, *(topics.returns(partner) for partner in partners))
+    kept = (topics.ACCEPTED_RETURNS, topics.PAUSES)  # what it wrote is read back
+    for topic in (*read, *kept):
+        yield Right("returns", Operation.READ, Resource.TOPIC, topic)
+    for topic in (topics.CONSENT_EVENTS, topics.REFUSED_RETURNS, *kept):
+        yield Right("returns", Operation.WRITE, Resource.TOPIC, topic)
+    for topic in (*read, *kept, topics.CONSENT_EVENTS, topics.REFUSED_RETURNS):
+        yield Right("returns", Operation.DESCRIBE, Resource.TOPIC, topic)
+    yield Right("returns", Operation.READ, Resource.GROUP, group)
+
+
 def _partner_rights(partner: PartnerId) -> Iterable[Right]:
-    """Reads its own topics with groups of its own, and sees nothing else."""
+    """Reads its own topics with groups of its own, writes its returns, and sees nothing else."""
+    yield Right(partner, Operation.WRITE, Resource.TOPIC, topics.returns(partner))
+    yield Right(partner, Operation.DESCRIBE, Resource.TOPIC, topics.returns(partner))
     for topic in (topics.customers(partner), topics.control(partner)):
         yield Right(partner, Operation.READ, Resource.TOPIC, topic)
         yield Right(partner, Operation.DESCRIBE, Resource.TOPIC, topic)

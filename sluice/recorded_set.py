@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from sluice import topics
-from sluice.contract import ContractSet, check, load_contracts
+from sluice.contract import Contract, ContractSet, check, load_contracts, read_contracts
 from sluice.errors import SluiceError
 from sluice.facts import FactPaths
 from sluice.keys import MasterKey
@@ -113,6 +113,14 @@ def load(recorded: RecordedSet, master: MasterKey) -> LoadedSet:
         contracts = check(load_contracts(folder / "contracts"), leaves(recorded.source_schema), law)
     rules = blake2b(f"{recorded.digest} {contracts.digest(master)}".encode(), digest_size=16).hexdigest()
     return LoadedSet(recorded, contracts, law, rules)
+
+
+def contracts(recorded: RecordedSet) -> tuple[Contract, ...]:
+    """As they were written and without a key: those that this version of the program can read."""
+    with TemporaryDirectory(prefix="sluice-set-") as name:
+        _write(Path(name), recorded.contracts)
+        loaded, _ = read_contracts(Path(name))
+    return tuple(contract for contract, _ in loaded.values())
 
 
 def partners(

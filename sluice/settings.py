@@ -66,6 +66,17 @@ class Sharing(Strict):
     """Records that an operator has looked into, as `topic/partition@offset` (LOOP 24, 25)."""
 
 
+class Returns(Strict):
+    """The processor of what partners return."""
+
+    group: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = "sluice.returns"
+    warn_after: Annotated[float, Field(gt=0, lt=1)] = 0.75
+    """Share of a recall's term after which it is due soon."""
+    look_every_s: Annotated[float, Field(ge=0.1, le=3_600)] = 5
+    """How often deadlines and contracts are looked at."""
+    metrics: Endpoint = Endpoint(port=9465)
+
+
 class LawSettings(Strict):
     """How laws are applied here."""
 
@@ -98,6 +109,7 @@ class Settings(Strict):
     law: LawSettings = LawSettings()
     facts: FactSettings = FactSettings()
     sharing: Sharing
+    returns: Returns = Returns()
 
     def load_law(self) -> Law:
         """Raises DocumentError with every problem of every pack."""

@@ -11,6 +11,10 @@ REJECTED = "sluice.rejected"
 REDRIVES = "sluice.redrives"
 CONTRACT_SETS = "sluice.contract-sets"
 """One partition: the newest record is the set in force."""
+ACCEPTED_RETURNS = "sluice.accepted-returns"
+REFUSED_RETURNS = "sluice.refused-returns"
+PAUSES = "sluice.pauses"
+"""One partition, by partner: who gets nothing new until its recalls are acknowledged."""
 
 OWN = (CUSTOMER_UPDATES, CONSENT_EVENTS, DISCLOSURES, REJECTED)
 """Topics of every installation, one partition number for each customer, whose loss must not go unnoticed."""
@@ -20,6 +24,8 @@ OWN_SCHEMAS = {
     CONSENT_EVENTS: "consent_event",
     DISCLOSURES: "disclosure",
     REJECTED: "rejected",
+    ACCEPTED_RETURNS: "accepted_return",
+    REFUSED_RETURNS: "rejected",
 }
 """Which of our schemas each topic carries; CRMs may register another for their updates."""
 
@@ -30,6 +36,10 @@ def customers(partner: PartnerId) -> str:
 
 def control(partner: PartnerId) -> str:
     return f"partner.{partner}.control"
+
+
+def returns(partner: PartnerId) -> str:
+    return f"partner.{partner}.returns"
 
 
 def partner_group(partner: PartnerId, name: str) -> str:

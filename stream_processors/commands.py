@@ -65,6 +65,25 @@ def sharing(
     return 1 if any(one.held_up for one in served) else 0
 
 
+@run.command()
+@click.option("--settings", "settings_path", type=click.Path(path_type=Path), help="Settings file [./sluice.yaml].")
+@click.option("--metrics-port", type=click.IntRange(0, 65_535), help="Overrides the settings; 0 takes a free port.")
+def returns(settings_path: Path | None, metrics_port: int | None) -> None:
+    """Take in what partners return: acknowledgements of recalls and their deadlines, unsubscribes, corrections.
+
+    Logs are JSON lines on standard error.
+
+    \b
+    Examples:
+      sluice run returns
+      sluice run returns --settings deploy/demo/sluice.yaml --metrics-port 0
+    """
+    from stream_processors.returns.setup import serve as serve_returns  # noqa: PLC0415 - Faust takes a second to load
+
+    settings = load_settings(settings_path)
+    serve_returns(settings, settings.returns.metrics.port if metrics_port is None else metrics_port)
+
+
 def _as_it_is(at_end: bool) -> bool:  # noqa: FBT001 - as it is called
     return at_end
 

@@ -37,7 +37,7 @@ def serve(settings: Settings, port: int, until: Callable[[bool], bool] | None = 
 
     Logs are JSON lines on standard error. `port` 0 takes a free one. Raises SluiceError.
     """
-    _log_as_json(settings.sharing.instance)
+    log_as_json(settings.sharing.instance)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     work = processor(settings, metrics)
@@ -66,7 +66,7 @@ def collect_rarely() -> None:
     gc.set_threshold(_COLLECT_AFTER, 10, 10)
 
 
-def _log_as_json(instance: str) -> None:
+def log_as_json(instance: str) -> None:
     """One JSON object a line; events carry places and counts, never a customer's values."""
 
     def named(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -3,7 +3,7 @@
 from sluice.contract.checked import CheckedContract, ContractSet
 from sluice.contract.checking import check, examine
 from sluice.contract.document import Contract
-from sluice.contract.loading import LoadedContracts, load_contracts
+from sluice.contract.loading import LoadedContracts, load_contracts, read_contracts
 from sluice.contract.partner_record import partner_field, partner_schema
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "load_contracts",
     "partner_field",
     "partner_schema",
+    "read_contracts",
 ]

@@ -25,7 +25,7 @@ KINDS: Mapping[tuple[str, bool | None], RecipientKind] = {
     ("corporate_partner", None): RecipientKind.PARTNER,
     ("third_party_sale", None): RecipientKind.THIRD_PARTY_SALE,
 }
-RESERVED = frozenset({"admin", "crm", "node", "registry", "sharing"})
+RESERVED = frozenset({"admin", "crm", "node", "registry", "returns", "sharing"})
 """Names of our own users; a partner's name is that of its user."""
 _INSTEAD = {"UK": "GB", "EL": "GR"}
 """Codes that are in use and that ISO 3166-1 has not assigned."""

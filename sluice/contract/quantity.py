@@ -110,6 +110,8 @@ class Limits(Strict):
     """How long after the source's last change the partner may hold a customer."""
     acknowledge_within: Duration = timedelta(days=3)
     """How long the partner has to carry out a recall and say so."""
+    pause_when_overdue: bool = False
+    """Nobody and no field is added while the partner has left a recall unacknowledged beyond that time."""
 
     @property
     def retain_ms(self) -> int | None:

@@ -106,6 +106,8 @@ def _limits(contract: Contract) -> Iterator[str]:
     if limits.retain is not None:
         yield f"It may hold a customer for {_span(limits.retain)} after the source's last change."
     yield f"It carries out a recall within {_span(limits.acknowledge_within)}."
+    if limits.pause_when_overdue:
+        yield "While it has not said that it did, it is given nothing new."
 
 
 def _promises(contract: Contract) -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""What a consumer group has committed, read by who is no member of it."""
+"""What a consumer group has committed, read and written by who is no member of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 
 from confluent_kafka import Consumer, TopicPartition
@@ -22,8 +22,7 @@ def committed(
     """
     numbers = sorted(partitions)
     wanted = [TopicPartition(topic, number) for topic in (driving, joined) for number in numbers]
-    asking = {"group.id": group, "isolation.level": "read_uncommitted", "enable.auto.commit": False, "log_level": 0}
-    with closing(Consumer({**client, **asking})) as consumer, translated(f"read the offsets of the group {group}"):
+    with closing(_no_member(client, group)) as consumer, translated(f"read the offsets of the group {group}"):
         found = {(tp.topic, tp.partition): tp for tp in consumer.committed(wanted, TIMEOUT_SECONDS)}
     result = {}
     for number in numbers:
@@ -34,3 +33,22 @@ def committed(
         positions = Positions(drives.offset, joins.offset) if has_both else None
         result[number] = Committed(positions, drives.metadata or "")
     return result
+
+
+def reached(client: ClientConfig, group: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """The offset that the group has committed for each of these partitions; 0: none. Raises KafkaTrouble."""
+    wanted = [TopicPartition(topic, number) for number in partitions]
+    with closing(_no_member(client, group)) as consumer, translated(f"read the offsets of the group {group}"):
+        return {tp.partition: max(0, tp.offset) for tp in consumer.committed(wanted, TIMEOUT_SECONDS)}
+
+
+def reach(client: ClientConfig, group: str, topic: str, offsets: Mapping[int, int]) -> None:
+    """Commit these offsets for a group that has no members. Raises KafkaTrouble."""
+    wanted = [TopicPartition(topic, number, offset) for number, offset in offsets.items()]
+    with closing(_no_member(client, group)) as consumer, translated(f"commit offsets of the group {group}"):
+        consumer.commit(offsets=wanted, asynchronous=False)
+
+
+def _no_member(client: ClientConfig, group: str) -> Consumer:
+    asking = {"group.id": group, "isolation.level": "read_uncommitted", "enable.auto.commit": False, "log_level": 0}
+    return Consumer({**client, **asking})

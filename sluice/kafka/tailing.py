@@ -54,13 +54,26 @@ class Tail:
         """Offsets from what was reached up to the ends when the tail was opened; not each of them is a record."""
         return sum(max(0, end - self._reached[place]) for place, end in self._ends.items())
 
+    @property
+    def is_at_the_end(self) -> bool:
+        """Everything was read that was there when the tail was opened or extended."""
+        return all(self._reached[place] >= end for place, end in self._ends.items())
+
     def extend(self) -> None:
         """`to_the_end` is the end of now. Raises KafkaTrouble."""
         self._ends = admin.stable_ends(admin_client(self._client), self._ends)
 
+    def extend_to_the_last(self) -> None:
+        """`to_the_end` is one past the last record that is there now, committed or not: it waits for transactions.
+
+        A partition's stable end may trail a commit whose records others have read already from another. Raises
+        KafkaTrouble.
+        """
+        self._ends = admin.high_watermarks(admin_client(self._client), self._ends)
+
     def to_the_end(self) -> Iterator[Record]:
         """What is there, up to the ends when the tail was opened or extended."""
-        while any(self._reached[place] < end for place, end in self._ends.items()):
+        while not self.is_at_the_end:
             yield from self.poll(0.2)
 
     def poll(self, wait_seconds: float) -> list[Record]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sluice import recorded_set, topics
+from sluice import pauses, recorded_set, topics
 from sluice.contract import CheckedContract, partner_schema
 from sluice.customer_keys import issued_key
 from sluice.errors import SluiceError
@@ -14,7 +14,7 @@ from sluice.kafka.clients import Broker, ClientConfig, admin_client
 from sluice.kafka.tailing import Tail
 from sluice.keys import CustomerKey, MasterKey, NoKey
 from sluice.log import Record
-from sluice.model import CustomerId, PartnerId
+from sluice.model import CustomerId, Millis, PartnerId
 from sluice.recorded_set import RecordedSet
 from sluice.registry import Registry
 from sluice.settings import Settings
@@ -46,6 +46,7 @@ class Books:
         self._recorded: dict[str, Record] = {}
         self._newest: Record | None = None
         self._books: dict[str, Book] = {}
+        self._unanswered: dict[PartnerId, Millis] = {}
 
     def of(self, digest: str) -> Book:
         """The set with this digest; partners that a newer one has, or any before, may hold nothing under it.
@@ -67,8 +68,11 @@ class Books:
     def _read(self) -> None:
         """Only what is asked for is decoded: other versions may have written the others."""
         group = self._tools.settings.sharing.group  # never joined: see sluice.kafka.clients.reader
-        with Tail(self._tools.client, (topics.CONTRACT_SETS,), group, from_beginning=True) as tail:
+        with Tail(self._tools.client, (topics.CONTRACT_SETS, topics.PAUSES), group, from_beginning=True) as tail:
             for record in tail.to_the_end():
+                if record.topic == topics.PAUSES:
+                    pauses.fold(self._unanswered, record)
+                    continue
                 self._newest = record
                 self._recorded[(record.key or b"").decode(errors="replace")] = record
 
@@ -94,7 +98,8 @@ class Books:
     def _agreement(self, contract: CheckedContract, max_bytes: int) -> Agreement:
         subject = topics.subject(topics.customers(contract.partner))
         schema_id = self._tools.registry.id_of(subject, partner_schema(contract))
-        return Agreement.of(contract, self._tools.master, schema_id, max_bytes)
+        unanswered = contract.partner in self._unanswered
+        return Agreement.of(contract, self._tools.master, schema_id, max_bytes, unanswered=unanswered)
 
     def _customer_key(self, customer: CustomerId) -> CustomerKey:
         path = self._tools.settings.customer_keys

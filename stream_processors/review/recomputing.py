@@ -40,6 +40,8 @@ class Agreement:
     encoder: Encoder
     max_bytes: int
     """The most that the partner's topic takes in one batch of records."""
+    unanswered: bool = False
+    """It leaves recalls unanswered, and is paused if its contract says so."""
 
     @property
     def partner(self) -> PartnerId:
@@ -47,14 +49,17 @@ class Agreement:
 
     @property
     def paused(self) -> bool:
-        return self.contract.contract.paused
+        written = self.contract.contract
+        return written.paused or (self.unanswered and written.limits.pause_when_overdue)
 
     @classmethod
-    def of(cls, contract: CheckedContract, master: MasterKey, schema_id: int, max_bytes: int) -> Agreement:
+    def of(
+        cls, contract: CheckedContract, master: MasterKey, schema_id: int, max_bytes: int, *, unanswered: bool = False
+    ) -> Agreement:
         """`schema_id`: of the partner's records, as registered."""
         keys_now = PartnerKeys.of(master, contract.partner, contract.contract.pseudonym_epoch)
         encoder = Encoder(partner_schema(contract), schema_id)
-        return cls(contract, contract.digest(master), keys_now, encoder, max_bytes)
+        return cls(contract, contract.digest(master), keys_now, encoder, max_bytes, unanswered)
 
     def pseudonym(self, customer: CustomerId) -> Pseudonym:
         return keys.pseudonym(self.keys.record, customer)

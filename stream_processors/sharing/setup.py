@@ -16,6 +16,7 @@ from sluice.kafka import admin
 from sluice.kafka.clients import Broker, ClientConfig, admin_client
 from sluice.kafka.transactions import LogSettings, TransactionalLog
 from sluice.keys import CustomerKeys, MasterKey, PartnerKeys, load_master_key
+from sluice.model import PartnerId
 from sluice.projection import Projector, SourceReader
 from sluice.recorded_set import LoadedSet, RecordedSet
 from sluice.registry import Registry, SchemaNotFound
@@ -83,10 +84,18 @@ class Workshop:
         """A new one each time: what an old one knows of leaders goes stale."""
         return admin_client(self.client)
 
-    def view(self, recorded: RecordedSet) -> View:
-        """Raises SluiceError for a set that cannot be carried out here, RegistryUnavailable, KafkaUnavailable."""
+    def view(self, recorded: RecordedSet, unanswered: frozenset[PartnerId] = frozenset()) -> View:
+        """`unanswered`: who leaves recalls unanswered, and is paused if its contract says so.
+
+        Raises SluiceError for a set that cannot be carried out here, RegistryUnavailable, KafkaUnavailable.
+        """
         loaded = recorded_set.load(recorded, self.master)
-        parties = tuple(self._parties(loaded))
+        stopped = frozenset(
+            one.partner
+            for one in loaded.contracts.contracts
+            if one.partner in unanswered and one.contract.limits.pause_when_overdue
+        )
+        parties = tuple(self._parties(loaded, stopped))
         acknowledged = frozenset(self.settings.sharing.acknowledged)
         terms = {contract.partner: contract.terms() for contract in loaded.contracts.contracts}
         return View(
@@ -94,7 +103,7 @@ class Workshop:
             writers=self._writers(recorded),
             decode=self.registry.decode,
             source=SourceReader(self.registry.reader, asked_paths(loaded.law, parties)),
-            policy=Policy(terms, loaded.law, acknowledged, loaded.rules),
+            policy=Policy(terms, loaded.law, acknowledged, " ".join((loaded.rules, *sorted(stopped)))),
             acknowledged=acknowledged,
             partitions=self.settings.partitions,
             customer_keys=customer_keys(self.settings.customer_keys, self.master, parties),
@@ -126,17 +135,19 @@ class Workshop:
         limits = admin.topic_settings(self.broker, written)
         return min(int(limit["max.message.bytes"]) for limit in limits.values())
 
-    def _parties(self, loaded: LoadedSet) -> Iterable[Party]:
+    def _parties(self, loaded: LoadedSet, stopped: frozenset[PartnerId]) -> Iterable[Party]:
         recorded = loaded.recorded.names()
         names = [topics.customers(contract.partner) for contract in loaded.contracts.contracts]
         limits = admin.topic_settings(self.broker, names)
         for contract in loaded.contracts.contracts:
-            yield self._partnership(contract, int(limits[topics.customers(contract.partner)]["max.message.bytes"]))
+            largest = int(limits[topics.customers(contract.partner)]["max.message.bytes"])
+            paused = contract.contract.paused or contract.partner in stopped
+            yield self._partnership(contract, largest, paused=paused)
         for one in recorded.values():
             if one.ended:
                 yield FormerPartnership(one.partner, one.acknowledge_within_ms)
 
-    def _partnership(self, contract: CheckedContract, max_bytes: int) -> Partnership:
+    def _partnership(self, contract: CheckedContract, max_bytes: int, *, paused: bool) -> Partnership:
         keys = PartnerKeys.of(self.master, contract.partner, contract.contract.pseudonym_epoch)
         schema_id = _registered(self.registry, topics.customers(contract.partner), partner_schema(contract))
         return Partnership(
@@ -146,7 +157,7 @@ class Workshop:
             keys=keys,
             projector=Projector(contract, keys, schema_id, max_bytes),
             acknowledge_within_ms=int(contract.contract.limits.acknowledge_within.total_seconds() * 1000),
-            paused=contract.contract.paused,
+            paused=paused,
         )
 
     def _writers(self, recorded: RecordedSet) -> Writers:

@@ -155,6 +155,30 @@ FULLEST: dict[str, Record] = {
         "deadline": NOON.replace(day=26),
         "issued_at": NOON,
     },
+    "partner_return": {
+        "return_id": "r-1",
+        "type": "CORRECTION",
+        "decision_id": "d-1",
+        "customer": "AAECAwQFBgcICQoLDA0ODw",
+        "other_customer": "DwAOAQ0CDAMLBAoFCQYIBw",
+        "channel": "postal",
+        "corrections": [{"field": "address_city", "value": "千代田区"}],
+        "at": NOON,
+    },
+    "accepted_return": {
+        "topic": "partner.hoshi-card.returns",
+        "partition": 3,
+        "offset": 2**33,
+        "partner": "hoshi-card",
+        "return_id": "6d2f5c0e-2a52-5f31-a1a8-6f3c1a54d1de",
+        "type": "DUPLICATE",
+        "pseudonym": "AAECAwQFBgcICQoLDA0ODw",
+        "decision_id": "d-1",
+        "other_customer": "dell-crm:000124",
+        "fields": ["address_city"],
+        "at": NOON,
+        "received_at": NOON,
+    },
 }
 
 # What a writer must give; a new version may add nothing to this.
@@ -173,6 +197,18 @@ REQUIRED = {
     "disclosure": {"decided_at", "contract_set"},
     "rejected": {"topic", "partition", "offset", "cause", "detected_at"},
     "control": {"decision_id", "type", "customer", "action", "deadline", "issued_at"},
+    "partner_return": {"return_id", "type", "customer", "at"},
+    "accepted_return": {
+        "topic",
+        "partition",
+        "offset",
+        "partner",
+        "return_id",
+        "type",
+        "pseudonym",
+        "at",
+        "received_at",
+    },
 }
 
 
@@ -260,7 +296,12 @@ def test_both_libraries_write_decimals_alike(value: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "path", "outsider"),
-    [("consent_event", "state", "PERHAPS"), ("control", "type", "FORGET"), ("customer_profile", "gender", "F")],
+    [
+        ("consent_event", "state", "PERHAPS"),
+        ("control", "type", "FORGET"),
+        ("partner_return", "type", "GONE"),
+        ("customer_profile", "gender", "F"),
+    ],
 )
 def test_symbols_outside_an_enum_are_refused(name: str, path: str, outsider: str) -> None:
     with pytest.raises(ValueError, match=outsider):

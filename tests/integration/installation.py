@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
@@ -20,7 +21,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from sluice import keys, topics
 from sluice.avro import Writer
 from sluice.contract import CheckedContract, check, load_contracts
-from sluice.demo.processes import samples, total
+from sluice.demo.processes import Samples, samples, total
 from sluice.installation import provision
 from sluice.kafka.admin import high_watermarks
 from sluice.kafka.clients import admin_client, idempotent_producer
@@ -83,10 +84,10 @@ class Installation:
         _, schema = self.registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
         contracts = check(load_contracts(self.contracts_folder), leaves(schema), shipped_law()).contracts
         self._checked = {contract.partner: contract for contract in contracts}
-        self.update_writer = self._writer(topics.CUSTOMER_UPDATES)
-        self.consent_writer = self._writer(topics.CONSENT_EVENTS)
+        self.update_writer = self.writer(topics.CUSTOMER_UPDATES)
+        self.consent_writer = self.writer(topics.CONSENT_EVENTS)
 
-    def write_settings(self, **sharing: object) -> None:
+    def write_settings(self, *, returns: Mapping[str, object] | None = None, **sharing: object) -> None:
         settings = {
             "clients": str(self._endpoints.clients),
             "contracts": str(self.contracts_folder),
@@ -98,6 +99,12 @@ class Installation:
                 "session_timeout_ms": 6_000,
                 "metrics": {"port": 0},
                 **sharing,
+            },
+            "returns": {
+                "group": f"returns-{self.folder.name}",
+                "look_every_s": 0.2,
+                "metrics": {"port": 0},
+                **(returns or {}),
             },
         }
         self.settings_path.write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
@@ -166,6 +173,32 @@ class Installation:
         assert chosen.flush(20) == 0
         assert not failures, failures
 
+    # what partners do
+
+    def say_back(self, partner: PartnerId, customer: str, kind: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+        """One return with the partner's own credentials; what it says."""
+        said = {
+            "return_id": f"{kind}-{uuid4()}",
+            "type": kind,
+            "decision_id": None,
+            "customer": customer,
+            "other_customer": None,
+            "channel": None,
+            "corrections": [],
+            "at": now_ms(),
+            **fields,
+        }
+        self.send_back(partner, customer.encode(), self.writer(topics.returns(partner)).write(said))
+        return said
+
+    def send_back(self, partner: PartnerId, key: bytes, value: bytes | None) -> None:
+        """One record into the partner's returns, partitioned as any client does."""
+        self.send(topics.returns(partner), key, value, producer=idempotent_producer(self.settings.client(partner)))
+
+    def acknowledge(self, partner: PartnerId, control: dict[str, Any], **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+        decision = {"decision_id": control["decision_id"], **fields}
+        return self.say_back(partner, control["customer"], "ACKNOWLEDGED", **decision)
+
     # what operators do
 
     def start_processor(self, instance: str = "0", *, wait: bool = True) -> Processor:
@@ -179,6 +212,17 @@ class Installation:
         started = Processor(process, log)
         if wait:
             eventually(started.serves, f"{instance} serves what it was assigned: {log.read_text()}", 60)
+        return started
+
+    def start_returns(self, *, wait: bool = True) -> Processor:
+        command = [sys.executable, "-m", "sluice", "run", "returns", "--settings", str(self.settings_path)]
+        log = self.folder / f"returns-{len(self._processes)}.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+        self._processes.append(process)
+        started = Processor(process, log)
+        if wait:
+            eventually(lambda: started.said("serving"), f"returns are served: {log.read_text()}", 60)
         return started
 
     def provision(self) -> None:
@@ -249,6 +293,12 @@ class Installation:
         with Tail(self.settings.client("admin"), (topic,), "test", from_beginning=True) as source:
             return list(source.to_the_end())
 
+    def accepted(self) -> list[dict[str, Any]]:
+        return [self.registry.decode(record.value) for record in self.read(topics.ACCEPTED_RETURNS)]
+
+    def refused(self) -> list[dict[str, Any]]:
+        return [self.registry.decode(record.value) for record in self.read(topics.REFUSED_RETURNS)]
+
     def rejected(self) -> list[dict[str, Any]]:
         return [self.registry.decode(record.value) for record in self.read(topics.REJECTED)]
 
@@ -288,7 +338,7 @@ class Installation:
         for future in self.admin.delete_records(everything).values():
             future.result()
 
-    def _writer(self, topic: str) -> Writer:
+    def writer(self, topic: str) -> Writer:
         schema_id, text = self.registry.latest(topics.subject(topic))
         return Writer(text, schema_id)
 
@@ -329,8 +379,10 @@ class Processor:
         return served >= set(events[assigned]["partitions"])
 
     def metric(self, name: str, **labels: str) -> float:
-        serving = eventually(lambda: self.said("serving_metrics"), "metrics served")
-        return total(samples(serving["url"]), name, **labels)
+        return total(self.sampled(), name, **labels)
+
+    def sampled(self) -> Samples:
+        return samples(eventually(lambda: self.said("serving_metrics"), "metrics served")["url"])
 
     def kill(self) -> None:
         os.kill(self.process.pid, signal.SIGKILL)

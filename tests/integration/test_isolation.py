@@ -23,6 +23,10 @@ FOREIGN = (
     topics.REJECTED,
     topics.customers(LISTMART),
     topics.control(LISTMART),
+    topics.ACCEPTED_RETURNS,
+    topics.REFUSED_RETURNS,
+    topics.PAUSES,
+    topics.returns(LISTMART),
 )
 
 
@@ -35,16 +39,16 @@ def test_a_partner_reads_nothing_but_its_own(installation: Installation, topic: 
         pass
 
 
-def test_a_partner_sees_only_its_own_topics_and_writes_to_none(installation: Installation) -> None:
+def test_a_partner_sees_only_its_own_topics_and_writes_its_returns_alone(installation: Installation) -> None:
     client = installation.settings.client(HOSHI)
     visible = {name for name in admin_client(client).list_topics(timeout=10).topics if not name.startswith("__")}
-    assert visible == {topics.customers(HOSHI), topics.control(HOSHI)}
+    assert visible == {topics.customers(HOSHI), topics.control(HOSHI), topics.returns(HOSHI)}
     producer = Producer({**client, "enable.idempotence": False, "log_level": 0})
     failures: list[str] = []
-    for topic in (topics.customers(HOSHI), topics.CONSENT_EVENTS):
+    for topic in (topics.customers(HOSHI), topics.CONSENT_EVENTS, topics.returns(LISTMART), topics.PAUSES):
         producer.produce(topic, b"x", b"k", on_delivery=lambda error, _: failures.append(error.name() if error else ""))
     producer.flush(10)
-    assert failures == ["TOPIC_AUTHORIZATION_FAILED"] * 2
+    assert failures == ["TOPIC_AUTHORIZATION_FAILED"] * 4
 
 
 def test_canary_values_reach_no_place_that_no_contract_lists(installation: Installation) -> None:

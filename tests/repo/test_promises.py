@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from sluice.redaction import TRANSFORMS
 from sluice.settings import Settings
+from stream_processors.returns.metrics import Metrics as ReturnsMetrics
 from stream_processors.sharing.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +67,7 @@ def test_every_metric_is_in_the_catalogue_and_nothing_else_is() -> None:
     documented = {line.split("`")[1].removesuffix("_total") for line in text.splitlines() if line.startswith("| `")}
     registry = CollectorRegistry()
     Metrics(registry)
+    ReturnsMetrics(registry)
     assert documented == {family.name for family in registry.collect()}
 
 

@@ -503,7 +503,7 @@ def test_a_name_that_is_no_name_of_topics_is_refused(tmp_path: Path, name: str) 
     assert problem.startswith("1:1: `partner`: ")
 
 
-@pytest.mark.parametrize("name", ["crm", "sharing", "admin", "registry"])
+@pytest.mark.parametrize("name", ["crm", "sharing", "returns", "admin", "registry"])
 def test_a_partner_cannot_take_the_name_of_another_user(tmp_path: Path, name: str) -> None:
     """The partner's name is a user with rights of its own and a connection file; these names have others."""
     assert refusal(tmp_path, changed("partner: hoshi-card", f"partner: {name}"))

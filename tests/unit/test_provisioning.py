@@ -15,9 +15,10 @@ from sluice.model import PartnerId
 from sluice.provisioning import Desired, Operation, Resource, Right, desired, our_source_schema
 from tests.unit.installation import Installation
 
-GROUP = "sluice.sharing"
+GROUP, RETURNS_GROUP = "sluice.sharing", "sluice.returns"
 PARTNERS = ("a", "a-b", "adresso")
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+OF_ONE_PARTITION = (topics.CONTRACT_SETS, topics.PAUSES)
 
 
 def contracts(within: str = "P3D") -> ContractSet:
@@ -35,7 +36,7 @@ def contracts(within: str = "P3D") -> ContractSet:
 
 @pytest.fixture(scope="module")
 def wanted() -> Desired:
-    return desired(contracts(), GROUP)
+    return desired(contracts(), GROUP, RETURNS_GROUP)
 
 
 def allowed(wanted: Desired, user: str, operation: Operation, resource: Resource, name: str) -> bool:
@@ -58,13 +59,16 @@ def test_every_topic_exists_once(wanted: Desired) -> None:
         topics.REJECTED,
         topics.CONTRACT_SETS,
         topics.REDRIVES,
-        *(f"partner.{partner}.{kind}" for partner in PARTNERS for kind in ("customers", "control")),
+        topics.ACCEPTED_RETURNS,
+        topics.REFUSED_RETURNS,
+        topics.PAUSES,
+        *(f"partner.{partner}.{kind}" for partner in PARTNERS for kind in ("customers", "control", "returns")),
     }
 
 
 def test_evidence_is_kept_for_ever_and_what_can_be_erased_is_compacted(wanted: Desired) -> None:
     settings = {topic.name: topic.settings for topic in wanted.topics}
-    for name in (topics.CONSENT_EVENTS, topics.DISCLOSURES):
+    for name in (topics.CONSENT_EVENTS, topics.DISCLOSURES, topics.ACCEPTED_RETURNS):
         assert {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}.items() <= settings[
             name
         ].items()
@@ -75,12 +79,13 @@ def test_evidence_is_kept_for_ever_and_what_can_be_erased_is_compacted(wanted: D
     for partner in PARTNERS:
         assert settings[f"partner.{partner}.customers"]["compression.type"] == "lz4"
         assert settings[f"partner.{partner}.control"]["cleanup.policy"] == "delete"
+        assert int(settings[f"partner.{partner}.returns"]["retention.ms"]) == 30 * DAY_MS, "corrections hold values"
 
 
 @pytest.mark.parametrize(("within", "limit_ms"), [("P3D", 3 * DAY_MS), ("PT6H", 6 * HOUR_MS)])
 def test_an_old_value_does_not_outlive_the_time_to_act_on_a_recall(within: str, limit_ms: int) -> None:
-    for topic in desired(contracts(within), GROUP).topics:
-        if topic.settings["cleanup.policy"] == "compact" and topic.name != topics.CONTRACT_SETS:
+    for topic in desired(contracts(within), GROUP, RETURNS_GROUP).topics:
+        if topic.settings["cleanup.policy"] == "compact" and topic.name not in OF_ONE_PARTITION:
             assert int(topic.settings["max.compaction.lag.ms"]) <= limit_ms, topic.name
 
 
@@ -89,12 +94,12 @@ def test_contract_sets_are_in_one_order_and_the_one_in_force_is_kept(wanted: Des
     assert sets.partitions == 1
     assert sets.settings["cleanup.policy"] == "compact"
     assert int(sets.settings["max.message.bytes"]) >= 10_000_000, "token tables are in it"
-    assert all(topic.partitions is None for topic in wanted.topics if topic is not sets), "all others as many as asked"
+    assert all(topic.partitions is None for topic in wanted.topics if topic.name not in OF_ONE_PARTITION)
 
 
 @pytest.mark.parametrize("within", ["P3D", "P60D"])
 def test_a_control_message_is_there_until_its_deadline(within: str) -> None:
-    for topic in desired(contracts(within), GROUP).topics:
+    for topic in desired(contracts(within), GROUP, RETURNS_GROUP).topics:
         if topic.name.endswith(".control"):
             assert int(topic.settings["retention.ms"]) >= int(within[1:-1]) * DAY_MS
 
@@ -102,10 +107,13 @@ def test_a_control_message_is_there_until_its_deadline(within: str) -> None:
 @pytest.mark.parametrize("partner", PARTNERS)
 def test_a_partner_reads_its_own_topics_and_nothing_else(wanted: Desired, partner: str) -> None:
     own = {f"partner.{partner}.customers", f"partner.{partner}.control"}
+    answers = f"partner.{partner}.returns"
     for topic in wanted.topics:
         assert allowed(wanted, partner, Operation.READ, Resource.TOPIC, topic.name) is (topic.name in own)
-        assert allowed(wanted, partner, Operation.DESCRIBE, Resource.TOPIC, topic.name) is (topic.name in own)
-        assert not allowed(wanted, partner, Operation.WRITE, Resource.TOPIC, topic.name)
+        assert allowed(wanted, partner, Operation.DESCRIBE, Resource.TOPIC, topic.name) is (
+            topic.name in own | {answers}
+        )
+        assert allowed(wanted, partner, Operation.WRITE, Resource.TOPIC, topic.name) is (topic.name == answers)
     assert allowed(wanted, partner, Operation.READ, Resource.GROUP, f"partner.{partner}.tail")
     others = [GROUP, "x", *(f"partner.{other}.tail" for other in PARTNERS if other != partner)]
     assert not any(allowed(wanted, partner, Operation.READ, Resource.GROUP, group) for group in others)
@@ -124,9 +132,17 @@ def test_a_crm_writes_inputs_reads_nothing_and_begins_no_transactions(wanted: De
 def test_the_processor_reads_inputs_and_writes_outputs(wanted: Desired) -> None:
     """And inputs too: what came into the wrong partition is written again where it belongs (LOOP 15)."""
     own = {topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS, topics.DISCLOSURES, topics.REDRIVES, topics.REJECTED}
+    of_returns = {
+        topics.ACCEPTED_RETURNS,
+        topics.REFUSED_RETURNS,
+        *(f"partner.{partner}.returns" for partner in PARTNERS),
+    }
     for topic in wanted.topics:
-        reads = topic.name in own | {topics.CONTRACT_SETS}
-        writes = topic.name != topics.CONTRACT_SETS
+        if topic.name in of_returns:
+            assert not any(allowed(wanted, "sharing", what, Resource.TOPIC, topic.name) for what in Operation)
+            continue
+        reads = topic.name in own | {topics.CONTRACT_SETS, topics.PAUSES}
+        writes = topic.name not in (topics.CONTRACT_SETS, topics.PAUSES)
         assert allowed(wanted, "sharing", Operation.READ, Resource.TOPIC, topic.name) is reads
         assert allowed(wanted, "sharing", Operation.WRITE, Resource.TOPIC, topic.name) is writes
         assert allowed(wanted, "sharing", Operation.DESCRIBE, Resource.TOPIC, topic.name)
@@ -138,9 +154,22 @@ def test_the_processor_reads_inputs_and_writes_outputs(wanted: Desired) -> None:
     assert not allowed(wanted, "sharing", Operation.READ, Resource.GROUP, "another")
 
 
+def test_the_processor_of_returns_writes_no_contracts_no_records_and_no_disclosures(wanted: Desired) -> None:
+    of_partners = {f"partner.{partner}.returns" for partner in PARTNERS}
+    kept = {topics.ACCEPTED_RETURNS, topics.PAUSES}
+    reads = {topics.DISCLOSURES, topics.CONTRACT_SETS, *of_partners, *kept}
+    writes = {topics.CONSENT_EVENTS, topics.REFUSED_RETURNS, *kept}
+    for topic in wanted.topics:
+        assert allowed(wanted, "returns", Operation.READ, Resource.TOPIC, topic.name) is (topic.name in reads)
+        assert allowed(wanted, "returns", Operation.WRITE, Resource.TOPIC, topic.name) is (topic.name in writes)
+    assert allowed(wanted, "returns", Operation.READ, Resource.GROUP, RETURNS_GROUP)
+    kinds = {right.resource for right in wanted.rights if right.user == "returns"}
+    assert kinds == {Resource.TOPIC, Resource.GROUP}, "no transactions: an open one would hide withdrawals"
+
+
 def test_no_right_is_a_wildcard_and_everybody_with_rights_is_a_user(wanted: Desired) -> None:
     assert not any("*" in right.name or not right.name for right in wanted.rights)
-    assert {right.user for right in wanted.rights} == set(wanted.users) == {"crm", "sharing", *PARTNERS}
+    assert {right.user for right in wanted.rights} == set(wanted.users) == {"crm", "sharing", "returns", *PARTNERS}
     assert len(set(wanted.rights)) == len(wanted.rights)
     assert len(set(wanted.users)) == len(wanted.users)
 
@@ -148,7 +177,7 @@ def test_no_right_is_a_wildcard_and_everybody_with_rights_is_a_user(wanted: Desi
 def test_every_topic_has_its_schema(wanted: Desired) -> None:
     schemas = {schema.subject: schema for schema in wanted.schemas}
     assert len(schemas) == len(wanted.schemas)
-    own = {topics.CONTRACT_SETS, topics.REDRIVES}  # between us alone: no schema of the registry
+    own = {topics.CONTRACT_SETS, topics.REDRIVES, topics.PAUSES}  # between us alone: no schema of the registry
     own.add(topics.CUSTOMER_UPDATES)  # the source's
     assert set(schemas) == {f"{topic.name}-value" for topic in wanted.topics if topic.name not in own}
     for contract in contracts().contracts:
@@ -157,6 +186,8 @@ def test_every_topic_has_its_schema(wanted: Desired) -> None:
         control = schemas[topics.subject(topics.control(contract.partner))]
         assert json.loads(control.text) == json.loads(catalogue.text("control"))
         assert control.compatibility == catalogue.compatibility("control")
+        returns = schemas[topics.subject(topics.returns(contract.partner))]
+        assert (returns.text, returns.compatibility) == (catalogue.text("partner_return"), "BACKWARD_TRANSITIVE")
 
 
 def test_the_source_has_a_schema_before_there_are_contracts() -> None:

@@ -1,0 +1,153 @@
+"""The returns processor from its settings, and as a process: until SIGINT, SIGTERM, or something is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable
+from contextlib import closing
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, start_http_server
+
+from schemas import catalogue
+from sluice import topics
+from sluice.avro import Writer
+from sluice.errors import SluiceError
+from sluice.kafka.admin import topic_names
+from sluice.kafka.clients import KafkaUnavailable, admin_client
+from sluice.model import PartnerId
+from sluice.registry import Registry, RegistryUnavailable, SchemaNotFound
+from sluice.settings import Settings
+from stream_processors.returns.desk import Desk
+from stream_processors.returns.faust_worker import Worker
+from stream_processors.returns.metrics import Metrics
+from stream_processors.returns.reading import USER, Reading
+from stream_processors.returns.written import Writers
+from stream_processors.serving import log_as_json
+from stream_processors.watchdog import watched
+
+_log = structlog.get_logger(__name__)
+_TELL_AGAIN_SECONDS = 60.0
+
+
+def serve(settings: Settings, port: int) -> None:
+    """Until SIGINT or SIGTERM. Logs are JSON lines on standard error; `port` 0 takes a free one. Raises SluiceError."""
+    log_as_json(USER)
+    _log_client()
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    host = settings.returns.metrics.host
+    try:
+        server, _ = start_http_server(port, host, registry)
+    except OSError as error:
+        raise SluiceError(
+            f"Cannot serve metrics on {host}:{port}: {error.strerror}. Choose another with --metrics-port."
+        ) from error
+    _log.info("serving_metrics", url=f"http://{host}:{server.server_port}/metrics")
+    try:
+        asyncio.run(_Process(settings, metrics).run())
+    finally:
+        server.shutdown()
+
+
+class _Process:
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._stopped = asyncio.Event()
+        self._turns = 0
+
+    async def run(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._stopped.set)
+        with closing(Registry(self._settings.registry_url())) as registry:
+            writers = _writers(self._settings, registry)
+            while not self._stopped.is_set():
+                try:
+                    await self._serve(registry, writers)
+                except (KafkaUnavailable, RegistryUnavailable) as error:
+                    self._metrics.unavailable.set(1)
+                    _log.warning("unavailable", why=str(error))
+                    await asyncio.sleep(1)
+
+    async def _serve(self, registry: Registry, writers: Writers) -> None:
+        """Until stopped, or until a contract set names other partners."""
+        source = Reading(self._settings.client(USER), self._settings.returns.group, registry.decode)
+        desk = Desk(source, registry.decode, writers, self._metrics, self._settings.returns.warn_after)
+        with closing(source), watched(lambda: desk.turns):
+            await desk.catch_up()
+            partners = self._partners(desk)
+            worker = Worker(self._settings.client(USER), self._settings.returns.group, partners)
+            await worker.start(lambda arrivals: desk.settle(arrivals, worker.write), desk.assigned)
+            _log.info("serving", partners=sorted(partners))
+            try:
+                await _first(self._stopped.wait(), worker.failed(), self._watch(desk, worker, partners))
+            finally:
+                await worker.stop()
+
+    async def _watch(self, desk: Desk, worker: Worker, partners: set[PartnerId]) -> None:
+        """Looks at deadlines from time to time; returns when there are other partners."""
+        while self._partners(desk) == partners:
+            await desk.look(worker.write)
+            await asyncio.sleep(self._settings.returns.look_every_s)
+        _log.info("partners_changed")
+
+    def _partners(self, desk: Desk) -> set[PartnerId]:
+        """Of the set in force, those that have ended too: what they held is to be given back. Raises SluiceError."""
+        if desk.book.in_force is None:
+            raise SluiceError("There is no contract set in force: run `sluice provision` first.")
+        there = topic_names(admin_client(self._settings.client(USER)))
+        return {partner for partner in desk.book.in_force.within_ms if topics.returns(partner) in there}
+
+
+async def _first(*steps: Awaitable[Any]) -> None:
+    """Until one is done; the others are cancelled. Raises what it raised."""
+    tasks = [asyncio.ensure_future(step) for step in steps]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _writers(settings: Settings, registry: Registry) -> Writers:
+    def writer(topic: str) -> Writer:
+        schema = catalogue.text(topics.OWN_SCHEMAS[topic])
+        try:
+            return Writer(schema, registry.id_of(topics.subject(topic), schema))
+        except SchemaNotFound as error:
+            raise SluiceError(f"{error} Provision it first (`sluice provision`).") from None
+
+    return Writers(
+        consent=writer(topics.CONSENT_EVENTS),
+        accepted=writer(topics.ACCEPTED_RETURNS),
+        refused=writer(topics.REFUSED_RETURNS),
+        partitions=settings.partitions,
+    )
+
+
+class _Told(logging.Handler):
+    """What Faust and its client have to say, as lines of our log; the same complaint once a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, str], float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = record.name, str(record.msg)
+        if record.created - self._told.get(kind, float("-inf")) >= _TELL_AGAIN_SECONDS:
+            self._told[kind] = record.created
+            _log.warning("client", logger=record.name, level_there=record.levelname, said=record.getMessage())
+
+
+def _log_client() -> None:
+    logging.basicConfig(level=logging.WARNING, handlers=[_Told()], force=True)
+    logging.captureWarnings(capture=True)
+    sys.unraisablehook = lambda unraisable: _log.warning("client", said=repr(unraisable.exc_value))
