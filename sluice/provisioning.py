@@ -33,16 +33,28 @@ def _compacted(act_within_ms: int) -> Mapping[str, str]:
 
 
 class Operation(StrEnum):
+    """The broker's own words. We grant four of them; others are there to be recognised."""
+
     READ = "READ"
     WRITE = "WRITE"
     DESCRIBE = "DESCRIBE"
     DESCRIBE_CONFIGS = "DESCRIBE_CONFIGS"
+    ALL = "ALL"
+    ALTER = "ALTER"
+    ALTER_CONFIGS = "ALTER_CONFIGS"
+    CLUSTER_ACTION = "CLUSTER_ACTION"
+    CREATE = "CREATE"
+    DELETE = "DELETE"
+    IDEMPOTENT_WRITE = "IDEMPOTENT_WRITE"
+    UNKNOWN = "UNKNOWN"
 
 
 class Resource(StrEnum):
     TOPIC = "TOPIC"
     GROUP = "GROUP"
     TRANSACTIONAL_ID = "TRANSACTIONAL_ID"
+    CLUSTER = "CLUSTER"
+    UNKNOWN = "UNKNOWN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,7 @@ class Topic:
     """None: as many as every topic of customers has."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Right:
     """`user` may do `operation` on the resource of this name, or on all whose names begin with it."""
 
@@ -62,6 +74,22 @@ class Right:
     resource: Resource
     name: str
     prefixed: bool = False
+    host: str = "*"
+    allowed: bool = True
+    """False: a rule that forbids. We make none."""
+
+    def covers_topic(self, topic: str) -> bool:
+        if self.resource is not Resource.TOPIC:
+            return False
+        return topic.startswith(self.name) if self.prefixed else self.name in ("*", topic)
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How fast the user may read from each broker."""
+
+    user: str
+    bytes_per_second: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +107,7 @@ class Desired:
     users: tuple[str, ...]
     rights: tuple[Right, ...]
     schemas: tuple[RegisteredSchema, ...]
+    quotas: tuple[Quota, ...]
 
 
 def our_source_schema() -> RegisteredSchema:
@@ -86,10 +115,15 @@ def our_source_schema() -> RegisteredSchema:
     return _own(topics.CUSTOMER_UPDATES)
 
 
-def desired(contracts: ContractSet, group: str) -> Desired:
-    """What an installation with these contracts and this sharing group needs, beside the source's schema."""
-    partners = [contract.partner for contract in contracts.contracts]
+def desired(contracts: ContractSet, group: str, ended: Mapping[PartnerId, int] | None = None) -> Desired:
+    """What an installation with these contracts and this sharing group needs, beside the source's schema.
+
+    `ended`: partners whose contract is gone, with the milliseconds that they have to act on a recall. They keep their
+    topics and rights, to be told of the recall.
+    """
     within = {c.partner: int(c.contract.limits.acknowledge_within.total_seconds() * 1000) for c in contracts.contracts}
+    within = {**(ended or {}), **within}
+    partners = sorted(within)
     compacted = _compacted(min(within.values(), default=_DAY_MS))
     control = catalogue.text("control")
     return Desired(
@@ -118,6 +152,9 @@ def desired(contracts: ContractSet, group: str) -> Desired:
                 RegisteredSchema(topics.subject(topics.control(p)), control, catalogue.compatibility("control"))
                 for p in partners
             ),
+        ),
+        quotas=tuple(
+            Quota(c.partner, c.contract.limits.rate) for c in contracts.contracts if c.contract.limits.rate is not None
         ),
     )
 

@@ -125,7 +125,7 @@ def test_a_re_created_log_of_disclosures_is_told(installation: Installation) -> 
         assert_exact(installation)
     held = {partner: len(installation.holds(partner)) for partner in PARTNERS}
     delete_topics(installation, topics.DISCLOSURES)
-    told = installation.run("provision")
+    told = installation.run("apply", "--yes")
     assert told.returncode == 1
     assert f"The topic {topics.DISCLOSURES} was re-created" in told.stderr
     told = installation.run("recover-disclosures", "--yes")
@@ -133,7 +133,7 @@ def test_a_re_created_log_of_disclosures_is_told(installation: Installation) -> 
     assert f"The topic {topics.DISCLOSURES} was re-created" in told.stderr
     delete_topics(installation, topics.DISCLOSURES, topics.CONTRACT_SETS)
     installation.write_settings(group=f"second-{installation.folder.name}")
-    provisioned = installation.run("provision")
+    provisioned = installation.run("apply", "--yes")
     assert provisioned.returncode == 0, provisioned.stderr
     done = recovered(installation, "--yes")
     assert {p: sum(line["held"].get(p, 0) for line in done) for p in PARTNERS} == held
