@@ -72,8 +72,8 @@ def apply(
                 f"There is no master key at {settings.master_key}, and partners have names made with it: restore it."
             )
         _refuse_partners_with_contracts(found.draft, addresses)
-        for finding in found.plan.stopping():
-            raise SluiceError(f"{finding.address}: {finding.says}")
+        if stopping := found.plan.stopping():
+            raise SluiceError("\n".join(f"{finding.address}: {finding.says}" for finding in stopping))
         removals = found.plan.removals(addresses)
         approve(found.plan, removals)
         steps = (*found.plan.steps, *removals)

@@ -1,4 +1,4 @@
-"""Whether readers of a partner's records go on reading, by Apache's own checker: both ways, against every version."""
+"""Whether readers of a partner's records read on, by Apache's own checker: both ways, against every version."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def breaks(subject: str, wanted: str, versions: Iterable[str]) -> str | None:
 
 def _reasons(wanted: str, version: str) -> Iterator[str]:
     new, old = _parsed(wanted), _parsed(version)
-    if _reads(new, old) and _reads(old, new):
+    if _reads(new, old) and _reads(old, new) and _means(wanted, version):
         return
     changed = list(_changed_fields(wanted, version))
     yield from changed or ("it is another record than before",)
@@ -38,6 +38,17 @@ def _reasons(wanted: str, version: str) -> Iterator[str]:
 def _reads(reader: avro.schema.Schema, writer: avro.schema.Schema) -> bool:
     result = avro.compatibility.ReaderWriterCompatibilityChecker().get_compatibility(reader, writer)
     return bool(result.compatibility is avro.compatibility.SchemaCompatibilityType.compatible)
+
+
+def _means(wanted: str, version: str) -> bool:
+    """Whether fields of both stand for the same: to Avro a date is a number of days, and a year is a number too."""
+    new, old = _types(wanted), _types(version)
+    return all(_logical(new[name]) == _logical(old[name]) for name in new.keys() & old.keys())
+
+
+def _logical(avro_type: object) -> list[str]:
+    branches = avro_type if isinstance(avro_type, list) else [avro_type]
+    return [one["logicalType"] for one in branches if isinstance(one, dict) and "logicalType" in one]
 
 
 def _changed_fields(wanted: str, version: str) -> Iterator[str]:
