@@ -165,34 +165,38 @@ def _own(topic: str) -> RegisteredSchema:
 
 
 def _crm_rights() -> Iterable[Right]:
-    """Writes inputs, reads nothing, and may not begin transactions: an open one would hide withdrawals (LOOP 14)."""
+    """Writes inputs, reads nothing, and may not begin transactions: an open one would hide withdrawals (LOOP 14).
+
+    Who may read or write may also describe; nobody is given that by itself.
+    """
     for topic in (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS):
         yield Right("crm", Operation.WRITE, Resource.TOPIC, topic)
-        yield Right("crm", Operation.DESCRIBE, Resource.TOPIC, topic)
 
 
 def _sharing_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right]:
-    written = [name for partner in partners for name in (topics.customers(partner), topics.control(partner))]
-    inputs = (
-        topics.CUSTOMER_UPDATES,
-        topics.CONSENT_EVENTS,
-    )  # written for what came into the wrong partition (LOOP 15)
-    # rejects are read, and redrives written, by operators under the same name (`sluice redrive`)
+    """None could be left out.
+
+    It reads the inputs; the disclosures, of which it makes a lost store anew; the sets and the redrives, which it
+    follows. It writes what it makes, and the inputs for what came into the wrong partition (LOOP 15). It looks up how
+    large a record may be of all that it writes, and of updates how long their tombstones are kept. By its transactional
+    ids it ends what a dead instance left open. Rejects are read, and redrives written, by operators under the same
+    name (`sluice redrive`). It may not read what partners read, nor write the set that it follows.
+    """
+    inputs = (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS)
+    made = [topics.DISCLOSURES, topics.REJECTED]
+    made += [name for partner in partners for name in (topics.customers(partner), topics.control(partner))]
     for topic in (*inputs, topics.DISCLOSURES, topics.CONTRACT_SETS, topics.REDRIVES, topics.REJECTED):
         yield Right("sharing", Operation.READ, Resource.TOPIC, topic)
-    for topic in (*inputs, topics.DISCLOSURES, topics.REJECTED, topics.REDRIVES, *written):
+    for topic in (*inputs, topics.REDRIVES, *made):
         yield Right("sharing", Operation.WRITE, Resource.TOPIC, topic)
-    for topic in (*inputs, topics.DISCLOSURES, topics.CONTRACT_SETS, topics.REDRIVES, topics.REJECTED, *written):
-        yield Right("sharing", Operation.DESCRIBE, Resource.TOPIC, topic)
+    for topic in (topics.CUSTOMER_UPDATES, *made):
         yield Right("sharing", Operation.DESCRIBE_CONFIGS, Resource.TOPIC, topic)
     yield Right("sharing", Operation.READ, Resource.GROUP, group)
     yield Right("sharing", Operation.WRITE, Resource.TRANSACTIONAL_ID, f"{group}.", prefixed=True)
-    yield Right("sharing", Operation.DESCRIBE, Resource.TRANSACTIONAL_ID, f"{group}.", prefixed=True)
 
 
 def _partner_rights(partner: PartnerId) -> Iterable[Right]:
     """Reads its own topics with groups of its own, and sees nothing else."""
     for topic in (topics.customers(partner), topics.control(partner)):
         yield Right(partner, Operation.READ, Resource.TOPIC, topic)
-        yield Right(partner, Operation.DESCRIBE, Resource.TOPIC, topic)
     yield Right(partner, Operation.READ, Resource.GROUP, topics.partner_group(partner, ""), prefixed=True)

@@ -46,6 +46,7 @@ def survey(place: Place, loaded: LoadedContracts, removed: Iterable[PartnerId] =
     Raises SluiceError: DocumentError for contracts that cannot be, and what broker and registry refuse.
     """
     settings = place.settings
+    inventory.refuse_who_may_not_look(place.broker)
     source, ours = source_schema(place.registry)
     contracts = check(loaded, leaves(source), settings.load_law())
     is_there = topics.CONTRACT_SETS in inventory.topics(place.broker, lambda name: name == topics.CONTRACT_SETS)

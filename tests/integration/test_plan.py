@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -337,6 +338,18 @@ def test_a_partner_record_carries_docs_and_categories(tidy: Installation) -> Non
     assert tidy.registry.compatibility(_SUBJECT) == "FULL_TRANSITIVE"
     assert all(one["type"][0] == "null" and one["default"] is None for one in fields)
     assert all(one["data_category"] and "doc" in one for one in fields)
+
+
+def test_who_is_no_administrator_is_told_so(tidy: Installation, tmp_path: Path) -> None:
+    """Where the library would say nothing, or end the process."""
+    clients = tmp_path / "clients"
+    shutil.copytree(tidy.settings.clients, clients)
+    shutil.copy(clients / "sharing.properties", clients / "admin.properties")
+    text = tidy.settings_path.read_text(encoding="utf-8").replace(str(tidy.settings.clients), str(clients))
+    tidy.settings_path.write_text(text, encoding="utf-8")
+    refused = tidy.run("plan")
+    assert refused.returncode == 1
+    assert "is no administrator of the broker" in refused.stderr
 
 
 def test_counts_say_whom_it_would_reach(tidy: Installation) -> None:

@@ -43,7 +43,8 @@ def allowed(wanted: Desired, user: str, operation: Operation, resource: Resource
 
     def covers(right: Right) -> bool:
         fits = name.startswith(right.name) if right.prefixed else name == right.name
-        return fits and (right.user, right.operation, right.resource) == (user, operation, resource)
+        implied = operation is Operation.DESCRIBE and right.operation in (Operation.READ, Operation.WRITE)
+        return fits and (right.user, right.resource) == (user, resource) and (implied or right.operation is operation)
 
     return any(covers(right) for right in wanted.rights)
 
@@ -115,7 +116,7 @@ def test_a_partner_reads_its_own_topics_and_nothing_else(wanted: Desired, partne
 
 def test_a_crm_writes_inputs_reads_nothing_and_begins_no_transactions(wanted: Desired) -> None:
     rights = [right for right in wanted.rights if right.user == "crm"]
-    assert {right.operation for right in rights} == {Operation.WRITE, Operation.DESCRIBE}
+    assert {right.operation for right in rights} == {Operation.WRITE}
     assert {right.name for right in rights} == {topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS}
     assert {right.resource for right in rights} == {Resource.TOPIC}
     assert not any(right.prefixed for right in rights)
@@ -130,7 +131,8 @@ def test_the_processor_reads_inputs_and_writes_outputs(wanted: Desired) -> None:
         assert allowed(wanted, "sharing", Operation.READ, Resource.TOPIC, topic.name) is reads
         assert allowed(wanted, "sharing", Operation.WRITE, Resource.TOPIC, topic.name) is writes
         assert allowed(wanted, "sharing", Operation.DESCRIBE, Resource.TOPIC, topic.name)
-        assert allowed(wanted, "sharing", Operation.DESCRIBE_CONFIGS, Resource.TOPIC, topic.name)
+        looked_up = writes and topic.name not in (topics.CONSENT_EVENTS, topics.REDRIVES)
+        assert allowed(wanted, "sharing", Operation.DESCRIBE_CONFIGS, Resource.TOPIC, topic.name) is looked_up
     for instance in ("0", "blue-1"):
         assert allowed(wanted, "sharing", Operation.WRITE, Resource.TRANSACTIONAL_ID, f"{GROUP}.{instance}")
     assert not allowed(wanted, "sharing", Operation.WRITE, Resource.TRANSACTIONAL_ID, "another.0")
