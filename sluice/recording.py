@@ -81,8 +81,9 @@ def _refuse_re_created(before: RecordedSet | None, ids: Mapping[str, str]) -> No
     """What the topic said before is lost: a withdrawal, or what partners hold."""
     for name, topic_id in before.topics.items() if before else ():
         if ids.get(name, NO_ID) != topic_id:
+            lost = "was re-created" if name in ids else "is gone"
             raise ReCreated(
-                f"The topic {name} was re-created, so what it said before is lost: restore it. To begin again "
+                f"The topic {name} {lost}, so what it said before is lost: restore it. To begin again "
                 f"with nothing, delete {topics.CONTRACT_SETS}, {topics.DISCLOSURES} and the partners' topics too, name "
                 "another `sharing.group`, and apply."
             )
