@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild bench-latency bench-dimensions bench-plots format lock clean
+.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild bench-onboarding bench-latency bench-dimensions bench-plots format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ bench-due: setup ## A million grants that end in the same second, and what that 
 
 bench-rebuild: setup ## How long lost state takes to come back: from logs, from a snapshot, with a standby
 	$(BIN)/python -m tests.bench.rebuild $(OPTIONS)
+
+bench-onboarding: setup ## How long plan and apply take for a hundred partners
+	$(BIN)/python -m tests.bench.onboarding $(OPTIONS)
 
 fuzz: setup build/fuzz/installed ## Damaged records that a fuzzer invents, in pure Python: make fuzz SECONDS=600
 	$(copy-of-the-source)

@@ -132,5 +132,5 @@ def connect(client: ClientConfig, topics: list[str]) -> Producer:
             found: ClusterMetadata = producer.list_topics(topic, timeout=_CONNECT_SECONDS)
         error = found.topics[topic].error
         if error is not None:
-            raise KafkaTrouble(f"Cannot publish to {topic}: {reason(error)}; provision it, or its rights, first.")
+            raise KafkaTrouble(f"Cannot publish to {topic}: {reason(error)}; `sluice apply` makes it and its rights.")
     return producer

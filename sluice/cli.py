@@ -48,6 +48,7 @@ def cli() -> None:
     Begin here:
       sluice demo                      everything once, on a broker of its own
       sluice local up                  a real Kafka and schema registry on this machine
+      sluice plan, sluice apply        topics, rights, quotas and schemas that contracts ask for
       sluice publish customers FILE    what a CRM team does
       sluice simulate                  what a privacy officer asks before anything is shared
       sluice explain CUSTOMER          and after: why, with the law

@@ -1,120 +1,103 @@
-"""Set up what a set of contracts needs on a broker and in a registry; the edge of `sluice.provisioning`."""
+"""Plan and apply: what a set of contracts needs on a broker and in a registry, and doing it."""
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 
-import click
-
-from sluice.contract import LoadedContracts, check, load_contracts
-from sluice.kafka import provisioning as broker_side
-from sluice.kafka.clients import admin_client, read_properties
+from sluice.applying import carry_out
+from sluice.contract import load_contracts
+from sluice.errors import SluiceError
+from sluice.kafka import inventory
+from sluice.kafka.clients import admin_client
 from sluice.keys import create_master_key
-from sluice.provisioning import RegisteredSchema, desired, our_source_schema
-from sluice.recording import record_set
-from sluice.registry import Registry, SchemaNotFound
-from sluice.settings import Settings, load_settings
-from sluice.source_schema import leaves, record_name
+from sluice.model import PartnerId
+from sluice.planning import Plan, Removal, Step
+from sluice.recorded_set import RecordedSet
+from sluice.recording import Draft, record
+from sluice.registry import Registry
+from sluice.settings import Settings
+from sluice.survey import Place, Survey, source_schema, survey
 
-_PASSWORD_BYTES = 24
+Approve = Callable[[Plan, tuple[Removal, ...]], None]
+"""Sees the plan and what is to be removed; raises to stop it."""
+_PARTNER = "partner/"
 
 
 @dataclass(frozen=True, slots=True)
-class Provisioned:
-    """What now exists, and which topics did not before."""
+class Applied:
+    """What was done."""
 
-    topics: tuple[str, ...]
-    created: tuple[str, ...]
-    users: tuple[str, ...]
-    rights: int
-    schemas: int
+    steps: tuple[Step | Removal, ...]
     contract_set: str
     """Digest of the set in force."""
 
 
-def provision(settings: Settings, say: Callable[[str], None]) -> Provisioned:
-    """Master key, topics, users, rights and schemas for the contracts that the settings name. Idempotent.
-
-    Each user's connection file is written beside the administrator's, readable by its owner alone. Raises SluiceError.
-    """
-    # before the contracts: those that name a token table need one, and a table is made with the key
-    create_master_key(settings.master_key)
-    loaded = load_contracts(settings.contracts)
-    with closing(Registry(settings.registry_url())) as registry:
-        return _provision(settings, loaded, registry, say)
-
-
-@click.command("provision")
-@click.option("--settings", "settings_path", type=click.Path(path_type=Path), help="Settings file [./sluice.yaml].")
-@click.option("--json", "as_json", is_flag=True, help="Print what now exists as JSON.")
-def provision_command(settings_path: Path | None, as_json: bool) -> None:  # noqa: FBT001 - a command's flag
-    """Create the topics, users, rights and schemas that the contracts need, as the administrator. Idempotent.
-
-    \b
-    Examples:
-      sluice local up && sluice provision --settings deploy/demo/sluice.yaml
-      sluice provision --json | jq .created
-    """
-    settings = load_settings(settings_path)
-    done = provision(settings, lambda text: click.echo(text, err=as_json))
-    if as_json:
-        click.echo(json.dumps(asdict(done)))
-
-
-def _provision(
-    settings: Settings, loaded: LoadedContracts, registry: Registry, say: Callable[[str], None]
-) -> Provisioned:
-    source = _source_schema(registry, our_source_schema())
-    contracts = check(loaded, leaves(source), settings.load_law())
-    wanted = desired(contracts, settings.sharing.group, settings.returns.group)
+@contextmanager
+def place_of(settings: Settings) -> Iterator[Place]:
+    """Raises SluiceError when there are no connection files for the administrator and the registry."""
     administrator = settings.client("admin")
-    client = admin_client(administrator)
-    created = broker_side.create_topics(client, wanted.topics, settings.partitions, replication=1)
-    say(f"{len(wanted.topics)} topics, {len(created)} of them new")
-    passwords = {user: _password(settings.clients / f"{user}.properties", administrator, user) for user in wanted.users}
-    broker_side.set_passwords(client, passwords)
-    broker_side.grant(client, wanted.rights)
-    say(f"{len(wanted.users)} users with {len(wanted.rights)} rights")
-    for schema in wanted.schemas:
-        registry.register(schema.subject, schema.text, schema.compatibility)
-    say(f"{len(wanted.schemas) + 1} schemas")
-    digest, changed = record_set(settings, contracts, source, client)
-    say(f"contract set {digest[:12]} {'is now in force' if changed else 'is in force already'}")
-    return Provisioned(
-        tuple(topic.name for topic in wanted.topics),
-        tuple(created),
-        wanted.users,
-        len(wanted.rights),
-        len(wanted.schemas) + 1,
-        digest,
-    )
+    with closing(Registry(settings.registry_url())) as registry:
+        yield Place(settings, registry, administrator, admin_client(administrator))
 
 
-def _source_schema(registry: Registry, ours: RegisteredSchema) -> str:
-    """The newest version of ours; or of the source's own, if it registered one, which stays as it is."""
-    try:
-        _, found = registry.latest(ours.subject)
-    except SchemaNotFound:
-        found = ours.text
-    if record_name(found) == record_name(ours.text):
-        registry.register(ours.subject, ours.text, ours.compatibility)
-        _, found = registry.latest(ours.subject)
-    return found
+def plan(settings: Settings) -> Survey:
+    """What `apply` would do. Raises SluiceError."""
+    loaded = load_contracts(settings.contracts)
+    with place_of(settings) as place:
+        return survey(place, loaded)
 
 
-def _password(path: Path, administrator: dict[str, str], user: str) -> str:
-    """The password in the user's connection file; a new file with a new one if there is none."""
-    if path.exists():
-        return read_properties(path)["sasl.password"]
-    password = secrets.token_urlsafe(_PASSWORD_BYTES)
-    lines = {**administrator, "sasl.username": user, "sasl.password": password}
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.writelines(f"{key}={value}\n" for key, value in lines.items())
-    return password
+def apply(
+    settings: Settings,
+    on_done: Callable[[Step | Removal], None],
+    *,
+    destroy: Iterable[str] = (),
+    approve: Approve = lambda _plan, _removals: None,
+) -> Applied:
+    """Everything that the contracts need, and away with what `destroy` names. Idempotent; raises SluiceError.
+
+    Each user's connection file is written beside the administrator's, readable by its owner alone.
+    """
+    addresses = tuple(destroy)
+    # before the contracts: those that name a token table need one, and a table is made with the key
+    is_new = create_master_key(settings.master_key)
+    loaded = load_contracts(settings.contracts)
+    with place_of(settings) as place:
+        found = survey(place, loaded, partners_in(addresses))
+        if is_new and found.draft.before is not None:
+            settings.master_key.unlink()
+            raise SluiceError(
+                f"There is no master key at {settings.master_key}, and partners have names made with it: restore it."
+            )
+        _refuse_partners_with_contracts(found.draft, addresses)
+        if stopping := found.plan.stopping():
+            raise SluiceError("\n".join(f"{finding.address}: {finding.says}" for finding in stopping))
+        removals = found.plan.removals(addresses)
+        approve(found.plan, removals)
+        steps = (*found.plan.steps, *removals)
+        carry_out(steps, place, lambda: record(place.administrator, _recorded(place, found.draft)), on_done)
+        return Applied(steps, _recorded(place, found.draft).digest)
+
+
+def partners_in(addresses: Iterable[str]) -> frozenset[PartnerId]:
+    """Those that are to be removed whole."""
+    return frozenset(PartnerId(one.removeprefix(_PARTNER)) for one in addresses if one.startswith(_PARTNER))
+
+
+def _refuse_partners_with_contracts(draft: Draft, addresses: Iterable[str]) -> None:
+    named = {contract.partner for contract in draft.contracts.contracts}
+    for partner in sorted(partners_in(addresses) & named):
+        raise SluiceError(f"{partner} has a contract: take it out, `sluice apply`, and wait until all is recalled.")
+
+
+def _recorded(place: Place, draft: Draft) -> RecordedSet:
+    """As it is when the topics have their ids, and the source's schema is as the registry gives it."""
+    source, _ = source_schema(place.registry)
+    return replace(draft, source=source).as_recorded(place.settings, _topic_ids(place))
+
+
+def _topic_ids(place: Place) -> dict[str, str]:
+    found = inventory.topics(place.broker, lambda name: name.startswith(("crm.", "sluice.", "partner.")))
+    return {name: topic.topic_id for name, topic in found.items()}

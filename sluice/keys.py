@@ -18,6 +18,7 @@ from typing import Protocol
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from sluice import private_file
 from sluice.errors import SluiceError
 from sluice.model import CustomerId, PartnerId, Pseudonym
 
@@ -162,22 +163,16 @@ def decision_id(key: bytes, *parts: str) -> str:
     return short(keyed_digest(key, "\x1f".join(parts).encode()))
 
 
-def create_master_key(path: Path) -> None:
-    """Write a new random master key, readable by its owner alone, unless there is one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("x") as file:
-            path.chmod(0o600)
-            file.write(secrets.token_hex(MASTER_KEY_BYTES) + "\n")
-    except FileExistsError:
-        return
+def create_master_key(path: Path) -> bool:
+    """Write a new random master key, readable by its owner alone, unless there is one; whether there was none."""
+    return private_file.create(path, secrets.token_hex(MASTER_KEY_BYTES) + "\n")
 
 
 def load_master_key(path: Path) -> MasterKey:
     try:
         secret = bytes.fromhex(path.read_text().strip())
     except FileNotFoundError:
-        raise SluiceError(f"There is no master key at {path}: run `sluice provision`, or restore the file.") from None
+        raise SluiceError(f"There is no master key at {path}: run `sluice apply`, or restore the file.") from None
     except OSError as error:
         raise SluiceError(f"The master key at {path} cannot be read: {error.strerror}.") from None
     except ValueError:

@@ -33,16 +33,28 @@ def _compacted(act_within_ms: int) -> Mapping[str, str]:
 
 
 class Operation(StrEnum):
+    """The broker's own words. We grant four of them; others are there to be recognised."""
+
     READ = "READ"
     WRITE = "WRITE"
     DESCRIBE = "DESCRIBE"
     DESCRIBE_CONFIGS = "DESCRIBE_CONFIGS"
+    ALL = "ALL"
+    ALTER = "ALTER"
+    ALTER_CONFIGS = "ALTER_CONFIGS"
+    CLUSTER_ACTION = "CLUSTER_ACTION"
+    CREATE = "CREATE"
+    DELETE = "DELETE"
+    IDEMPOTENT_WRITE = "IDEMPOTENT_WRITE"
+    UNKNOWN = "UNKNOWN"
 
 
 class Resource(StrEnum):
     TOPIC = "TOPIC"
     GROUP = "GROUP"
     TRANSACTIONAL_ID = "TRANSACTIONAL_ID"
+    CLUSTER = "CLUSTER"
+    UNKNOWN = "UNKNOWN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,7 @@ class Topic:
     """None: as many as every topic of customers has."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Right:
     """`user` may do `operation` on the resource of this name, or on all whose names begin with it."""
 
@@ -62,6 +74,22 @@ class Right:
     resource: Resource
     name: str
     prefixed: bool = False
+    host: str = "*"
+    allowed: bool = True
+    """False: a rule that forbids. We make none."""
+
+    def covers_topic(self, topic: str) -> bool:
+        if self.resource is not Resource.TOPIC:
+            return False
+        return topic.startswith(self.name) if self.prefixed else self.name in ("*", topic)
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How fast the user may read from each broker."""
+
+    user: str
+    bytes_per_second: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +107,15 @@ class Desired:
     users: tuple[str, ...]
     rights: tuple[Right, ...]
     schemas: tuple[RegisteredSchema, ...]
+    quotas: tuple[Quota, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The consumer groups of our processors, by the user that each runs as."""
+
+    sharing: str
+    returns: str
 
 
 def our_source_schema() -> RegisteredSchema:
@@ -86,10 +123,15 @@ def our_source_schema() -> RegisteredSchema:
     return _own(topics.CUSTOMER_UPDATES)
 
 
-def desired(contracts: ContractSet, group: str, returns_group: str) -> Desired:
-    """What an installation with these contracts and consumer groups needs, beside the source's schema."""
-    partners = [contract.partner for contract in contracts.contracts]
+def desired(contracts: ContractSet, groups: Groups, ended: Mapping[PartnerId, int] | None = None) -> Desired:
+    """What an installation with these contracts and consumer groups needs, beside the source's schema.
+
+    `ended`: partners whose contract is gone, with the milliseconds that they have to act on a recall. They keep their
+    topics and rights, to be told of the recall and to acknowledge it.
+    """
     within = {c.partner: int(c.contract.limits.acknowledge_within.total_seconds() * 1000) for c in contracts.contracts}
+    within = {**(ended or {}), **within}
+    partners = sorted(within)
     compacted = _compacted(min(within.values(), default=_DAY_MS))
     return Desired(
         topics=(
@@ -114,8 +156,8 @@ def desired(contracts: ContractSet, group: str, returns_group: str) -> Desired:
         users=("crm", "sharing", "returns", *partners),
         rights=(
             *_crm_rights(),
-            *_sharing_rights(partners, group),
-            *_returns_rights(partners, returns_group),
+            *_sharing_rights(partners, groups.sharing),
+            *_returns_rights(partners, groups.returns),
             *(right for partner in partners for right in _partner_rights(partner)),
         ),
         schemas=(
@@ -131,6 +173,9 @@ def desired(contracts: ContractSet, group: str, returns_group: str) -> Desired:
             *(_registered(topics.control(partner), "control") for partner in partners),
             *(_registered(topics.returns(partner), "partner_return") for partner in partners),
         ),
+        quotas=tuple(
+            Quota(c.partner, c.contract.limits.rate) for c in contracts.contracts if c.contract.limits.rate is not None
+        ),
     )
 
 
@@ -143,30 +188,34 @@ def _registered(topic: str, name: str) -> RegisteredSchema:
 
 
 def _crm_rights() -> Iterable[Right]:
-    """Writes inputs, reads nothing, and may not begin transactions: an open one would hide withdrawals (LOOP 14)."""
+    """Writes inputs, reads nothing, and may not begin transactions: an open one would hide withdrawals (LOOP 14).
+
+    Who may read or write may also describe; nobody is given that by itself.
+    """
     for topic in (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS):
         yield Right("crm", Operation.WRITE, Resource.TOPIC, topic)
-        yield Right("crm", Operation.DESCRIBE, Resource.TOPIC, topic)
 
 
 def _sharing_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right]:
-    written = [name for partner in partners for name in (topics.customers(partner), topics.control(partner))]
-    inputs = (
-        topics.CUSTOMER_UPDATES,
-        topics.CONSENT_EVENTS,
-    )  # written for what came into the wrong partition (LOOP 15)
-    # rejects are read, and redrives written, by operators under the same name (`sluice redrive`)
+    """None could be left out.
+
+    It reads the inputs; the disclosures, of which it makes a lost store anew; the sets, the pauses and the redrives,
+    which it follows. It writes what it makes, and the inputs for what came into the wrong partition (LOOP 15). It looks
+    up how large a record may be of all that it writes, and of updates how long their tombstones are kept. By its
+    transactional ids it ends what a dead instance left open. Rejects are read, and redrives written, by operators under
+    the same name (`sluice redrive`). It may not read what partners read, nor write the set that it follows.
+    """
+    inputs = (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS)
+    made = [topics.DISCLOSURES, topics.REJECTED]
+    made += [name for partner in partners for name in (topics.customers(partner), topics.control(partner))]
     for topic in (*inputs, topics.DISCLOSURES, topics.CONTRACT_SETS, topics.PAUSES, topics.REDRIVES, topics.REJECTED):
         yield Right("sharing", Operation.READ, Resource.TOPIC, topic)
-    for topic in (*inputs, topics.DISCLOSURES, topics.REJECTED, topics.REDRIVES, *written):
+    for topic in (*inputs, topics.REDRIVES, *made):
         yield Right("sharing", Operation.WRITE, Resource.TOPIC, topic)
-    decided_by = (topics.CONTRACT_SETS, topics.PAUSES)
-    for topic in (*inputs, topics.DISCLOSURES, *decided_by, topics.REDRIVES, topics.REJECTED, *written):
-        yield Right("sharing", Operation.DESCRIBE, Resource.TOPIC, topic)
+    for topic in (topics.CUSTOMER_UPDATES, *made):
         yield Right("sharing", Operation.DESCRIBE_CONFIGS, Resource.TOPIC, topic)
     yield Right("sharing", Operation.READ, Resource.GROUP, group)
     yield Right("sharing", Operation.WRITE, Resource.TRANSACTIONAL_ID, f"{group}.", prefixed=True)
-    yield Right("sharing", Operation.DESCRIBE, Resource.TRANSACTIONAL_ID, f"{group}.", prefixed=True)
 
 
 def _returns_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right]:
@@ -177,16 +226,12 @@ def _returns_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right
         yield Right("returns", Operation.READ, Resource.TOPIC, topic)
     for topic in (topics.CONSENT_EVENTS, topics.REFUSED_RETURNS, *kept):
         yield Right("returns", Operation.WRITE, Resource.TOPIC, topic)
-    for topic in (*read, *kept, topics.CONSENT_EVENTS, topics.REFUSED_RETURNS):
-        yield Right("returns", Operation.DESCRIBE, Resource.TOPIC, topic)
     yield Right("returns", Operation.READ, Resource.GROUP, group)
 
 
 def _partner_rights(partner: PartnerId) -> Iterable[Right]:
     """Reads its own topics with groups of its own, writes its returns, and sees nothing else."""
     yield Right(partner, Operation.WRITE, Resource.TOPIC, topics.returns(partner))
-    yield Right(partner, Operation.DESCRIBE, Resource.TOPIC, topics.returns(partner))
     for topic in (topics.customers(partner), topics.control(partner)):
         yield Right(partner, Operation.READ, Resource.TOPIC, topic)
-        yield Right(partner, Operation.DESCRIBE, Resource.TOPIC, topic)
     yield Right(partner, Operation.READ, Resource.GROUP, topics.partner_group(partner, ""), prefixed=True)

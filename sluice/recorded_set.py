@@ -25,6 +25,10 @@ from sluice.model import PartnerId
 from sluice.source_schema import leaves
 
 
+class ReCreated(SluiceError):
+    """A topic is not the one that the set in force is about: what it said before is lost."""
+
+
 class RecordedPartner(msgspec.Struct, frozen=True):
     """A partner of the set, or one whose contract has gone and which may still hold something."""
 
@@ -75,11 +79,9 @@ def decode(key: bytes | None, value: bytes | None) -> RecordedSet:
     try:
         found = msgspec.json.decode(value or b"", type=RecordedSet)
     except msgspec.MsgspecError:
-        raise SluiceError(
-            "A record in sluice.contract-sets is no contract set: run `sluice provision` again."
-        ) from None
+        raise SluiceError("A record in sluice.contract-sets is no contract set: run `sluice apply` again.") from None
     if found.digest.encode() != key:
-        raise SluiceError("A contract set in sluice.contract-sets was altered: run `sluice provision` again.")
+        raise SluiceError("A contract set in sluice.contract-sets was altered: run `sluice apply` again.")
     return found
 
 
@@ -103,13 +105,11 @@ def load(recorded: RecordedSet, master: MasterKey) -> LoadedSet:
     if recorded.master_key != master.fingerprint:
         raise SluiceError(
             "The contract set in force was recorded with another master key: restore that key, or run "
-            "`sluice provision`; then every pseudonym is another one, and everything is recalled and shared anew."
+            "`sluice apply`; then every pseudonym is another one, and everything is recalled and shared anew."
         )
     with TemporaryDirectory(prefix="sluice-set-") as name:
         folder = Path(name)
-        _write(folder / "contracts", recorded.contracts)
-        _write(folder / "laws", recorded.laws)
-        law = load_law(folder / "laws", recorded.source_priority, FactPaths(**recorded.facts))
+        law = unpack(recorded, folder)
         contracts = check(load_contracts(folder / "contracts"), leaves(recorded.source_schema), law)
     rules = blake2b(f"{recorded.digest} {contracts.digest(master)}".encode(), digest_size=16).hexdigest()
     return LoadedSet(recorded, contracts, law, rules)
@@ -123,13 +123,20 @@ def contracts(recorded: RecordedSet) -> tuple[Contract, ...]:
     return tuple(contract for contract, _ in loaded.values())
 
 
+def unpack(recorded: RecordedSet, folder: Path) -> Law:
+    """Its contracts into `contracts`, its law packs into `laws`; and the law. Raises SluiceError."""
+    _write(folder / "contracts", recorded.contracts)
+    _write(folder / "laws", recorded.laws)
+    return load_law(folder / "laws", recorded.source_priority, FactPaths(**recorded.facts))
+
+
 def partners(
     contracts: ContractSet, topic_ids: Mapping[PartnerId, tuple[str, str]], before: RecordedSet | None
 ) -> tuple[RecordedPartner, ...]:
     """The set's partners, and those that were in the set before and have no contract any more.
 
-    `topic_ids`: ids of the customer and the control topic by partner, of those that still have topics. Raises
-    SluiceError for a partner whose topics were re-created while it had a contract: what it holds is not known then.
+    `topic_ids`: ids of the customer and the control topic by partner, of those that have not been removed. Raises
+    ReCreated for a partner whose topics were re-created while it had a contract: what it holds is not known then.
     """
     named = {}
     for contract in contracts.contracts:
@@ -142,9 +149,9 @@ def partners(
         if partner not in named:
             named[partner] = RecordedPartner(partner, *topic_ids[partner], one.acknowledge_within_ms, ended=True)
         elif not one.ended and (one.customers, one.control) != topic_ids[partner]:
-            raise SluiceError(
+            raise ReCreated(
                 f"The topics of {partner} were re-created, so what it holds is not known: take its contract out, "
-                "`sluice provision`, wait until everything is recalled, put the contract back, `sluice provision`."
+                "`sluice apply`, wait until everything is recalled, put the contract back, `sluice apply`."
             )
     return tuple(named[partner] for partner in sorted(named))
 

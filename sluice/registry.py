@@ -89,6 +89,44 @@ class Registry:
         self._ask(f"subject {subject}", lambda: self._client.set_compatibility(subject, compatibility))
         return schema_id
 
+    def subjects(self) -> list[str]:
+        """Names of all. Raises RegistryUnavailable."""
+        return list(self._ask("subjects", self._client.get_subjects))
+
+    def has(self, subject: str, text: str) -> bool:
+        """Whether this schema is one of the subject's versions. Raises RegistryUnavailable."""
+        try:
+            self.id_of(subject, text)
+        except SchemaNotFound:
+            return False
+        return True
+
+    def versions(self, subject: str) -> tuple[str, ...]:
+        """The texts of all versions, the oldest first. Raises RegistryUnavailable."""
+        numbers = self._ask(f"subject {subject}", lambda: self._client.get_versions(subject))
+        return tuple(self._version(subject, number) for number in sorted(numbers))
+
+    def _version(self, subject: str, number: int) -> str:
+        found = self._ask(f"version {number} of {subject}", lambda: self._client.get_version(subject, number))
+        return _text(found.schema) if found.schema is not None else ""
+
+    def compatibility(self, subject: str) -> str:
+        """The subject's own level; empty if it has none. Raises RegistryUnavailable."""
+        try:
+            return str(self._ask(f"subject {subject}", lambda: self._client.get_compatibility(subject)))
+        except SchemaNotFound:
+            return ""
+
+    def set_compatibility(self, subject: str, level: str) -> None:
+        self._ask(f"subject {subject}", lambda: self._client.set_compatibility(subject, level))
+
+    def delete(self, subject: str) -> None:
+        """Its versions are no longer found under it; ids that records name stay readable. Raises SluiceError."""
+        try:
+            self._ask(f"subject {subject}", lambda: self._client.delete_subject(subject))
+        except SchemaNotFound:
+            return
+
     def close(self) -> None:
         self._client.close()
 

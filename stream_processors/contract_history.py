@@ -14,5 +14,5 @@ def recorded_sets(client: ClientConfig, group: str) -> list[RecordedSet]:
     with Tail(client, (topics.CONTRACT_SETS,), group, from_beginning=True) as tail:
         found = [recorded_set.decode(record.key, record.value) for record in tail.to_the_end()]
     if not found:
-        raise SluiceError("There is no contract set in force: run `sluice provision` first.")
+        raise SluiceError("There is no contract set in force: run `sluice apply` first.")
     return found

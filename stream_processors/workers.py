@@ -16,9 +16,9 @@ from multiprocessing.queues import SimpleQueue
 import click
 
 from sluice.errors import SluiceError
+from sluice.interrupts import interrupts_held
 from sluice.settings import Settings
 from stream_processors import watchdog
-from stream_processors.interrupts import interrupts_held
 from stream_processors.serving import Served, serve
 
 _RESTART_SECONDS = 1.0

@@ -20,13 +20,14 @@ from sluice.demo import people, processes
 from sluice.demo.processes import Samples, total
 from sluice.errors import SluiceError
 from sluice.field_path import ABSENT
-from sluice.installation import provision
+from sluice.installation import apply
 from sluice.kafka.clients import idempotent_producer
 from sluice.kafka.tailing import Tail
 from sluice.keys import PartnerKeys, load_master_key
 from sluice.local import stack
 from sluice.local.terminal import Terminal
 from sluice.model import PartnerId
+from sluice.planning.plan import summary
 from sluice.registry import Registry
 from sluice.settings import load_settings
 from sluice.source_schema import Leaf, leaves
@@ -78,7 +79,8 @@ class Story:
         self._step(f"Topics, users, rights and schemas for {len(self._contracts)} contracts")
         for contract in self._contracts.values():
             self._say(f"{contract.name} ({contract.recipient}) gets {', '.join(contract.shared_fields)}")
-        provision(self._settings, self._say)
+        done = apply(self._settings, lambda _: None)
+        self._say(f"sluice apply: {summary(done.steps)}")
         self._registry = Registry(self._settings.registry_url())
         _, schema = self._registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
         self._leaves = leaves(schema)

@@ -97,7 +97,7 @@ def topic_identities(client: AdminClient, topics: Collection[str]) -> list[Topic
             if is_passing(error.args[0]):
                 raise KafkaUnavailable(f"Cannot look at the topic {name}: {reason(error)}.") from error
             raise KafkaTrouble(
-                f"Cannot use the topic {name}: {reason(error)}; provision it, or its rights, first."
+                f"Cannot use the topic {name}: {reason(error)}; `sluice apply` makes it and its rights."
             ) from error
         found.append(TopicIdentity(name, str(description.topic_id), len(description.partitions)))
     return found

@@ -68,7 +68,7 @@ def read_properties(path: Path) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         raise SluiceError(
-            f"There is no {path}: start a local broker with `sluice local up` and `sluice provision`, "
+            f"There is no {path}: start a local broker with `sluice local up` and `sluice apply`, "
             "or ask your operator for the file."
         ) from None
     settings = {}

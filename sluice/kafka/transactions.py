@@ -218,7 +218,7 @@ class TransactionalLog:
             if (driving.offset >= 0) != (joined.offset >= 0):
                 raise KafkaTrouble(
                     f"The group {names.group} has an offset of only one of {names.driving}/{p} and {names.joined}/{p}: "
-                    "the other topic was deleted, and what it said is lost. Restore it; `sluice provision` says more."
+                    "the other topic was deleted, and what it said is lost. Restore it; `sluice apply` says more."
                 )
             has_both = driving.offset >= 0 and joined.offset >= 0
             positions = Positions(driving.offset, joined.offset) if has_both else None

@@ -74,11 +74,12 @@ def server_properties(copy: Copy) -> dict[str, str]:
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "CLIENT",
         "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
-        "listener.name.client.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "listener.name.client.sasl.enabled.mechanisms": "SCRAM-SHA-512,SCRAM-SHA-256",
         "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
         "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
         "sasl.mechanism.controller.protocol": "PLAIN",
         "listener.name.client.scram-sha-512.sasl.jaas.config": f"{security}.scram.ScramLoginModule {login};",
+        "listener.name.client.scram-sha-256.sasl.jaas.config": f"{security}.scram.ScramLoginModule {login};",
         "listener.name.controller.plain.sasl.jaas.config": (
             f'{security}.plain.PlainLoginModule {login} user_{NODE_USER}="{password}";'
         ),

@@ -99,7 +99,7 @@ class _Process:
     def _partners(self, desk: Desk) -> set[PartnerId]:
         """Of the set in force, those that have ended too: what they held is to be given back. Raises SluiceError."""
         if desk.book.in_force is None:
-            raise SluiceError("There is no contract set in force: run `sluice provision` first.")
+            raise SluiceError("There is no contract set in force: run `sluice apply` first.")
         there = topic_names(admin_client(self._settings.client(USER)))
         return {partner for partner in desk.book.in_force.within_ms if topics.returns(partner) in there}
 
@@ -123,7 +123,7 @@ def _writers(settings: Settings, registry: Registry) -> Writers:
         try:
             return Writer(schema, registry.id_of(topics.subject(topic), schema))
         except SchemaNotFound as error:
-            raise SluiceError(f"{error} Provision it first (`sluice provision`).") from None
+            raise SluiceError(f"{error} Run `sluice apply` first.") from None
 
     return Writers(
         consent=writer(topics.CONSENT_EVENTS),

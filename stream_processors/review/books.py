@@ -110,6 +110,6 @@ class Books:
         for topic in admin.topic_identities(self._tools.broker, list(ids)):
             if topic.topic_id != ids[topic.name]:
                 raise SluiceError(
-                    f"The topic {topic.name} was re-created since its contract was provisioned, so what the partner "
-                    "holds is not known: `sluice provision` says what to do."
+                    f"The topic {topic.name} was re-created since its contract was applied, so what the partner "
+                    "holds is not known: `sluice plan` says what to do."
                 )

@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 from sluice.errors import SluiceError
-from stream_processors.interrupts import interrupts_held
+from sluice.interrupts import interrupts_held
 from stream_processors.review.judging import Judge, ShardResult, Task
 
 _judges: list[Judge] = []

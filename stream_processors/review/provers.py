@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from sluice.errors import SluiceError
-from stream_processors.interrupts import interrupts_held
+from sluice.interrupts import interrupts_held
 from stream_processors.review.findings import Difference, Fault
 from stream_processors.review.processes import ended_by_interrupt
 from stream_processors.review.progress import Stages

@@ -29,7 +29,7 @@ def show(figures: Figures, at: Millis, *, compared: bool) -> None:
     for partner, own in sorted(figures.partners.items()):
         console.print(Group(Text(), *_partner(partner, own, figures.customers)))
         if compared:
-            console.print(Group(*_changes(own)))
+            console.print(changes(own))
 
 
 def problems_sentence(problems: Problems) -> str:
@@ -63,6 +63,11 @@ def _partner(name: str, figures: PartnerFigures, customers: int) -> Iterator[Ren
             for path, count in _reached(figures).items()
         ],
     )
+
+
+def changes(figures: PartnerFigures) -> RenderableType:
+    """Whom the other contracts would reach that these do not, and the other way round."""
+    return Group(*_changes(figures))
 
 
 def _changes(figures: PartnerFigures) -> Iterator[RenderableType]:

@@ -69,5 +69,5 @@ class RecordedSets:
 
     def _carried_out(self) -> View:
         if self._recorded is None:
-            raise SluiceError("There is no contract set in force: run `sluice provision` first.")
+            raise SluiceError("There is no contract set in force: run `sluice apply` first.")
         return self._build(self._recorded, frozenset(self._paused))

@@ -119,8 +119,8 @@ class Workshop:
         for topic in found:
             if view.topic_ids[topic.name] != topic.topic_id:
                 raise SluiceError(
-                    f"The topic {topic.name} was re-created since it was provisioned, so what it said before is lost: "
-                    "`sluice provision` says what to do."
+                    f"The topic {topic.name} was re-created since the contracts were applied, so what it said before "
+                    "is lost: `sluice plan` says what to do."
                 )
         own = [topic for topic in found if topic.name in topics.OWN]
         return Identity(admin.cluster_id(broker), topics_hash(own))
@@ -202,4 +202,4 @@ def _registered(registry: Registry, topic: str, schema: str) -> int:
     try:
         return registry.id_of(topics.subject(topic), schema)
     except SchemaNotFound as error:
-        raise SluiceError(f"{error} Provision it first (`sluice provision`).") from None
+        raise SluiceError(f"{error} `sluice apply` registers it.") from None

@@ -26,7 +26,7 @@ import yaml
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from sluice import topics
-from sluice.installation import provision
+from sluice.installation import apply
 from sluice.kafka.admin import high_watermarks
 from sluice.kafka.clients import idempotent_producer
 from sluice.local import stack
@@ -257,7 +257,7 @@ def _change_contract(installation: Installation) -> None:
     if document["fields"].pop(_TOGGLED, None) is None:
         document["fields"][_TOGGLED] = "keep"
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    provision(load_settings(installation.settings_path), lambda _: None)
+    apply(load_settings(installation.settings_path), lambda _: None)
 
 
 def _report(samples: list[Sample], rounds: int, updates_per_second: float, options: Options) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from sluice.installation import provision
+from sluice.installation import apply
 from sluice.model import PartnerId
 from sluice.settings import load_settings
 from tests.integration.installation import ADRESSO, HOSHI, LISTMART, PARTNERS, Installation
@@ -78,7 +78,7 @@ class ContractChanges:
 
     def put_in_force(self) -> str:
         """The digest of the set that is in force now. May be repeated."""
-        return provision(load_settings(self._installation.settings_path), lambda _: None).contract_set
+        return apply(load_settings(self._installation.settings_path), lambda _: None).contract_set
 
     def _chosen(self, partner: PartnerId) -> _Change:
         paused = self._written[partner].get("paused", False)

@@ -22,7 +22,7 @@ from sluice import keys, topics
 from sluice.avro import Writer
 from sluice.contract import CheckedContract, check, load_contracts
 from sluice.demo.processes import Samples, samples, total
-from sluice.installation import provision
+from sluice.installation import apply
 from sluice.kafka.admin import high_watermarks
 from sluice.kafka.clients import admin_client, idempotent_producer
 from sluice.kafka.tailing import Tail
@@ -76,7 +76,7 @@ class Installation:
         shutil.copytree(CONTRACTS, self.contracts_folder)
         self.write_settings()
         self._delete_topics()
-        provision(load_settings(self.settings_path), lambda _: None)
+        apply(load_settings(self.settings_path), lambda _: None)
         self.settings = load_settings(self.settings_path)
         self.registry = Registry(self.settings.registry_url())
         self.crm = idempotent_producer({**self.settings.client("crm"), "linger.ms": "0"})
@@ -225,9 +225,9 @@ class Installation:
             eventually(lambda: started.said("serving"), f"returns are served: {log.read_text()}", 60)
         return started
 
-    def provision(self) -> None:
+    def apply(self) -> None:
         """What the contracts folder holds now is in force."""
-        provision(load_settings(self.settings_path), lambda _: None)
+        apply(load_settings(self.settings_path), lambda _: None)
 
     def edit(self, partner: PartnerId, old: str, new: str) -> None:
         """One change of a contract, in force from now on."""
@@ -235,7 +235,7 @@ class Installation:
         before = path.read_text(encoding="utf-8")
         assert old in before
         path.write_text(before.replace(old, new), encoding="utf-8")
-        self.provision()
+        self.apply()
 
     @contextmanager
     def processor(self, instance: str = "0") -> Iterator[Processor]:

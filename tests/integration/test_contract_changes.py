@@ -1,4 +1,4 @@
-"""Contracts are edited and provisioned while the processor runs: everybody is reconciled, and partners are told."""
+"""Contracts are edited and applied while the processor runs: everybody is reconciled, and partners are told."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_partner_that_is_taken_out_gives_everything_back(installation: Install
     with installation.processor() as processor:
         share(installation)
         (installation.contracts_folder / "hoshi-card.yaml").unlink()
-        installation.provision()
+        installation.apply()
         eventually(lambda: installation.holds(HOSHI) == {}, "everything recalled")
         eventually(lambda: kinds(installation, HOSHI) == {"CONTRACT_ENDED": len(CUSTOMERS)}, "told, each once")
         assert reasons(installation, HOSHI) == {"contract_ended"}
@@ -89,7 +89,7 @@ def test_a_partner_that_is_added_gets_whom_it_may(installation: Installation) ->
         text = (installation.contracts_folder / "listmart.yaml").read_text(encoding="utf-8")
         added = text.replace("partner: listmart", "partner: newcomer").replace("ListMart Data", "Newcomer Data")
         (installation.contracts_folder / "newcomer.yaml").write_text(added, encoding="utf-8")
-        installation.provision()
+        installation.apply()
         key = eventually(lambda: list(installation.holds(NEWCOMER)), "shared with the newcomer")
         assert key == [installation.pseudonym(NEWCOMER, "crm:1")]
         assert_verified(installation)
@@ -199,7 +199,7 @@ def test_a_restart_in_the_middle_of_a_change(installation: Installation) -> None
         assert_verified(installation)
 
 
-def test_contracts_that_were_edited_and_not_provisioned_are_not_in_force(installation: Installation) -> None:
+def test_contracts_that_were_edited_and_not_applied_are_not_in_force(installation: Installation) -> None:
     path = installation.contracts_folder / "hoshi-card.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace(EMAIL_LINE, ""), encoding="utf-8")
     with installation.processor():
@@ -207,12 +207,12 @@ def test_contracts_that_were_edited_and_not_provisioned_are_not_in_force(install
         assert fields(installation, "email") == {"crm-0@example.com"}
 
 
-def test_a_wrong_word_in_a_contract_is_refused_when_it_is_provisioned(installation: Installation) -> None:
+def test_a_wrong_word_in_a_contract_is_refused_when_it_is_applied(installation: Installation) -> None:
     with installation.processor() as processor:
         path = installation.contracts_folder / "hoshi-card.yaml"
         good = path.read_text(encoding="utf-8")
         path.write_text(good.replace("birth_year", "birth_yaer"), encoding="utf-8")
-        refused = installation.run("provision")
+        refused = installation.run("apply", "--yes")
         assert refused.returncode == 1
         assert "did you mean `birth_year`?" in refused.stderr
         share(installation, CUSTOMERS[:1])

@@ -42,7 +42,7 @@ def test_a_source_with_a_schema_of_its_own(registry: SchemaRegistryClient, insta
     for partner, wanted in w1.PARTNERS.items():
         text = yaml.safe_dump(w1.contract(partner, wanted), sort_keys=False)
         (installation.contracts_folder / f"{partner}.yaml").write_text(text, encoding="utf-8")
-    installation.provision()
+    installation.apply()
     latest = registry.get_latest_version(topics.subject(topics.CUSTOMER_UPDATES))
     assert latest.schema_id == profile_id, "the source's schema stays as it is"
     consent_id, _ = installation.registry.latest(topics.subject(topics.CONSENT_EVENTS))

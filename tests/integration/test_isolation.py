@@ -4,51 +4,132 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer
 
 from sluice import topics
-from sluice.errors import SluiceError
 from sluice.kafka.clients import admin_client
-from sluice.kafka.tailing import Tail
+from sluice.model import PartnerId
+from tests.integration import attempts
 from tests.integration.installation import ADRESSO, HOSHI, LISTMART, PARTNERS, Installation, eventually
 
 pytestmark = pytest.mark.broker
 
-FOREIGN = (
-    topics.CUSTOMER_UPDATES,
-    topics.CONSENT_EVENTS,
-    topics.DISCLOSURES,
-    topics.REJECTED,
-    topics.customers(LISTMART),
-    topics.control(LISTMART),
-    topics.ACCEPTED_RETURNS,
-    topics.REFUSED_RETURNS,
-    topics.PAUSES,
-    topics.returns(LISTMART),
-)
+GROUP_OF_ANOTHER = topics.partner_group(LISTMART, "theirs")
 
 
-@pytest.mark.parametrize("topic", FOREIGN)
-def test_a_partner_reads_nothing_but_its_own(installation: Installation, topic: str) -> None:
-    with (
-        pytest.raises(SluiceError, match="authorization failed"),
-        Tail(installation.settings.client(HOSHI), (topic,), topics.partner_group(HOSHI, "x"), from_beginning=True),
-    ):
-        pass
+def names(installation: Installation) -> set[str]:
+    return {name for name in installation.admin.list_topics(timeout=10).topics if not name.startswith("__")}
 
 
-def test_a_partner_sees_only_its_own_topics_and_writes_its_returns_alone(installation: Installation) -> None:
-    client = installation.settings.client(HOSHI)
-    visible = {name for name in admin_client(client).list_topics(timeout=10).topics if not name.startswith("__")}
-    assert visible == {topics.customers(HOSHI), topics.control(HOSHI), topics.returns(HOSHI)}
-    producer = Producer({**client, "enable.idempotence": False, "log_level": 0})
-    failures: list[str] = []
-    for topic in (topics.customers(HOSHI), topics.CONSENT_EVENTS, topics.returns(LISTMART), topics.PAUSES):
-        producer.produce(topic, b"x", b"k", on_delivery=lambda error, _: failures.append(error.name() if error else ""))
-    producer.flush(10)
-    assert failures == ["TOPIC_AUTHORIZATION_FAILED"] * 4
+def transactional_ids(installation: Installation) -> list[str]:
+    return ["its-own", f"{installation.settings.sharing.group}.0"]
+
+
+@pytest.fixture
+def busy(installation: Installation) -> Installation:
+    """Another partner has a group with offsets, and so has the processor."""
+    with installation.processor():
+        installation.say("crm:1", LISTMART, "GIVEN")
+        installation.update("crm:1")
+        eventually(lambda: installation.has(LISTMART, "crm:1"), "shared")
+    consumer = Consumer(
+        {**installation.settings.client(LISTMART), "group.id": GROUP_OF_ANOTHER, "auto.offset.reset": "earliest"}
+    )
+    consumer.subscribe([topics.customers(LISTMART)])
+    eventually(lambda: consumer.poll(0.2), "read")
+    consumer.commit(asynchronous=False)
+    consumer.close()
+    return installation
+
+
+@pytest.mark.parametrize("partner", [HOSHI, ADRESSO])
+def test_a_partner_may_read_its_own_topics_and_nothing_else(busy: Installation, partner: PartnerId) -> None:
+    """Everything that there is to try, on everything that there is."""
+    client = busy.settings.client(partner)
+    own, own_returns = {topics.customers(partner), topics.control(partner)}, topics.returns(partner)
+    own_group = topics.partner_group(partner, "x")
+    admin = admin_client(client)
+    tried = {
+        **attempts.on_topics(client, sorted(names(busy) - own - {own_returns}), own_group),
+        **attempts.on_groups(client, [GROUP_OF_ANOTHER, busy.settings.sharing.group, "any"], topics.customers(partner)),
+        **attempts.with_transactions(client, transactional_ids(busy)),
+        **attempts.as_administrator(client, partner),
+    }
+    for topic in sorted(names(busy)):
+        tried |= attempts.settings_of(client, topic)
+    for topic in sorted(own):
+        tried |= {**attempts.beyond_reading(admin, topic), **attempts.writing(client, topic)}
+    tried |= {**attempts.beyond_reading(admin, own_returns), **attempts.reading(client, own_returns, own_group)}
+    assert attempts.allowed(tried) == {}
+    assert set(admin.list_topics(timeout=10).topics) == {*own, own_returns}, "it does not even know of others"
+    seen: Any = admin.list_consumer_groups().result()
+    assert {group.group_id for group in seen.valid} <= {own_group}
+    mine = attempts.on_topics(client, [topics.customers(partner)], own_group)
+    assert attempts.allowed({"read": mine[f"read {topics.customers(partner)}"]}) == {"read": "done"}, (
+        "what is refused is"
+    )
+    assert names(busy) >= own, "nothing was deleted"
+
+
+def test_a_crm_may_write_inputs_and_nothing_else(busy: Installation) -> None:
+    client = busy.settings.client("crm")
+    inputs = {topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS}
+    tried = {
+        **attempts.on_topics(client, sorted(names(busy) - inputs), "crm"),
+        **attempts.on_groups(client, [GROUP_OF_ANOTHER, busy.settings.sharing.group, "crm"], topics.CUSTOMER_UPDATES),
+        **attempts.with_transactions(client, transactional_ids(busy)),
+        **attempts.as_administrator(client, "crm"),
+    }
+    for topic in sorted(inputs):
+        others = attempts.on_topics(client, [topic], "crm")
+        del others[f"write {topic}"]
+        tried |= {**others, **attempts.settings_of(client, topic)}
+    assert attempts.allowed(tried) == {}
+    assert set(admin_client(client).list_topics(timeout=10).topics) == inputs
+
+
+def test_the_processor_may_not_do_more_than_it_does(busy: Installation) -> None:
+    """What partners read it cannot read, nor write the set that it follows, nor make, change or delete a topic."""
+    client = busy.settings.client("sharing")
+    group = busy.settings.sharing.group
+    admin = admin_client(client)
+    of_partners = sorted(name for name in names(busy) if name.startswith("partner."))
+    of_others = [GROUP_OF_ANOTHER, "any"]
+    tried = {
+        **{f"read {one}": attempts.on_topics(client, [one], group)[f"read {one}"] for one in of_partners},
+        **attempts.writing(client, topics.CONTRACT_SETS),
+        **attempts.on_groups(client, of_others, topics.CUSTOMER_UPDATES),
+        **attempts.with_transactions(client, ["its-own", group]),
+        **{key: one for key, one in attempts.as_administrator(client, "sharing").items() if "idempotently" not in key},
+    }
+    for topic in sorted(names(busy)):
+        tried |= attempts.beyond_reading(admin, topic)
+    for topic in (topics.CONSENT_EVENTS, topics.CONTRACT_SETS, topics.REDRIVES):
+        tried |= attempts.settings_of(client, topic)
+    assert attempts.allowed(tried) == {}
+
+
+def test_who_hears_partners_may_not_do_more_than_that(busy: Installation) -> None:
+    """It writes no topic that sharing decides by, but consent events and pauses; nothing that partners are given."""
+    client, group = busy.settings.client("returns"), busy.settings.returns.group
+    admin = admin_client(client)
+    kept = {topics.ACCEPTED_RETURNS, topics.PAUSES}
+    read = {topics.DISCLOSURES, topics.CONTRACT_SETS, *map(topics.returns, PARTNERS), *kept}
+    written = {topics.CONSENT_EVENTS, topics.REFUSED_RETURNS, *kept}
+    tried = {
+        **attempts.on_groups(client, [GROUP_OF_ANOTHER, busy.settings.sharing.group], topics.DISCLOSURES),
+        **attempts.with_transactions(client, [*transactional_ids(busy), group]),
+        **attempts.as_administrator(client, "returns"),
+    }
+    for topic in sorted(names(busy)):
+        tried |= {**attempts.beyond_reading(admin, topic), **attempts.settings_of(client, topic)}
+        tried |= {} if topic in read else attempts.reading(client, topic, group)
+        tried |= {} if topic in written else attempts.writing(client, topic)
+    assert attempts.allowed(tried) == {}
+    assert set(admin.list_topics(timeout=10).topics) == read | written
 
 
 def test_canary_values_reach_no_place_that_no_contract_lists(installation: Installation) -> None:

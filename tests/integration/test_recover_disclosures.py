@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from sluice import topics
+from sluice.kafka import provisioning as broker_side
 from sluice.kafka.publishing import write_records
 from sluice.log import Record
 from sluice.partitioning import partition_of
+from sluice.provisioning import Topic
 from sluice.settings import load_settings
 from stream_processors.lost_disclosures import recovering
 from tests.integration.installation import HOSHI, PARTITIONS, PARTNERS, Installation, eventually
@@ -125,7 +127,11 @@ def test_a_re_created_log_of_disclosures_is_told(installation: Installation) -> 
         assert_exact(installation)
     held = {partner: len(installation.holds(partner)) for partner in PARTNERS}
     delete_topics(installation, topics.DISCLOSURES)
-    told = installation.run("provision")
+    gone = installation.run("apply", "--yes")
+    assert gone.returncode == 1
+    assert f"The topic {topics.DISCLOSURES} is gone" in gone.stderr
+    broker_side.create_topics(installation.admin, [Topic(topics.DISCLOSURES, {})], PARTITIONS)
+    told = installation.run("apply", "--yes")
     assert told.returncode == 1
     assert f"The topic {topics.DISCLOSURES} was re-created" in told.stderr
     told = installation.run("recover-disclosures", "--yes")
@@ -133,8 +139,8 @@ def test_a_re_created_log_of_disclosures_is_told(installation: Installation) -> 
     assert f"The topic {topics.DISCLOSURES} was re-created" in told.stderr
     delete_topics(installation, topics.DISCLOSURES, topics.CONTRACT_SETS)
     installation.write_settings(group=f"second-{installation.folder.name}")
-    provisioned = installation.run("provision")
-    assert provisioned.returncode == 0, provisioned.stderr
+    applied = installation.run("apply", "--yes")
+    assert applied.returncode == 0, applied.stderr
     done = recovered(installation, "--yes")
     assert {p: sum(line["held"].get(p, 0) for line in done) for p in PARTNERS} == held
     installation.settings = load_settings(installation.settings_path)

@@ -35,39 +35,39 @@ def test_re_created_topic_is_refused(installation: Installation, topic: str) -> 
 
 
 def test_re_created_partner_topic_is_refused_and_there_is_a_way_out(installation: Installation) -> None:
-    """What the partner holds is not known then: by the processor, and by whoever provisions."""
+    """What the partner holds is not known then: by the processor, and by whoever applies."""
     with installation.processor():
         share(installation, "crm:1")
     _recreate(installation, topics.customers(HOSHI))
     installation.start_processor(wait=False).ends_with("partner.hoshi-card.customers was re-created")
-    refused = installation.run("provision")
+    refused = installation.run("apply", "--yes")
     assert refused.returncode == 1
     assert "The topics of hoshi-card were re-created" in refused.stderr
     contract = installation.contracts_folder / "hoshi-card.yaml"
     text = contract.read_text(encoding="utf-8")
     contract.unlink()
-    installation.provision()
+    installation.apply()
     with installation.processor():
         eventually(lambda: HOSHI not in installation.disclosed().get(CustomerId("crm:1"), {}), "recalled")
         assert [message["type"] for message in installation.control(HOSHI)] == ["CONTRACT_ENDED"]
         contract.write_text(text, encoding="utf-8")
-        installation.provision()
+        installation.apply()
         eventually(lambda: installation.has(HOSHI, "crm:1"), "shared anew")
 
 
 def test_no_contract_set_is_named(installation: Installation) -> None:
     _recreate(installation, topics.CONTRACT_SETS, partitions=1)
-    installation.start_processor(wait=False).ends_with("There is no contract set in force: run `sluice provision`")
+    installation.start_processor(wait=False).ends_with("There is no contract set in force: run `sluice apply`")
 
 
 def test_unregistered_partner_schema_is_named(installation: Installation) -> None:
-    """The registry lost what was provisioned."""
+    """The registry lost what was applied."""
     subject = topics.subject(topics.customers(HOSHI))
     url = f"{installation.settings.registry_url()}/subjects/{subject}"
     for wanted in (url, f"{url}?permanent=true"):
         with urlopen(Request(wanted, method="DELETE"), timeout=10) as answer:  # noqa: S310 - our own registry
             assert answer.status == 200
-    installation.start_processor(wait=False).ends_with("Provision it first")
+    installation.start_processor(wait=False).ends_with("`sluice apply` registers it")
 
 
 def test_another_master_key_is_refused(installation: Installation) -> None:
@@ -124,4 +124,4 @@ def test_broker_away_and_back(endpoints: Endpoints, installation: Installation) 
 def _recreate(installation: Installation, topic: str, partitions: int = PARTITIONS) -> None:
     installation.admin.delete_topics([topic])[topic].result()
     eventually(lambda: topic not in installation.admin.list_topics(timeout=10).topics, "deleted")
-    broker_side.create_topics(installation.admin, [Topic(topic, {})], partitions, 1)
+    broker_side.create_topics(installation.admin, [Topic(topic, {})], partitions)

@@ -224,7 +224,7 @@ def test_a_partner_that_comes_later_is_heard(installation: Installation) -> None
     returns = installation.start_returns()
     late = PartnerId("latecomer")
     (installation.contracts_folder / f"{late}.yaml").write_text(text.replace(LISTMART, late), encoding="utf-8")
-    installation.provision()
+    installation.apply()
     eventually(lambda: late in returns.last("serving")["partners"], "served")
     installation.say_back(late, "x" * 22, "DECEASED")
     eventually(lambda: refusals(installation) == [(late, "unknown_customer")], "heard")
@@ -236,7 +236,7 @@ def test_a_former_partner_still_acknowledges(installation: Installation) -> None
         installation.update("crm:1")
         eventually(lambda: installation.has(ADRESSO, "crm:1"), "shared")
         (installation.contracts_folder / f"{ADRESSO}.yaml").unlink()
-        installation.provision()
+        installation.apply()
         (message,) = eventually(lambda: installation.control(ADRESSO), "told")
     assert message["type"] == "CONTRACT_ENDED"
     returns = installation.start_returns()

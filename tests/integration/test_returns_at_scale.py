@@ -59,7 +59,7 @@ def told(installation: Installation) -> dict[str, dict[str, Any]]:
 
 def test_every_recall_is_acknowledged_or_visibly_overdue(installation: Installation) -> None:
     contracts(installation.contracts_folder)
-    installation.provision()
+    installation.apply()
     returns = installation.start_returns()
     publish(installation, b"there")
     installation.run("run", "sharing", "--until-end", "--metrics-port", "0")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sluice.document import DocumentError
-from sluice.installation import provision
+from sluice.installation import apply
 from sluice.settings import load_settings
 
 CONTRACT = """\
@@ -27,5 +27,5 @@ def test_the_master_key_is_there_before_contracts_ask_for_what_is_made_with_it(t
     file = tmp_path / "sluice.yaml"
     file.write_text("clients: clients\ncontracts: contracts\nmaster_key: master.key\nsharing: {state: state}\n")
     with pytest.raises(DocumentError, match="make one with `sluice tokens issue`"):
-        provision(load_settings(file), print)
+        apply(load_settings(file), print)
     assert (tmp_path / "master.key").exists(), "or nobody could make the table"

@@ -124,7 +124,7 @@ def test_a_set_that_was_altered_is_refused(folder: Path) -> None:
     one = recorded(folder)
     other = one.encode().replace(b"given_name", b"birth_date")
     assert other != one.encode()
-    with pytest.raises(SluiceError, match="was altered: run `sluice provision` again"):
+    with pytest.raises(SluiceError, match="was altered: run `sluice apply` again"):
         decode(one.digest.encode(), other)
     with pytest.raises(SluiceError, match="was altered"):
         decode(b"0" * 32, one.encode())
@@ -134,7 +134,7 @@ def test_a_set_that_was_altered_is_refused(folder: Path) -> None:
 
 @pytest.mark.parametrize("value", [None, b"", b"{}", b"[]", b"\x00\x00\x00\x00\x01", b'{"contracts": 5}'])
 def test_what_is_no_set_is_refused(value: bytes | None) -> None:
-    with pytest.raises(SluiceError, match=r"no contract set: run `sluice provision` again"):
+    with pytest.raises(SluiceError, match=r"no contract set: run `sluice apply` again"):
         decode(b"key", value)
 
 

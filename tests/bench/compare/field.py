@@ -17,7 +17,7 @@ from confluent_kafka.admin import NewTopic
 
 from schemas import catalogue
 from sluice import topics
-from sluice.installation import provision
+from sluice.installation import apply
 from sluice.kafka.clients import ClientConfig, admin_client
 from sluice.keys import PartnerKeys, load_master_key
 from sluice.local import stack
@@ -66,7 +66,7 @@ def field(folder: Path, customers: int, updates: int, variant: w1.Variant = w1.W
     try:
         settings_path = _settings(folder.absolute(), endpoints.clients, variant)
         settings = load_settings(settings_path)
-        schemas = _provisioned(settings)
+        schemas = _applied(settings)
         consents = _add_consents(settings, w1.Workload(*schemas, variant), customers)
         there = Field(folder.absolute(), settings_path, customers, updates, consents, variant, schemas)
         (there.folder / "others").mkdir()
@@ -95,12 +95,12 @@ def _settings(folder: Path, clients: Path, variant: w1.Variant) -> Path:
     return path
 
 
-def _provisioned(settings: Settings) -> tuple[int, int]:
+def _applied(settings: Settings) -> tuple[int, int]:
     """The ids of both inputs' schemas."""
     source = topics.subject(topics.CUSTOMER_UPDATES)
     with closing(Registry(settings.registry_url())) as registry:
         profile_id = registry.register(source, w1.schema(), "FULL_TRANSITIVE")
-        provision(settings, lambda _: None)
+        apply(settings, lambda _: None)
         consent_id, _ = registry.latest(topics.subject(topics.CONSENT_EVENTS))
     return profile_id, consent_id
 

@@ -1,0 +1,75 @@
+"""How long plan and apply take for many partners, on a broker and a registry of this machine.
+
+python -m tests.bench.onboarding --partners 100
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from sluice.installation import apply, plan
+from sluice.local import stack
+from sluice.settings import Settings, load_settings
+
+_PATTERN = Path("deploy/demo/contracts/hoshi-card.yaml")
+
+
+@click.command()
+@click.option("--partners", default=100, show_default=True)
+@click.option("--folder", default="build/bench/onboarding", show_default=True, type=click.Path(path_type=Path))
+def measure(partners: int, folder: Path) -> None:
+    """Seconds, as JSON lines: of nothing, of everything, of one contract more."""
+    folder = folder.absolute()
+    local = folder / "local"
+    stack.delete(local)
+    shutil.rmtree(folder, ignore_errors=True)
+    endpoints = stack.start(local)
+    try:
+        settings = _settings(folder, endpoints.clients)
+        for number in range(partners):
+            _add(settings, f"p{number:03d}")
+        _tell("plan, nothing there", lambda: plan(settings))
+        _tell(f"apply, {partners} partners", lambda: apply(settings, lambda _: None))
+        for _ in range(3):
+            _tell("plan, nothing to do", lambda: plan(settings))
+        _tell("apply, nothing to do", lambda: apply(settings, lambda _: None))
+        _add(settings, "newcomer")
+        _tell("plan, one contract more", lambda: plan(settings))
+        _tell("apply, one contract more", lambda: apply(settings, lambda _: None))
+    finally:
+        stack.stop(local)
+
+
+def _settings(folder: Path, clients: Path) -> Settings:
+    (folder / "contracts").mkdir(parents=True)
+    path = folder / "sluice.yaml"
+    written = {
+        "clients": str(clients),
+        "contracts": "contracts",
+        "master_key": "master.key",
+        "sharing": {"state": "state"},
+    }
+    path.write_text(json.dumps(written), encoding="utf-8")  # JSON is YAML
+    return load_settings(path)
+
+
+def _add(settings: Settings, partner: str) -> None:
+    text = _PATTERN.read_text(encoding="utf-8").replace("partner: hoshi-card", f"partner: {partner}")
+    limited = text.replace("limits: {", "limits: {rate: 2 MB/s, ")
+    (settings.contracts / f"{partner}.yaml").write_text(limited, encoding="utf-8")
+
+
+def _tell(what: str, work: Callable[[], object]) -> None:
+    began = time.monotonic()
+    work()
+    click.echo(json.dumps({"what": what, "seconds": round(time.monotonic() - began, 2)}))
+
+
+if __name__ == "__main__":
+    measure()
