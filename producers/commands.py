@@ -167,7 +167,7 @@ def _signal_terms(written: Written, encoder: Encoder) -> Terms:
 
 
 def _registered(settings: Settings, feed: Feed) -> tuple[int, str]:
-    return Registry(settings.registry_url()).latest(subject(feed.topic))
+    return Registry(settings.registry()).latest(subject(feed.topic))
 
 
 def _now_ms() -> int:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import click
 
+from sluice.connection_files import of_everybody, read_properties
 from sluice.contract import LoadedContracts, check, load_contracts
 from sluice.kafka import provisioning as broker_side
-from sluice.kafka.clients import admin_client, read_properties
-from sluice.keys import create_master_key
+from sluice.kafka.clients import admin_client
+from sluice.key_sources import create_master_key
 from sluice.provisioning import RegisteredSchema, desired, our_source_schema
 from sluice.recording import record_set
 from sluice.registry import Registry, SchemaNotFound
@@ -46,7 +47,7 @@ def provision(settings: Settings, say: Callable[[str], None]) -> Provisioned:
     # before the contracts: those that name a token table need one, and a table is made with the key
     create_master_key(settings.master_key)
     loaded = load_contracts(settings.contracts)
-    with closing(Registry(settings.registry_url())) as registry:
+    with closing(Registry(settings.registry())) as registry:
         return _provision(settings, loaded, registry, say)
 
 
@@ -113,7 +114,7 @@ def _password(path: Path, administrator: dict[str, str], user: str) -> str:
     if path.exists():
         return read_properties(path)["sasl.password"]
     password = secrets.token_urlsafe(_PASSWORD_BYTES)
-    lines = {**administrator, "sasl.username": user, "sasl.password": password}
+    lines = {**of_everybody(administrator), "sasl.username": user, "sasl.password": password}
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.writelines(f"{key}={value}\n" for key, value in lines.items())

@@ -79,7 +79,7 @@ class Story:
         for contract in self._contracts.values():
             self._say(f"{contract.name} ({contract.recipient}) gets {', '.join(contract.shared_fields)}")
         provision(self._settings, self._say)
-        self._registry = Registry(self._settings.registry_url())
+        self._registry = Registry(self._settings.registry())
         _, schema = self._registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
         self._leaves = leaves(schema)
 
