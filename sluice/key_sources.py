@@ -95,11 +95,11 @@ def key_source(written: object, folder: Path) -> KeySource:
             return written
         case str() | Path() if str(written):
             return KeyFile(folder / written)
-        case {"file": str(path)} if path and len(written) == 1:
+        case {"file": str(path), **others} if path and not others:
             return KeyFile(folder / path)
-        case {"env": str(name)} if name and len(written) == 1:
+        case {"env": str(name), **others} if name and not others:
             return KeyVariable(name)
-        case {"command": [str(), *_] as words} if len(written) == 1 and all(isinstance(word, str) for word in words):
+        case {"command": [str(), *_] as words, **others} if all(isinstance(word, str) for word in words) and not others:
             return KeyCommand(tuple(words), folder)
     raise ValueError(
         "this has to be a path, `{file: PATH}`, `{env: NAME}` or `{command: [PROGRAM, ARGUMENT]}`; "
