@@ -24,19 +24,18 @@ def _in_base64(secret: bytes) -> Iterator[bytes]:
     """As it looks inside a longer text, wherever it begins there."""
     for before in range(3):
         encoded = base64.b64encode(b"-" * before + secret)
-        yield encoded[4 if before else 0 : -4]
+        yield encoded[-(before * -8 // 6) : (before + len(secret)) * 8 // 6]
 
 
 _CUT = _KEY_BYTES[:12]
 FORMS = {
     "password": _MARK,
-    "password, base64": _MARK,
     "key": _CUT,
     "key, hexadecimal": _CUT.hex().encode(),
     "key, upper case": _CUT.hex().upper().encode(),
     "key, as Python prints it": repr(_CUT)[2:-1].encode(),
 }
-_NEEDLES = frozenset({*FORMS.values(), *_in_base64(_MARK * 3), *_in_base64(_CUT), *_in_base64(_CUT.hex().encode())})
+_NEEDLES = frozenset({*FORMS.values(), *_in_base64(_MARK), *_in_base64(_CUT), *_in_base64(_CUT.hex().encode())})
 
 
 def betrays(seen: bytes) -> bool:

@@ -201,3 +201,11 @@ def test_the_registry_is_reached_with_what_its_file_says(folder: Path) -> None:
     with pytest.raises(SluiceError, match="`url` is shown, so no credentials belong there") as raised:
         found.registry()
     assert "hidden" not in str(raised.value)
+
+
+def test_every_example_of_a_master_key_in_the_documentation_loads(folder: Path) -> None:
+    text = (DEMO.parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
+    examples = [line for line in text.splitlines() if line.startswith("master_key: ")]
+    assert len(examples) >= 5
+    for example in examples:
+        assert isinstance(settings(folder, LEAST.replace("master_key: master.key", example)).master_key, KeyCommand)
