@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_LOOK_SECONDS = 0.02
+_LOOK_SECONDS = 0.1
 _MARK = b"c4n4ry"
 _KEY_BYTES = b"\x5e\xc2\xe7" * 10 + b"\x5e\xc2"
 ROOT_KEY = _KEY_BYTES.hex()

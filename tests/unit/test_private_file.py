@@ -17,9 +17,10 @@ ROOT, SOMEBODY = 0, 1000
 def mounted(monkeypatch: pytest.MonkeyPatch, path: Path, mode: int, owner: int, *, read_only: bool) -> None:
     """As if the file were there like that: who is not root can make neither."""
     found = os.stat_result((0o100000 | mode, 0, 0, 1, owner, 0, 0, 0, 0, 0))
-    monkeypatch.setattr(Path, "stat", lambda asked: found if asked == path else pytest.fail("another file"))
     flags = SimpleNamespace(f_flag=os.ST_RDONLY if read_only else 0)
-    monkeypatch.setattr(os, "statvfs", lambda asked: flags if asked == path else pytest.fail("another file"))
+    real = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda asked, **how: found if asked == path else real(asked, **how))
+    monkeypatch.setattr(os, "statvfs", {path: flags}.__getitem__)
 
 
 @pytest.mark.parametrize(
