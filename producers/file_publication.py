@@ -87,7 +87,7 @@ def _faults_of_the_file() -> Iterator[None]:
 
 
 def registered(settings: Settings, feed: Feed) -> tuple[int, str]:
-    return Registry(settings.registry_url()).latest(subject(feed.topic))
+    return Registry(settings.registry()).latest(subject(feed.topic))
 
 
 def _publisher(order: Order, tally: Tally) -> Sink:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import TypeVar
 
-from sluice.connection_files import ConnectionFiles
 from sluice.interrupts import interrupts_held
 from sluice.kafka import provisioning as broker_side
 from sluice.kafka import quotas
@@ -28,6 +27,7 @@ from sluice.planning.steps import (
     SetQuota,
 )
 from sluice.survey import Place
+from sluice.user_files import ConnectionFiles
 
 T = TypeVar("T")
 

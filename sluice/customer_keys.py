@@ -17,6 +17,7 @@ from pathlib import Path
 from sluice.errors import SluiceError
 from sluice.keys import CustomerKey, MasterKey, NoKey, keyed_digest
 from sluice.model import CustomerId
+from sluice.private_file import refuse_exposed
 
 KEY_BYTES = 32
 _WAIT_SECONDS = 30.0
@@ -140,6 +141,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     """Each statement is a transaction of its own, on disk when it returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its other files the same rights
+    refuse_exposed(path)
     database = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
     _write_ahead(database)
     for pragma in ("synchronous = FULL", "secure_delete = ON"):
@@ -163,6 +165,7 @@ def _write_ahead(database: sqlite3.Connection) -> None:
 
 def _opened_to_ask(path: Path) -> sqlite3.Connection:
     """`query_only` and not the mode `ro`, with which SQLite would leave its own two files behind."""
+    refuse_exposed(path)
     database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_WAIT_SECONDS)
     database.execute("PRAGMA query_only = ON")
     return database

@@ -11,7 +11,7 @@ from sluice.contract import load_contracts
 from sluice.errors import SluiceError
 from sluice.kafka import inventory
 from sluice.kafka.clients import admin_client
-from sluice.keys import create_master_key
+from sluice.key_sources import create_master_key
 from sluice.model import PartnerId
 from sluice.planning import Plan, Removal, Step
 from sluice.recorded_set import RecordedSet
@@ -38,7 +38,7 @@ class Applied:
 def place_of(settings: Settings) -> Iterator[Place]:
     """Raises SluiceError when there are no connection files for the administrator and the registry."""
     administrator = settings.client("admin")
-    with closing(Registry(settings.registry_url())) as registry:
+    with closing(Registry(settings.registry())) as registry:
         yield Place(settings, registry, administrator, admin_client(administrator))
 
 
@@ -62,15 +62,13 @@ def apply(
     """
     addresses = tuple(destroy)
     # before the contracts: those that name a token table need one, and a table is made with the key
-    is_new = create_master_key(settings.master_key)
+    new_key = create_master_key(settings.master_key)
     loaded = load_contracts(settings.contracts)
     with place_of(settings) as place:
         found = survey(place, loaded, partners_in(addresses))
-        if is_new and found.draft.before is not None:
-            settings.master_key.unlink()
-            raise SluiceError(
-                f"There is no master key at {settings.master_key}, and partners have names made with it: restore it."
-            )
+        if new_key is not None and found.draft.before is not None:
+            new_key.unlink()
+            raise SluiceError(f"There is no master key at {new_key}, and partners have names made with it: restore it.")
         _refuse_partners_with_contracts(found.draft, addresses)
         if stopping := found.plan.stopping():
             raise SluiceError("\n".join(f"{finding.address}: {finding.says}" for finding in stopping))

@@ -8,17 +8,14 @@ from __future__ import annotations
 import binascii
 import hashlib
 import hmac
-import secrets
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
-from pathlib import Path
 from typing import Protocol
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from sluice import private_file
 from sluice.errors import SluiceError
 from sluice.model import CustomerId, PartnerId, Pseudonym
 
@@ -163,22 +160,22 @@ def decision_id(key: bytes, *parts: str) -> str:
     return short(keyed_digest(key, "\x1f".join(parts).encode()))
 
 
-def create_master_key(path: Path) -> bool:
-    """Write a new random master key, readable by its owner alone, unless there is one; whether there was none."""
-    return private_file.create(path, secrets.token_hex(MASTER_KEY_BYTES) + "\n")
+class KeySource(Protocol):
+    """Where a master key is kept: what a key management service has to do for us, and no more."""
+
+    def read(self) -> bytes:
+        """64 hexadecimal digits, if all is well. Raises SluiceError, which never shows what was found."""
+
+    def __str__(self) -> str:
+        """The place, as it follows "the master key": `at /etc/sluice/master.key`."""
 
 
-def load_master_key(path: Path) -> MasterKey:
+def load_master_key(source: KeySource) -> MasterKey:
+    """Raises SluiceError, which never shows what was found."""
     try:
-        secret = bytes.fromhex(path.read_text().strip())
-    except FileNotFoundError:
-        raise SluiceError(f"There is no master key at {path}: run `sluice apply`, or restore the file.") from None
-    except OSError as error:
-        raise SluiceError(f"The master key at {path} cannot be read: {error.strerror}.") from None
+        secret = bytes.fromhex(source.read().decode("ascii").strip())
     except ValueError:
-        raise SluiceError(f"The master key at {path} is not hexadecimal: restore the file from your backup.") from None
+        raise SluiceError(f"The master key {source} is not hexadecimal: restore it from your backup.") from None
     if len(secret) != MASTER_KEY_BYTES:
-        raise SluiceError(
-            f"The master key at {path} has {len(secret)} bytes, not {MASTER_KEY_BYTES}: restore the file."
-        )
+        raise SluiceError(f"The master key {source} has {len(secret)} bytes, not {MASTER_KEY_BYTES}: restore it.")
     return MasterKey(secret)

@@ -45,7 +45,7 @@ def acknowledge(partner: str, settings_path: Path | None, follow: bool) -> None:
     name = PartnerId(partner)
     client, control = settings.client(name), topics.control(name)
     group = topics.partner_group(name, "acknowledge")
-    with closing(Registry(settings.registry_url())) as registry:
+    with closing(Registry(settings.registry())) as registry:
         schema = catalogue.text("partner_return")
         writer = Writer(schema, registry.id_of(topics.subject(topics.returns(name)), schema))
         with Tail(client, (control,), group, from_beginning=True) as tail:

@@ -43,7 +43,7 @@ def tail(partner: str, settings_path: Path | None, from_beginning: bool, until_e
     show = _json_line if as_json else _line
     wanted = (topics.customers(name), topics.control(name))
     with (
-        closing(Registry(settings.registry_url())) as registry,
+        closing(Registry(settings.registry())) as registry,
         Tail(client, wanted, topics.partner_group(name, "tail"), from_beginning=from_beginning) as source,
     ):
         _follow(source, lambda record: click.echo(show(record, _decoded(record, registry))), until_end=until_end)

@@ -10,6 +10,7 @@ from sluice.contract import ContractSet
 from sluice.kafka.clients import ClientConfig
 from sluice.kafka.publishing import write_record
 from sluice.kafka.tailing import Tail
+from sluice.key_sources import is_to_be_made
 from sluice.keys import load_master_key
 from sluice.model import PartnerId
 from sluice.recorded_set import RecordedSet, ReCreated, decode, partners, texts
@@ -58,7 +59,7 @@ class Draft:
 
     def _fingerprint(self, settings: Settings) -> str:
         """Empty before there is a key: it is made with the first set. Raises SluiceError for one that was lost."""
-        if self.before is None and not settings.master_key.exists():
+        if self.before is None and is_to_be_made(settings.master_key):
             return ""
         return load_master_key(settings.master_key).fingerprint
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
@@ -33,9 +33,13 @@ class Registry:
     A schema that could not be had is asked for again only after some seconds, so that a flood of bad records asks once.
     """
 
-    def __init__(self, url: str, timeout_seconds: float = 2.0) -> None:
-        self._url = url
-        self._client = SchemaRegistryClient({"url": url, "timeout": timeout_seconds, "max.retries": 1})
+    def __init__(self, connection: Mapping[str, str], timeout_seconds: float = 2.0) -> None:
+        """`connection`: `url` and what else confluent-kafka's client takes. Raises SluiceError for what it refuses."""
+        self._url = connection["url"]
+        try:
+            self._client = SchemaRegistryClient({**connection, "timeout": timeout_seconds, "max.retries": 1})
+        except (ValueError, TypeError, OSError) as error:
+            raise SluiceError(f"Cannot connect to the schema registry: {error}.") from None
         self._texts: dict[int, str] = {}
         self._readers: dict[int, Reader] = {}
         self._missing: dict[int, float] = {}

@@ -6,7 +6,6 @@ connected stays connected; who has the former file goes on logging in with it un
 
 from __future__ import annotations
 
-from sluice.connection_files import ConnectionFiles, mechanism
 from sluice.errors import SluiceError
 from sluice.installation import place_of
 from sluice.kafka import inventory
@@ -14,6 +13,7 @@ from sluice.kafka import provisioning as broker_side
 from sluice.kafka.admin import answers
 from sluice.kafka.clients import Broker, admin_client
 from sluice.settings import Settings
+from sluice.user_files import ConnectionFiles, mechanism
 
 _OTHER = {"SCRAM-SHA-512": "SCRAM-SHA-256", "SCRAM-SHA-256": "SCRAM-SHA-512"}
 _LOGIN_SECONDS = 5.0

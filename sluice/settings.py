@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo
 
+from sluice.connection_files import Connection, read_properties
 from sluice.document import Strict, load
 from sluice.errors import SluiceError
 from sluice.facts import AS_IN_OUR_PROFILE, FactPaths
-from sluice.kafka.clients import read_properties
+from sluice.key_sources import key_source
+from sluice.keys import KeySource
 from sluice.law.loading import load_law, shipped_law, shipped_packs
 from sluice.law.pack import Law
 
@@ -25,6 +27,10 @@ def _path(written: object) -> Path:
     if not isinstance(written, str | Path) or not str(written):
         raise ValueError("this has to be a path; quote it if it looks like something else")
     return Path(written)
+
+
+def _key_source(written: object, info: ValidationInfo) -> KeySource:
+    return key_source(written, (info.context or {}).get("folder", Path()))
 
 
 FilePath = Annotated[Path, BeforeValidator(_path)]
@@ -101,7 +107,8 @@ class Settings(Strict):
     clients: FilePath
     """Folder of connection files: `<user>.properties` as librdkafka reads them, and `registry.properties`."""
     contracts: FilePath
-    master_key: FilePath
+    master_key: Annotated[KeySource, PlainValidator(_key_source)]
+    """Where it is kept, never the key itself."""
     customer_keys: FilePath | None = None
     """File of customers' own keys, for contracts that encrypt with them (`aes_gcm`)."""
     partitions: Annotated[int, Field(ge=1, le=1_000)] = 4
@@ -127,15 +134,20 @@ class Settings(Strict):
             with shipped_packs() as folder:
                 yield folder
 
-    def client(self, user: str) -> dict[str, str]:
+    def client(self, user: str) -> Connection:
         return read_properties(self.clients / f"{user}.properties")
 
-    def registry_url(self) -> str:
+    def registry(self) -> Connection:
+        """`url`, and whatever else the registry's client takes: credentials, TLS."""
         path = self.clients / "registry.properties"
-        try:
-            return read_properties(path)["url"]
-        except KeyError:
-            raise SluiceError(f"{path} names no registry: it needs a line `url=http://…`.") from None
+        found = read_properties(path)
+        if not found.get("url"):
+            raise SluiceError(f"{path} names no registry: it needs a line `url=http://…`.")
+        if "@" in found["url"]:
+            raise SluiceError(
+                f"{path}: `url` is shown, so no credentials belong there: write `basic.auth.user.info=USER:PASSWORD`."
+            )
+        return found
 
 
 def load_settings(path: Path | None) -> Settings:
@@ -152,7 +164,6 @@ def load_settings(path: Path | None) -> Settings:
         update={
             "clients": folder / settings.clients,
             "contracts": folder / settings.contracts,
-            "master_key": folder / settings.master_key,
             "customer_keys": settings.customer_keys and folder / settings.customer_keys,
             "law": settings.law.model_copy(update={"packs": settings.law.packs and folder / settings.law.packs}),
             "sharing": settings.sharing.model_copy(

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from sluice import topics
-from sluice.connection_files import ConnectionFiles
 from sluice.contract import LoadedContracts, check
 from sluice.kafka import inventory, quotas
 from sluice.kafka.clients import Broker, ClientConfig
@@ -19,6 +18,7 @@ from sluice.recording import Draft, newest_set
 from sluice.registry import Registry, SchemaNotFound
 from sluice.settings import Settings
 from sluice.source_schema import leaves, record_name
+from sluice.user_files import ConnectionFiles
 
 _AT_ONCE = 8
 """Questions to the registry."""

@@ -81,7 +81,7 @@ class Story:
             self._say(f"{contract.name} ({contract.recipient}) gets {', '.join(contract.shared_fields)}")
         done = apply(self._settings, lambda _: None)
         self._say(f"sluice apply: {summary(done.steps)}")
-        self._registry = Registry(self._settings.registry_url())
+        self._registry = Registry(self._settings.registry())
         _, schema = self._registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
         self._leaves = leaves(schema)
 

@@ -1,10 +1,9 @@
-"""Connections: a user's properties file in, a configured client out; the library's errors in our words."""
+"""Connections: a user's connection file in, a configured client out; the library's errors in our words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeAlias
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
@@ -62,29 +61,12 @@ def reason(error: KafkaException | KafkaError) -> str:
     return str(inner.str() if isinstance(inner, KafkaError) else inner).rstrip(".")
 
 
-def read_properties(path: Path) -> dict[str, str]:
-    """A `key=value` file as librdkafka and kcat read it."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise SluiceError(
-            f"There is no {path}: start a local broker with `sluice local up` and `sluice apply`, "
-            "or ask your operator for the file."
-        ) from None
-    settings = {}
-    for number, line in enumerate(lines, 1):
-        key, equals, value = line.partition("=")
-        if equals:
-            settings[key.strip()] = value.strip()
-        elif line.strip() and not line.startswith("#"):
-            raise SluiceError(f"{path}:{number}: this line is no `key=value`.")
-    return settings
-
-
+@translated("connect")
 def admin_client(client: ClientConfig) -> Broker:
     return AdminClient({**client, "socket.timeout.ms": 10_000, "log_level": 0})
 
 
+@translated("connect")
 def reader(client: ClientConfig, group: str) -> Consumer:
     """A consumer that is assigned by hand, commits nothing and reads committed records alone.
 
@@ -106,6 +88,7 @@ def reader(client: ClientConfig, group: str) -> Consumer:
     )
 
 
+@translated("connect")
 def idempotent_producer(client: ClientConfig) -> Producer:
     """For the CRMs: every record once and in order, partitioned as every other client does (murmur2)."""
     return Producer(

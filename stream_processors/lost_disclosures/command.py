@@ -60,7 +60,7 @@ def recover_disclosures(settings_path: Path | None, yes: bool, as_json: bool) ->
 def _recovered(settings: Settings, bars: Stages, *, write: bool) -> Iterator[Finding]:
     client, sharing = settings.client(_USER), settings.sharing
     sets, master = recorded_sets(client, sharing.group), load_master_key(settings.master_key)
-    with closing(Registry(settings.registry_url())) as registry:
+    with closing(Registry(settings.registry())) as registry:
         workshop = Workshop(settings, client, registry, master)
         view = workshop.view(sets[-1])
         names = LogSettings(

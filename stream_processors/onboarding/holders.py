@@ -35,7 +35,7 @@ def holders(settings: Settings, partners: frozenset[PartnerId]) -> dict[PartnerI
     held: dict[bytes, Row] = {}
     administrator = settings.client("admin")
     with (
-        closing(Registry(settings.registry_url())) as registry,
+        closing(Registry(settings.registry())) as registry,
         Tail(administrator, (topics.DISCLOSURES,), "sluice.apply", from_beginning=True) as tail,
         progress.stages() as bars,
     ):

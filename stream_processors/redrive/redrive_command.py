@@ -64,7 +64,7 @@ def redrive_command(**asked: Unpack[Asked]) -> None:
     """
     settings = load_settings(asked["settings"])
     with ExitStack() as stack:
-        desk = Desk(settings, stack.enter_context(closing(Registry(settings.registry_url()))))
+        desk = Desk(settings, stack.enter_context(closing(Registry(settings.registry()))))
         verdicts = desk.verdicts(options.selection(asked))
         wanted = [verdict for verdict in verdicts if verdict.state is State.TO_REDRIVE]
         report = Report(as_json=asked["as_json"])

@@ -43,7 +43,7 @@ def rejected_command(**asked: Unpack[Asked]) -> None:
     """
     settings = load_settings(asked["settings"])
     wanted = options.selection(asked)
-    with closing(Registry(settings.registry_url())) as registry, progress.stages() as bars:
+    with closing(Registry(settings.registry())) as registry, progress.stages() as bars:
         bars.begin("reading", None)
         all_of_them = rejections.recorded(settings.client(USER), settings.sharing.group, registry.decode, bars.reach_of)
         chosen = (one for one in all_of_them if wanted.holds(one))

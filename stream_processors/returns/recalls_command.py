@@ -37,7 +37,7 @@ def recalls_command(settings_path: Path | None, partner: str | None, overdue: bo
     """
     settings = load_settings(settings_path)
     with (
-        closing(Registry(settings.registry_url())) as registry,
+        closing(Registry(settings.registry())) as registry,
         closing(Reading(settings.client(USER), settings.returns.group, registry.decode)) as reading,
     ):
         reading.catch_up()

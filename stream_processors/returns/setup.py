@@ -64,7 +64,7 @@ class _Process:
     async def run(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._stopped.set)
-        with closing(Registry(self._settings.registry_url())) as registry:
+        with closing(Registry(self._settings.registry())) as registry:
             writers = _writers(self._settings, registry)
             while not self._stopped.is_set():
                 try:

@@ -11,7 +11,6 @@ import click
 
 from schemas import catalogue
 from sluice.files.opening import checked_source
-from sluice.keys import load_master_key
 from sluice.model import Millis
 from sluice.settings import load_settings
 from stream_processors.review import options, progress, report
@@ -94,7 +93,7 @@ def _from_topics(asked: Asked, at: Millis) -> Result:
     _refuse_file_options(asked)
     settings = load_settings(asked["settings"])
     schema = options.schema_in(asked["schema"]) or options.registered_schema(settings)
-    master = load_master_key(asked["master_key"] or settings.master_key)
+    master = options.master_key_of(settings, asked["master_key"])
     acknowledged = frozenset(settings.sharing.acknowledged)
     law = options.law_of(settings, asked["law"])
     book = Rulebook(

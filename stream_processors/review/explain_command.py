@@ -13,7 +13,7 @@ from sluice.customer_keys import issued_key
 from sluice.document import nearest
 from sluice.errors import SluiceError
 from sluice.files.opening import checked_source
-from sluice.keys import CustomerKey, MasterKey, NoKey, load_master_key
+from sluice.keys import CustomerKey, MasterKey, NoKey
 from sluice.model import CustomerId, Millis, PartnerId
 from sluice.settings import Settings, load_settings
 from stream_processors.review import one_customer, options, progress
@@ -104,7 +104,7 @@ def _from_topics(written: Written, customer: CustomerId, at: Millis) -> _Materia
     schema = options.schema_in(written["schema"]) or options.registered_schema(settings)
     law = options.law_of(settings, written["law"])
     acknowledged = frozenset(settings.sharing.acknowledged)
-    master = load_master_key(written["master_key"] or settings.master_key)
+    master = options.master_key_of(settings, written["master_key"])
     bench = Rulebook(
         written["contracts"] or settings.contracts, law, schema, master, at, acknowledged, written["at"] is not None
     ).loaded()

@@ -46,7 +46,7 @@ def in_topics(settings: Settings, customer: CustomerId, on_records: Callable[[in
             if record.key == key:
                 records[record.topic].append(Entry(*record, customer))
     updates, answers = records[topics.CUSTOMER_UPDATES], records[topics.CONSENT_EVENTS]
-    with closing(Registry(settings.registry_url())) as registry:
+    with closing(Registry(settings.registry())) as registry:
         told = list(subject_of(0, customer, updates, answers, registry.decode)) if updates or answers else []
         held = Row()
         for entry in records[topics.DISCLOSURES]:

@@ -13,6 +13,7 @@ import click
 from sluice import topics
 from sluice.contract import CheckedContract
 from sluice.errors import SluiceError
+from sluice.key_sources import KeyFile
 from sluice.keys import MASTER_KEY_BYTES, MasterKey, load_master_key
 from sluice.law.loading import load_law, shipped_law
 from sluice.law.pack import Law
@@ -87,13 +88,18 @@ def schema_in(file: Path | None) -> str | None:
 
 
 def registered_schema(settings: Settings) -> str:
-    with closing(Registry(settings.registry_url())) as registry:
+    with closing(Registry(settings.registry())) as registry:
         return registry.latest(topics.subject(topics.CUSTOMER_UPDATES))[1]
 
 
 def master_key_in(file: Path | None) -> MasterKey:
     """A throw-away one by default: nobody sees what it makes."""
-    return load_master_key(file) if file is not None else MasterKey(secrets.token_bytes(MASTER_KEY_BYTES))
+    return load_master_key(KeyFile(file)) if file is not None else MasterKey(secrets.token_bytes(MASTER_KEY_BYTES))
+
+
+def master_key_of(settings: Settings, file: Path | None) -> MasterKey:
+    """The settings' own, unless a file is named."""
+    return load_master_key(settings.master_key if file is None else KeyFile(file))
 
 
 def refuse_without_key(contracts: Iterable[CheckedContract], file: Path | None) -> None:

@@ -87,7 +87,7 @@ class Prover:
         client = settings.client(USER)
         master = load_master_key(settings.master_key)
         self._task = task
-        self._tools = Tools(settings, client, admin_client(client), Registry(settings.registry_url()), master)
+        self._tools = Tools(settings, client, admin_client(client), Registry(settings.registry()), master)
         self._books = Books(self._tools)
 
     def prove(self, number: int, tell: Tell) -> Proof:

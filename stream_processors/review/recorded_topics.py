@@ -12,6 +12,7 @@ import msgspec
 
 from sluice import topics
 from sluice.avro import Undecodable
+from sluice.connection_files import Connection
 from sluice.errors import SluiceError
 from sluice.kafka.tailing import Tail
 from sluice.log import Record
@@ -62,11 +63,11 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
 class TopicInputs:
     """Both topics, dealt out to shards in a folder."""
 
-    registry_url: str
+    registry: Connection
     folder: Path
 
     def subjects(self, shard: int) -> Iterator[Subject | Problem]:
-        with closing(Registry(self.registry_url)) as registry:
+        with closing(Registry(self.registry)) as registry:
             yield from folded(self.folder, shard, registry.decode)
 
 
@@ -95,7 +96,7 @@ def deal_topics(settings: Settings, folder: Path, on_records: Callable[[int, int
         span = tail.span
         count = shards.count(span * _TYPICAL_BYTES)
         problems = deal_records(_followed(tail, span, on_records), count, folder, settings)
-    return Dealt(TopicInputs(settings.registry_url(), folder), count, tuple(problems))
+    return Dealt(TopicInputs(settings.registry(), folder), count, tuple(problems))
 
 
 def deal_records(records: Iterable[Record], count: int, folder: Path, settings: Settings) -> list[Problem]:

@@ -40,7 +40,7 @@ USER = "sharing"
 def processor(settings: Settings, metrics: Metrics) -> Processor:
     """Raises SluiceError with a sentence for whatever is missing: topics, rights, schemas, keys, contracts."""
     client, clock, own = settings.client(USER), Clock(), settings.sharing
-    workshop = Workshop(settings, client, Registry(settings.registry_url()), load_master_key(settings.master_key))
+    workshop = Workshop(settings, client, Registry(settings.registry()), load_master_key(settings.master_key))
     sets = RecordedSets(client, settings.sharing.group, clock, workshop.view)
     plan = Plan(
         sets=sets,

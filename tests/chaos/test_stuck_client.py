@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from sluice import topics
-from sluice.kafka.clients import read_properties
+from sluice.connection_files import read_properties
 from sluice.kafka.transaction_writer import TransactionWriter
 from sluice.log import Aborted
 from tests.chaos.field import PROXIED, Field

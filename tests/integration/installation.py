@@ -78,7 +78,7 @@ class Installation:
         self._delete_topics()
         apply(load_settings(self.settings_path), lambda _: None)
         self.settings = load_settings(self.settings_path)
-        self.registry = Registry(self.settings.registry_url())
+        self.registry = Registry(self.settings.registry())
         self.crm = idempotent_producer({**self.settings.client("crm"), "linger.ms": "0"})
         self.admin: AdminClient = admin_client(self.settings.client("admin"))
         _, schema = self.registry.latest(topics.subject(topics.CUSTOMER_UPDATES))

@@ -63,7 +63,7 @@ def test_no_contract_set_is_named(installation: Installation) -> None:
 def test_unregistered_partner_schema_is_named(installation: Installation) -> None:
     """The registry lost what was applied."""
     subject = topics.subject(topics.customers(HOSHI))
-    url = f"{installation.settings.registry_url()}/subjects/{subject}"
+    url = f"{installation.settings.registry()['url']}/subjects/{subject}"
     for wanted in (url, f"{url}?permanent=true"):
         with urlopen(Request(wanted, method="DELETE"), timeout=10) as answer:  # noqa: S310 - our own registry
             assert answer.status == 200

@@ -8,13 +8,13 @@ import pytest
 from confluent_kafka import Consumer
 
 from sluice import rotation, topics
-from sluice.connection_files import ConnectionFiles
 from sluice.errors import SluiceError
 from sluice.installation import plan
 from sluice.kafka import inventory
 from sluice.kafka import provisioning as broker_side
 from sluice.kafka.admin import answers
 from sluice.kafka.clients import ClientConfig, admin_client
+from sluice.user_files import ConnectionFiles
 from tests.integration.installation import HOSHI, Installation, eventually
 
 pytestmark = pytest.mark.broker

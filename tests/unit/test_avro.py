@@ -197,7 +197,7 @@ def test_damage_within_a_record_raises_nothing_else(damage: bytes, at: int) -> N
 @pytest.mark.parametrize("text", ['syntax = "proto3";', '{"type": "object"}', '"string"', '{"type": "nonsense"}'])
 def test_a_record_of_a_schema_that_is_no_avro_record_is_undecodable(text: str) -> None:
     """Whoever may register a Protobuf schema and write to an input must not be able to stop everybody."""
-    registry = Registry("http://127.0.0.1:1")
+    registry = Registry({"url": "http://127.0.0.1:1"})
     registry._texts[5] = text
     with pytest.raises(Undecodable):
         registry.decode(frame(5, b"\x02a"))

@@ -213,6 +213,7 @@ def test_who_asks_is_told_what_is_wrong_with_the_file(keys: SqliteCustomerKeys, 
     with pytest.raises(SluiceError, match="belong to another master key"):
         issued_key(path, MasterKey(bytes(32)), HANAKO)
     damaged = tmp_path / "damaged"
+    damaged.touch(0o600)
     damaged.write_bytes(b"no database at all" * 100)
     for wrong in (damaged, tmp_path):
         with pytest.raises(SluiceError, match=r"^The customers' keys at .* cannot be used: .*\.$"):
@@ -240,6 +241,7 @@ def test_a_file_of_another_master_key_is_refused(keys: SqliteCustomerKeys, path:
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\x00" + bytes(2000)])
 def test_a_damaged_file_is_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "damaged"
+    path.touch(0o600)
     path.write_bytes(content)
     with pytest.raises(SluiceError, match=r"^The customers' keys at .*damaged cannot be used: .*\.$"):
         SqliteCustomerKeys(path, MASTER)
@@ -270,6 +272,7 @@ def test_destroying_one_customers_key_makes_theirs_unreadable_and_nobody_elses(k
 
 @pytest.fixture
 def settings(tmp_path: Path, path: Path) -> Path:
+    (tmp_path / "master.key").touch(0o600)
     (tmp_path / "master.key").write_text(MASTER.secret.hex())
     file = tmp_path / "sluice.yaml"
     file.write_text(

@@ -68,6 +68,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    (tmp_path / "master.key").touch(0o600)
     (tmp_path / "master.key").write_text(MASTER.secret.hex())
     (tmp_path / "contracts").mkdir()
     (tmp_path / "contracts" / "hoshi-card.yaml").write_text(CONTRACT)
@@ -105,6 +106,7 @@ def test_with_a_key_the_value_is_the_same_each_time_and_goes_with_the_key(desk: 
 
 def test_keys_that_cannot_be_read_are_told_in_a_sentence(desk: Desk) -> None:
     desk.keys.parent.mkdir()
+    desk.keys.touch(0o600)
     desk.keys.write_bytes(b"no database at all" * 100)
     with pytest.raises(SluiceError, match=r"^The customers' keys at .* cannot be used: .*\.$"):
         desk.explain()

@@ -6,9 +6,7 @@ import base64
 import hashlib
 import hmac
 import re
-import stat
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -16,15 +14,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.errors import SluiceError
 from sluice.keys import (
     RECORD_KEY,
     MasterKey,
     PartnerKeys,
     combined,
-    create_master_key,
     keyed_digest,
-    load_master_key,
     pseudonym,
     table_key,
 )
@@ -159,56 +154,3 @@ def test_a_key_never_stands_in_what_is_printed() -> None:
     field = keys.field("a")
     for secret in (MASTER.secret, keys.record, keys.digest, field.of("salt"), field.of_table("t")):
         assert repr(secret)[2:-1] not in f"{MASTER} {MASTER!r} {keys} {keys!r} {field} {field!r}"
-
-
-# --- the file
-
-
-def test_a_new_master_key_is_random_and_its_owners_alone(tmp_path: Path) -> None:
-    one, other = tmp_path / "new" / "folder" / "master.key", tmp_path / "other.key"
-    create_master_key(one)
-    create_master_key(other)
-    assert stat.S_IMODE(one.stat().st_mode) == 0o600
-    assert len(load_master_key(one).secret) == 32
-    assert load_master_key(one) != load_master_key(other)
-
-
-def test_an_existing_master_key_is_never_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "master.key"
-    path.write_text("damaged")
-    create_master_key(path)
-    assert path.read_text() == "damaged"
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (None, r"^There is no master key at .*master\.key: "),
-        (b"", "has 0 bytes, not 32"),
-        (b"00" * 31, "has 31 bytes, not 32"),
-        (b"00" * 33, "has 33 bytes, not 32"),
-        (b"zz" * 32, "is not hexadecimal"),
-        (b"0" * 63, "is not hexadecimal"),
-        (b"\xff\xfe", "is not hexadecimal"),
-    ],
-)
-def test_a_key_that_cannot_be_used_is_refused_in_a_sentence(
-    tmp_path: Path, content: bytes | None, sentence: str
-) -> None:
-    path = tmp_path / "master.key"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(SluiceError, match=sentence):
-        load_master_key(path)
-
-
-def test_a_master_key_that_cannot_be_read_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "master.key").mkdir()
-    with pytest.raises(SluiceError, match=r"master\.key"):
-        load_master_key(tmp_path / "master.key")
-
-
-def test_white_space_around_the_key_does_not_matter(tmp_path: Path) -> None:
-    path = tmp_path / "master.key"
-    path.write_text(f"\n  {MASTER.secret.hex().upper()}  \r\n")
-    assert load_master_key(path) == MASTER

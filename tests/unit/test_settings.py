@@ -8,6 +8,8 @@ import pytest
 
 from sluice.document import DocumentError
 from sluice.errors import SluiceError
+from sluice.key_sources import KeyCommand, KeyFile, KeyVariable
+from sluice.keys import KeySource
 from sluice.settings import ENVIRONMENT, Settings, load_settings
 
 DEMO = Path(__file__).parents[2] / "deploy" / "demo" / "sluice.yaml"
@@ -54,7 +56,7 @@ def test_paths_are_relative_to_the_file_and_absolute_ones_stay(folder: Path) -> 
     assert found.clients == folder / "conf" / "clients"
     assert found.contracts == folder / "conf" / "contracts"
     assert found.sharing.state == folder / "conf" / "state"
-    assert found.master_key == Path("/etc/sluice/master.key")
+    assert found.master_key == KeyFile(Path("/etc/sluice/master.key"))
 
 
 def test_the_file_is_the_one_named_else_the_environments_else_the_folders(
@@ -124,10 +126,12 @@ def test_an_acknowledgement_names_a_record(folder: Path) -> None:
 def test_connection_files_stand_in_the_folder_of_clients(folder: Path) -> None:
     found = settings(folder)
     found.clients.mkdir()
-    (found.clients / "crm.properties").write_text("# note\n\nbootstrap.servers = a:1\nsasl.password=a=b\n")
+    crm = found.clients / "crm.properties"
+    crm.touch(0o600)
+    crm.write_text("# note\n\nbootstrap.servers = a:1\nsasl.password=a=b\n")
     (found.clients / "registry.properties").write_text("url=http://registry\n")
     assert found.client("crm") == {"bootstrap.servers": "a:1", "sasl.password": "a=b"}
-    assert found.registry_url() == "http://registry"
+    assert found.registry() == {"url": "http://registry"}
 
 
 def test_connection_files_that_are_missing_or_wrong_are_named(folder: Path) -> None:
@@ -137,7 +141,71 @@ def test_connection_files_that_are_missing_or_wrong_are_named(folder: Path) -> N
         found.client("crm")
     (found.clients / "registry.properties").write_text("uri=http://registry\n")
     with pytest.raises(SluiceError, match=r"registry\.properties names no registry"):
-        found.registry_url()
+        found.registry()
     (found.clients / "crm.properties").write_text("bootstrap.servers\n")
     with pytest.raises(SluiceError, match=r"crm\.properties"):
         found.client("crm")
+
+
+@pytest.mark.parametrize(
+    ("written", "source"),
+    [
+        ("conf.key", KeyFile(Path("conf/conf.key"))),
+        ("{file: conf.key}", KeyFile(Path("conf/conf.key"))),
+        ("{file: /run/secrets/key}", KeyFile(Path("/run/secrets/key"))),
+        ("{env: SLUICE_KEY}", KeyVariable("SLUICE_KEY")),
+        ("{command: [vault, kv, get, -field=key, secret/sluice]}",
+         KeyCommand(("vault", "kv", "get", "-field=key", "secret/sluice"), Path("conf"))),
+    ],
+)  # fmt: skip
+def test_the_master_key_is_kept_in_a_file_in_the_environment_or_by_a_program(
+    folder: Path, written: str, source: KeySource
+) -> None:
+    settings(folder)
+    (folder / "conf" / "my.yaml").write_text(LEAST.replace("master.key", written))
+    assert load_settings(Path("conf/my.yaml")).master_key == source
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["''", "7", "{fil: a}", "{file: a, env: B}", "{file: ''}", "{env: 7}", "{command: []}", "{command: ls}", "{}",
+     "[a]", "{command: [ls, 7]}", "{env: ''}"],
+)  # fmt: skip
+def test_a_master_key_that_is_kept_nowhere_is_refused(folder: Path, written: str) -> None:
+    assert refusal(folder, LEAST.replace("master.key", written)).split("my.yaml:")[1].startswith(
+        "3:1: this has to be a path, `{file: PATH}`, `{env: NAME}` or `{command: [PROGRAM, ARGUMENT]}`"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("written", ["{}", "{{env: {}}}", "{{command: [echo, {}]}}", "'{} '"])
+def test_a_key_that_stands_in_the_settings_themselves_is_refused_and_not_shown(folder: Path, written: str) -> None:
+    """Whoever may read settings, or sees the refusal, would have it."""
+    for key in ("0123456789abcdef" * 4, "ABCDEF0123456789" * 4, "1" * 64):
+        said = refusal(folder, LEAST.replace("master.key", written.format(key)))
+        assert "3:1: " in said
+        assert key not in said
+    hashed = f"/store/{'a1' * 32}/master.key"
+    assert settings(folder, LEAST.replace("master.key", hashed)).master_key == KeyFile(Path(hashed))
+
+
+def test_the_registry_is_reached_with_what_its_file_says(folder: Path) -> None:
+    found = settings(folder)
+    found.clients.mkdir()
+    file = found.clients / "registry.properties"
+    file.write_text("url=https://r\nbasic.auth.user.info=sluice:${file:registry.secrets:password}\n")
+    secrets = found.clients / "registry.secrets"
+    secrets.write_text("password=hidden\n")
+    secrets.chmod(0o600)
+    assert found.registry() == {"url": "https://r", "basic.auth.user.info": "sluice:hidden"}
+    file.write_text("url=https://sluice:hidden@r\n")
+    with pytest.raises(SluiceError, match="`url` is shown, so no credentials belong there") as raised:
+        found.registry()
+    assert "hidden" not in str(raised.value)
+
+
+def test_every_example_of_a_master_key_in_the_documentation_loads(folder: Path) -> None:
+    text = (DEMO.parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
+    examples = [line for line in text.splitlines() if line.startswith("master_key: ")]
+    assert len(examples) >= 5
+    for example in examples:
+        assert isinstance(settings(folder, LEAST.replace("master_key: master.key", example)).master_key, KeyCommand)

@@ -19,7 +19,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sluice.errors import SluiceError
-from sluice.keys import create_master_key, load_master_key, table_key
+from sluice.key_sources import KeyFile, create_master_key
+from sluice.keys import load_master_key, table_key
 from sluice.token_table import issue
 from stream_processors.review import shards
 from stream_processors.review.commands import simulate
@@ -315,9 +316,9 @@ def test_a_full_disk_is_said_in_a_sentence(desk: Desk) -> None:
 
 def test_contracts_with_tokens_need_the_tables_key(desk: Desk) -> None:
     key = desk.folder / "master.key"
-    create_master_key(key)
+    create_master_key(KeyFile(key))
     table = desk.folder / "now" / "tokens" / "names.csv"
-    issue(table, table_key(load_master_key(key), "names"), ["Hanako"])
+    issue(table, table_key(load_master_key(KeyFile(key)), "names"), ["Hanako"])
     fields = {"given_name": {"token": {"table": "names", "required": True}}}
     (desk.folder / "now" / "hoshi-card.yaml").write_text(_yaml(CONTRACT | {"fields": fields}))
     refused = desk.simulate("--json").exception

@@ -8,6 +8,7 @@ import pytest
 
 from sluice import topics
 from sluice.errors import SluiceError
+from sluice.key_sources import KeyFile
 from sluice.log import Record
 from sluice.partitioning import partition_of
 from sluice.projection import Snapshot
@@ -31,7 +32,9 @@ def installation() -> Installation:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     sharing = Sharing(state=tmp_path, acknowledged=[f"{topics.CONSENT_EVENTS}/3@99"])
-    return Settings(clients=tmp_path, contracts=tmp_path, master_key=tmp_path, partitions=PARTITIONS, sharing=sharing)
+    return Settings(
+        clients=tmp_path, contracts=tmp_path, master_key=KeyFile(tmp_path), partitions=PARTITIONS, sharing=sharing
+    )
 
 
 def update(offset: int, customer: str, value: bytes | None) -> Record:

@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 
 from sluice.document import DocumentError, Strict, load
 from sluice.errors import SluiceError
-from sluice.keys import create_master_key, load_master_key, table_key
+from sluice.key_sources import KeyFile, create_master_key
+from sluice.keys import load_master_key, table_key
 from sluice.redaction import FieldRule, Rule, parse_rule
 from sluice.redaction.token import Token
 from sluice.token_table import TokenTable, digest_of, issue, load_table, revoke, table_path
@@ -188,7 +189,7 @@ def test_a_contract_that_names_a_table_that_is_not_there_is_told_where(tmp_path:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Path:
-    create_master_key(tmp_path / "master.key")
+    create_master_key(KeyFile(tmp_path / "master.key"))
     file = tmp_path / "sluice.yaml"
     file.write_text("clients: clients\ncontracts: contracts\nmaster_key: master.key\nsharing: {state: state}\n")
     return file
@@ -214,7 +215,7 @@ def test_values_come_a_line_each_and_are_issued_and_revoked(settings: Path) -> N
     assert told(settings, "issue", "loyalty", values="4711\nnew\n")["issued"] == 1
     assert told(settings, "revoke", "loyalty", values="4711\nunknown\n")["revoked"] == 1
     contracts = settings.parent / "contracts"
-    key = table_key(load_master_key(settings.parent / "master.key"), "loyalty")
+    key = table_key(load_master_key(KeyFile(settings.parent / "master.key")), "loyalty")
     table = load_table(table_path(contracts, "loyalty"))
     assert [table.token_of(key, value) is None for value in ("4711", "佐藤", "new")] == [True, False, False]
     assert "2 tokens" in run(settings, "issue", "loyalty", values="new").stdout

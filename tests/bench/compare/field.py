@@ -98,7 +98,7 @@ def _settings(folder: Path, clients: Path, variant: w1.Variant) -> Path:
 def _applied(settings: Settings) -> tuple[int, int]:
     """The ids of both inputs' schemas."""
     source = topics.subject(topics.CUSTOMER_UPDATES)
-    with closing(Registry(settings.registry_url())) as registry:
+    with closing(Registry(settings.registry())) as registry:
         profile_id = registry.register(source, w1.schema(), "FULL_TRANSITIVE")
         apply(settings, lambda _: None)
         consent_id, _ = registry.latest(topics.subject(topics.CONSENT_EVENTS))
@@ -154,7 +154,7 @@ def create_topics(settings: Settings, names: Iterable[str]) -> None:
 
 def _told(settings: Settings, there: Field) -> dict[str, object]:
     partners = {}
-    with closing(Registry(settings.registry_url())) as registry:
+    with closing(Registry(settings.registry())) as registry:
         master = load_master_key(settings.master_key)
         for partner, wanted in there.variant.parties.items():
             schema_id, schema = registry.latest(topics.subject(topics.customers(PartnerId(partner))))
@@ -167,7 +167,7 @@ def _told(settings: Settings, there: Field) -> dict[str, object]:
             }
     return {
         "client": settings.client("admin"),
-        "registry": settings.registry_url(),
+        "registry": settings.registry()["url"],
         "partitions": PARTITIONS,
         "updates": topics.CUSTOMER_UPDATES,
         "consents": topics.CONSENT_EVENTS,
