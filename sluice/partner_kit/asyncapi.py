@@ -13,7 +13,7 @@ from sluice.partner_kit.substance import Substance
 
 _AVRO = "application/vnd.apache.avro+json;version=1.9.0"
 """The name under which AsyncAPI 3.0 knows Avro."""
-_MECHANISMS = {"SCRAM-SHA-512": "scramSha512", "SCRAM-SHA-256": "scramSha256", "PLAIN": "plain"}
+MECHANISMS = {"SCRAM-SHA-512": "scramSha512", "SCRAM-SHA-256": "scramSha256", "PLAIN": "plain"}
 _NESTED = ("type", "fields", "items", "values")
 _KEPT = ("cleanup.policy", "retention.ms", "delete.retention.ms")
 _MESSAGES = {
@@ -47,7 +47,7 @@ def document(substance: Substance) -> Json:
         },
         "components": {
             "messages": {_MESSAGES[name][0]: _message(name, topic, substance) for name, topic in channels.items()},
-            "securitySchemes": {"credentials": {"type": _MECHANISMS[substance.connection.mechanism]}},
+            "securitySchemes": {"credentials": {"type": MECHANISMS[substance.connection.mechanism]}},
         },
     }
 

@@ -104,17 +104,25 @@ def _substance(settings: Settings, checked: CheckedContract, registry: Registry,
     wanted = desired(ContractSet((checked,)), settings.sharing.group, settings.returns.group)
     texts = {schema.subject: schema.text for schema in wanted.schemas}
     names = (topics.customers(partner), topics.control(partner), topics.returns(partner))
-    client = settings.client(partner)
     return Substance(
         checked=checked,
         schemas={name: _registered(registry, topics.subject(name), texts, partner) for name in names},
         topics={topic.name: topic for topic in wanted.topics},
         partitions=settings.partitions,
-        connection=Connection(
-            client["bootstrap.servers"], client["security.protocol"], client["sasl.mechanism"], settings.registry_url()
-        ),
+        connection=_connection(settings, partner),
         contact=contact,
     )
+
+
+def _connection(settings: Settings, partner: PartnerId) -> Connection:
+    client = settings.client(partner)
+    needed = ("bootstrap.servers", "security.protocol", "sasl.mechanism")
+    missing = [name for name in needed if name not in client]
+    if missing or client["sasl.mechanism"] not in asyncapi.MECHANISMS:
+        known = ", ".join(asyncapi.MECHANISMS)
+        raise SluiceError(f"{partner}.properties has to name {', '.join(needed)}; the last is one of {known}.")
+    bootstrap, protocol, mechanism = (client[name] for name in needed)
+    return Connection(bootstrap, protocol, mechanism, settings.registry_url())
 
 
 def _registered(registry: Registry, subject: str, texts: Mapping[str, str], partner: PartnerId) -> RegisteredSchema:

@@ -12,6 +12,7 @@ from sluice.partner_kit.substance import Field, Substance
 from sluice.partner_kit.words import in_words
 
 _LOGICAL_TYPES = {
+    "decimal": "number",
     "date": "date",
     "timestamp-millis": "timestamp",
     "timestamp-micros": "timestamp",
@@ -20,12 +21,14 @@ _LOGICAL_TYPES = {
     "long": "integer",
     "float": "number",
     "double": "number",
+    "bytes": "string",
+    "fixed": "string",
     "string": "string",
     "enum": "string",
     "array": "array",
     "map": "object",
 }
-"""By Avro's logical type, or its type; bytes have none."""
+"""By Avro's logical type, or its type."""
 
 
 def document(substance: Substance) -> Json:
@@ -81,17 +84,15 @@ def _property(field: Field) -> Json:
 
 
 def _type(branches: tuple[Json, ...]) -> dict[str, Json]:
-    """Of what is not null; several types, or bytes, have no logical one."""
+    """Of what is not null. The standard has no word for several types, and its schema takes no type without one."""
     names = [str(avro["type"]) if isinstance(avro, dict) else str(avro) for avro in branches]
-    found: dict[str, Json] = {"physicalType": " or ".join(names)}
-    if len(branches) > 1:
-        return found
-    (avro,) = branches
-    logical = _LOGICAL_TYPES.get((avro.get("logicalType") if isinstance(avro, dict) else None) or names[0])
-    if logical is not None:
-        found["logicalType"] = logical
-    if logical == "array":
-        found["items"] = _type(_without_null(avro["items"]))
+    found: dict[str, Json] = {"physicalType": " or ".join(names), "logicalType": "object"}
+    if len(branches) == 1:
+        (avro,) = branches
+        logical = avro.get("logicalType", "") if isinstance(avro, dict) else ""
+        found["logicalType"] = _LOGICAL_TYPES.get(logical) or _LOGICAL_TYPES[names[0]]
+        if names == ["array"]:
+            found["items"] = _type(_without_null(avro["items"]))
     return found
 
 

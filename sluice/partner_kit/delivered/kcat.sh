@@ -1,23 +1,19 @@
 #!/bin/sh
-# Shows what stands in your topics, as it is on the wire: a key and a value a line, `null` for a recall.
+# Shows what stands in a topic of yours: place, key and value, a line each. A value of NULL is a recall.
 #
-#   ./kcat.sh NAME.properties            what is there
-#   ./kcat.sh NAME.properties -f         what is there, and what comes
+#   ./kcat.sh NAME.properties customers -e       what is there
+#   ./kcat.sh NAME.properties control            what is there, and what comes; other options are kcat's own
 #
-# It reads only what is committed. Values are Avro: they begin with a zero byte and the schema's id in four, so text fields
-# can be read and the rest cannot. It keeps nothing and acknowledges nothing: an acknowledgement is an Avro record, and
-# consumer.py writes it once the deletion is durable.
+# It reads only what is committed. Values are Avro: a zero byte, the schema's id in four, the record. Text in them can be
+# read, and the rest cannot. It keeps nothing, and it acknowledges nothing: an acknowledgement is an Avro record, which
+# consumer.py writes when the deletion is durable.
 set -eu
 
-properties=${1:?"name the properties file: ./kcat.sh NAME.properties"}
+properties=${1:?"name the properties file: ./kcat.sh NAME.properties customers -e"}
+topic=${2:?"name the topic: customers or control"}
+shift 2
 partner=$(sed -n 's/^sasl\.username=//p' "$properties")
-until_end=-e
-[ "${2:-}" = -f ] && until_end=
 
-for topic in control customers; do
-    # -Z: a null is written as NULL, and an empty value as nothing
-    kcat -F "$properties" -X isolation.level=read_committed -X "group.id=partner.$partner.kcat" \
-        -C -Z -q -o beginning ${until_end:+"$until_end"} -t "partner.$partner.$topic" \
-        -f '%t/%p@%o\t%k\t%s\n' &
-done
-wait
+# -Z: a null is written as NULL, and an empty value as nothing
+exec kcat -F "$properties" -X isolation.level=read_committed -C -Z -q -o beginning \
+    -t "partner.$partner.$topic" -f '%t/%p@%o\t%k\t%s\n' "$@"
