@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -300,8 +301,16 @@ def test_partner_keeps_a_reader_open(installation: Installation) -> None:
     returns.stop()
 
 
+def _kcat_is_new_enough() -> bool:
+    if shutil.which("kcat") is None:
+        return False
+    told = subprocess.run(["kcat", "-V"], capture_output=True, text=True, check=False)
+    version = re.search(r"librdkafka (\d+)\.(\d+)\.(\d+)", told.stdout + told.stderr)
+    return version is not None and tuple(map(int, version.groups())) >= (2, 6, 1)
+
+
 @pytest.mark.skipif(
-    shutil.which("kcat") is None, reason="kcat is not installed (Debian has it); a shell and a linter read it anyway"
+    not _kcat_is_new_enough(), reason="no kcat with librdkafka 2.6.1; that a shell takes the script is tested anyway"
 )
 def test_kcat_shows_what_is_committed(installation: Installation) -> None:
     kit = Kit(installation, HOSHI)
@@ -311,12 +320,13 @@ def test_kcat_shows_what_is_committed(installation: Installation) -> None:
 
     def shown(topic: str) -> list[list[str]]:
         command = ["./kcat.sh", f"{HOSHI}.properties", topic, "-e"]
-        done = subprocess.run(command, cwd=kit.folder, capture_output=True, text=True, errors="replace", check=True)
-        return [line.split("\t")[1:] for line in done.stdout.splitlines()]
+        done = subprocess.run(command, cwd=kit.folder, capture_output=True, text=True, errors="replace", check=False)
+        assert done.returncode == 0, done.stderr
+        return [shown.split("\t", 2)[1:] for shown in re.split(r"(?m)^(?=partner\.)", done.stdout)[1:]]
 
     recalled, kept = (installation.pseudonym(HOSHI, customer) for customer in ("crm:1", "crm:2"))
     assert sorted(key for key, _ in shown("customers")) == sorted([recalled, recalled, kept])
-    assert [key for key, value in shown("customers") if value == "NULL"] == [recalled]
+    assert [key for key, value in shown("customers") if value.strip() == "NULL"] == [recalled]
     ((key, message),) = shown("control")
     assert (key, "acknowledge" in message) == (recalled, True)
 
