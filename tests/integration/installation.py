@@ -332,7 +332,7 @@ class Installation:
 
     def delete_records(self, topic: str) -> None:
         """All that are there; offsets go on. As compaction may do it, where a topic is compacted."""
-        if topic == topics.CUSTOMER_UPDATES:
+        if topic == topics.CUSTOMER_UPDATES or topic.endswith(".customers"):
             self._set(topic, "cleanup.policy", "compact,delete")  # who may not delete by time may not by hand
         everything = [TopicPartition(topic, number, -1) for number in range(PARTITIONS)]
         for future in self.admin.delete_records(everything).values():

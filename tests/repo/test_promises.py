@@ -113,6 +113,10 @@ def test_the_wheel_holds_our_four_packages_and_their_data(tmp_path: Path) -> Non
         "sluice/law/packs/data_classes.yaml",
         "sluice/local/artefacts.lock",
         "sluice/redaction/sparse_zip3.txt",
+        "sluice/partner_kit/delivered/consumer.py",
+        "sluice/partner_kit/delivered/kcat.sh",
+        "sluice/partner_kit/delivered/README.md",
+        "sluice/partner_kit/delivered/requirements.txt",
     ):
         assert needed in names
 

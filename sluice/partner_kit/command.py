@@ -1,0 +1,142 @@
+"""`sluice partner-kit`: a folder with everything that a partner begins with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import closing
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from sluice import topics
+from sluice.contract import CheckedContract, ContractSet, check, load_contracts
+from sluice.document import nearest
+from sluice.errors import SluiceError
+from sluice.model import PartnerId
+from sluice.partner_kit import asyncapi, invention, odcs, readme
+from sluice.partner_kit.folder import File, write
+from sluice.partner_kit.substance import Connection, RegisteredSchema, Substance
+from sluice.provisioning import Groups, desired
+from sluice.registry import Registry, SchemaNotFound
+from sluice.settings import Settings, load_settings
+from sluice.source_schema import leaves
+
+_PROGRAMS = {"consumer.py": 0o644, "requirements.txt": 0o644, "kcat.sh": 0o755}
+_NOT_IN_FORCE = "its contract is not the one in force: run `sluice apply`, then this again."
+
+
+@click.command("partner-kit")
+@click.argument("partner")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder [./PARTNER-kit].")
+@click.option("--contact", default="whoever sent you this folder", help="Whom the partner asks, as it is to be read.")
+@click.option("--force", is_flag=True, help="Overwrite what somebody changed in the folder.")
+@click.option("--settings", "settings_path", type=click.Path(path_type=Path), help="Settings file [./sluice.yaml].")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def partner_kit(  # noqa: PLR0913, PLR0917 - a command's options
+    partner: str,
+    out: Path | None,
+    contact: str,
+    force: bool,  # noqa: FBT001
+    settings_path: Path | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Write a folder for PARTNER: what it gets and owes, schemas, examples, how to connect, and a consumer that runs.
+
+    It holds that partner's password and no other secret. Run it again when the contract has changed.
+
+    \b
+    Examples:
+      sluice partner-kit hoshi-card --contact "data-sharing@example.com"
+      sluice partner-kit hoshi-card --out /media/handover --json | jq .written
+    """
+    settings = load_settings(settings_path)
+    folder = out or Path(f"{partner}-kit")
+    written = write(folder, kit(settings, PartnerId(partner), contact), force=force)
+    if as_json:
+        click.echo(json.dumps({"partner": partner, "folder": str(folder), "written": written}))
+        return
+    click.echo(f"{folder}: {', '.join(written) or 'nothing new'}")
+    click.echo(f"{partner}.properties holds its password: hand it over by another way than the rest.")
+
+
+def kit(settings: Settings, partner: PartnerId, contact: str) -> dict[str, File]:
+    """Every file of the kit, by name. Raises SluiceError."""
+    with closing(Registry(settings.registry())) as registry:
+        _, source = registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
+        contracts = check(load_contracts(settings.contracts), leaves(source), settings.load_law())
+        substance = _substance(settings, _contract_of(partner, contracts), registry, contact)
+    credentials = (settings.clients / f"{partner}.properties").read_bytes()
+    return {**documents(substance), f"{partner}.properties": File(credentials, 0o600)}
+
+
+def documents(substance: Substance) -> dict[str, File]:
+    """All but the password."""
+    texts = {
+        "README.md": readme.text(substance),
+        "asyncapi.yaml": _yaml(asyncapi.document(substance)),
+        "contract.odcs.yaml": _yaml(odcs.document(substance)),
+        "customers.avsc": _indented(substance.schemas[substance.customers].text),
+        "control.avsc": _indented(substance.schemas[substance.control].text),
+        "returns.avsc": _indented(substance.schemas[substance.returns].text),
+        "example.json": json.dumps(invention.examples(substance), indent=2, ensure_ascii=False, default=bytes.hex)
+        + "\n",
+        "registry.properties": f"url={substance.connection.registry_url}\n",
+    }
+    programs = resources.files(__package__) / "delivered"
+    return {name: File(text.encode()) for name, text in texts.items()} | {
+        name: File((programs / name).read_bytes(), mode) for name, mode in _PROGRAMS.items()
+    }
+
+
+def _contract_of(partner: PartnerId, contracts: ContractSet) -> CheckedContract:
+    found = {contract.partner: contract for contract in contracts.contracts}
+    if partner not in found:
+        raise SluiceError(f"There is no contract with {partner}{nearest(partner, found)}.")
+    return found[partner]
+
+
+def _substance(settings: Settings, checked: CheckedContract, registry: Registry, contact: str) -> Substance:
+    partner = checked.partner
+    wanted = desired(ContractSet((checked,)), Groups(settings.sharing.group, settings.returns.group))
+    texts = {schema.subject: schema.text for schema in wanted.schemas}
+    names = (topics.customers(partner), topics.control(partner), topics.returns(partner))
+    return Substance(
+        checked=checked,
+        schemas={name: _registered(registry, topics.subject(name), texts, partner) for name in names},
+        topics={topic.name: topic for topic in wanted.topics},
+        partitions=settings.partitions,
+        connection=_connection(settings, partner),
+        contact=contact,
+    )
+
+
+def _connection(settings: Settings, partner: PartnerId) -> Connection:
+    client = settings.client(partner)
+    needed = ("bootstrap.servers", "security.protocol", "sasl.mechanism")
+    missing = [name for name in needed if name not in client]
+    if missing or client["sasl.mechanism"] not in asyncapi.MECHANISMS:
+        known = ", ".join(asyncapi.MECHANISMS)
+        raise SluiceError(f"{partner}.properties has to name {', '.join(needed)}; the last is one of {known}.")
+    bootstrap, protocol, mechanism = (client[name] for name in needed)
+    return Connection(bootstrap, protocol, mechanism, settings.registry()["url"])
+
+
+def _registered(registry: Registry, subject: str, texts: Mapping[str, str], partner: PartnerId) -> RegisteredSchema:
+    """As the registry has it, which the contract of today has to be."""
+    try:
+        number = registry.id_of(subject, texts[subject])
+    except SchemaNotFound:
+        raise SluiceError(f"The registry has no such schema for {partner}: {_NOT_IN_FORCE}") from None
+    return RegisteredSchema(number, registry.text(number))
+
+
+def _yaml(document: Any) -> str:  # noqa: ANN401
+    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120))
+
+
+def _indented(schema: str) -> str:
+    return json.dumps(json.loads(schema), indent=2, ensure_ascii=False) + "\n"
