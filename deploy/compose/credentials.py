@@ -27,6 +27,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 _LIFETIME = timedelta(days=30)
 _NODE = "node"
 """The broker's own name, a super user (kafka/server.properties)."""
+_REGISTRY = "http://registry:8080/apis/ccompat/v7"
 _LOCAL_NAMES = (x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1")))
 
 
@@ -76,9 +77,9 @@ def make(
     ca = _pem(authority.certificate)
     for folder in (clients, partners):
         _write(folder / "ca.pem", ca)
+        _write_properties(folder / "registry.properties", {"url": _REGISTRY})
     password = _administrators_password(clients / "admin.password")
     _write_properties(clients / "admin.properties", _administrator(broker_names[0], clients, password))
-    _write_properties(clients / "registry.properties", {"url": "http://registry:8080/apis/ccompat/v7"})
     for name in partner_names:
         _write(partners / f"{name}.pem", authority.issue(name, [ExtendedKeyUsageOID.CLIENT_AUTH], []))
         _write_properties(partners / f"{name}.properties", _partner(partners, name))

@@ -9,7 +9,7 @@ set -eu
 prefix=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-unset SLUICE_PURE
+unset SLUICE_PURE PYTHONPATH
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 # 1. Everything that the lock names, held against its digests; nothing is taken from elsewhere after this.

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,15 @@ class ComposeBroker:
     def clients(self) -> Path:
         return self.folder / "clients"
 
+    def point_at_registry(self, url: str) -> None:
+        for folder in (self.clients, self.folder / "partners"):
+            (folder / "registry.properties").write_text(f"url={url}\n", encoding="ascii")
+
     def administrator(self) -> dict[str, str]:
         return read_properties(self.clients / "admin.properties")
 
-    def with_certificate(self, name: str, folder: Path | None = None) -> dict[str, str]:
-        return read_properties((folder or self.folder / "partners") / f"{name}.properties") | {
-            "bootstrap.servers": self.certificates
-        }
+    def with_certificate(self, name: str) -> dict[str, str]:
+        return read_properties(self.folder / f"partners/{name}.properties")
 
 
 def make_credentials(folder: Path, *partners: str) -> None:
@@ -60,7 +63,8 @@ def start(folder: Path, *partners: str) -> ComposeBroker:
     passwords, controller, certificates = ports.choose(3)
     _place_configuration(folder, {9092: passwords, 9093: controller, 9094: certificates})
     _format(folder, programs)
-    _point_clients_at(folder / "clients", passwords)
+    _place_clients(folder, {"kafka:9092": f"localhost:{passwords}", "localhost:9094": f"localhost:{certificates}"})
+    _place_settings(folder)
     java = [*_java(programs), "kafka.Kafka", str(folder / "config/server.properties")]
     process.launch(java, _made(folder / "broker"), folder / "broker.log")
     broker = ComposeBroker(folder, f"localhost:{passwords}", f"localhost:{certificates}")
@@ -116,9 +120,24 @@ def _format(folder: Path, programs: Programs) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _point_clients_at(clients: Path, port: int) -> None:
-    path = clients / "admin.properties"
-    path.write_text(path.read_text(encoding="ascii").replace("kafka:9092", f"localhost:{port}"), encoding="ascii")
+def _place_clients(folder: Path, moved: Mapping[str, str]) -> None:
+    for path in (*folder.glob("clients/*.properties"), *folder.glob("partners/*.properties")):
+        text = path.read_text(encoding="ascii")
+        for address, here in moved.items():
+            text = text.replace(address, here)
+        path.write_text(text, encoding="ascii")
+
+
+def _place_settings(folder: Path) -> None:
+    """Those of the containers, with this machine's folders."""
+    places = {"/etc/sluice/contracts": Path("deploy/demo/contracts").absolute(), "/keys/": f"{folder}/keys/"}
+    _made(folder / "keys")
+    for name in ("sluice.yaml", "partner.yaml"):
+        text = (COMPOSE / name).read_text(encoding="utf-8")
+        places |= {each: f"{folder}{each}" for each in ("/clients", "/partners", "/var/lib/sluice")}
+        for there, here in places.items():
+            text = text.replace(there, str(here))
+        (folder / name).write_text(text.replace("port: 9464", "port: 0"), encoding="utf-8")
 
 
 def _java(programs: Programs) -> list[str]:

@@ -50,16 +50,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeBroker]:
 @pytest.fixture(scope="module")
 def settings(broker: ComposeBroker, endpoints: Endpoints) -> Settings:
     """Provisioned over TLS, by the administrator that the job `storage` made."""
-    (broker.clients / "registry.properties").write_text(f"url={endpoints.registry_url}\n", encoding="ascii")
-    path = broker.folder / "sluice.yaml"
-    written = {
-        "clients": str(broker.clients),
-        "contracts": str(Path("deploy/demo/contracts").absolute()),
-        "master_key": str(broker.folder / "master.key"),
-        "sharing": {"state": str(broker.folder / "state"), "metrics": {"port": 0}},
-    }
-    path.write_text(json.dumps(written), encoding="utf-8")
-    found = load_settings(path)
+    broker.point_at_registry(endpoints.registry_url)
+    found = load_settings(broker.folder / "sluice.yaml")
     provision(found, lambda _: None)
     return found
 
@@ -93,7 +85,8 @@ def test_what_is_shared_over_tls_reaches_a_partner_with_a_certificate(
     sluice(broker, "simulate-crm", "--rate", "100", "--duration", "2")
     done = json.loads(sluice(broker, "run", "sharing", "--until-end"))
     assert done["held_up"] == {}
-    assert len(read(broker.with_certificate(HOSHI), topics.customers(HOSHI), "partner.hoshi-card.test")) > 0
+    shown = sluice(broker, "tail", HOSHI, "--from-beginning", "--until-end", "--json", settings="partner.yaml")
+    assert topics.customers(HOSHI) in {json.loads(line)["topic"] for line in shown.splitlines()}
     assert len(read(settings.client(ADRESSO), topics.customers(ADRESSO), "partner.adresso.test")) > 0
 
 
@@ -158,10 +151,10 @@ def test_new_certificates_leave_the_administrators_password(tmp_path: Path) -> N
     }
 
 
-def sluice(broker: ComposeBroker, *arguments: str) -> str:
+def sluice(broker: ComposeBroker, *arguments: str, settings: str = "sluice.yaml") -> str:
     """What one of our commands prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "sluice", *arguments, "--settings", str(broker.folder / "sluice.yaml")],
+        [sys.executable, "-m", "sluice", *arguments, "--settings", str(broker.folder / settings)],
         capture_output=True,
         text=True,
         check=False,
