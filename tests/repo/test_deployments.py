@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import yaml
 from click.testing import CliRunner
 from jsonschema import Draft7Validator, Draft202012Validator
 
+from sluice.kafka.clients import read_properties
 from sluice.render_commands import render
 from sluice.settings import load_settings
 
@@ -182,6 +184,26 @@ def test_no_secret_is_written_down() -> None:
 def test_the_processor_mounts_its_own_password_alone() -> None:
     (volume,) = (volume for volume in pods()["sharing"]["volumes"] if volume["name"] == "passwords")
     assert volume["secret"]["items"] == [{"key": "sharing", "path": "sharing"}]
+
+
+def test_a_pod_gets_a_connection_file_for_each_password_that_it_was_given(tmp_path: Path) -> None:
+    script = (KUBERNETES / "base/connect.sh").read_text(encoding="utf-8")
+    for folder in ("passwords", "clients"):
+        (tmp_path / folder).mkdir()
+        script = script.replace(f"/{folder}/", f"{tmp_path}/{folder}/")
+    (tmp_path / "passwords/sharing").write_text("se=c#r et$1", encoding="utf-8")
+    place = {"BOOTSTRAP": "kafka:9093", "REGISTRY": "http://registry:8080"}
+    subprocess.run(["sh", "-c", script], check=True, env={**os.environ, **place})
+    assert read_properties(tmp_path / "clients/sharing.properties") == {
+        "bootstrap.servers": "kafka:9093",
+        "security.protocol": "SASL_SSL",
+        "ssl.ca.location": "/authority/ca.crt",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": "sharing",
+        "sasl.password": "se=c#r et$1",
+    }
+    assert read_properties(tmp_path / "clients/registry.properties") == {"url": "http://registry:8080"}
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "clients").iterdir()} == {0o600}
 
 
 def test_whoever_belongs_to_sluice_is_shut_off_first() -> None:
