@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild bench-onboarding bench-latency bench-dimensions bench-plots format lock clean documents
+.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild bench-onboarding bench-latency bench-dimensions bench-plots format lock clean documents image
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ setup: .venv/installed .venv/compiled ## Install everything into .venv
 demo: setup ## Customer updates through consent and redaction into three partners' topics, and a recall
 	$(BIN)/sluice demo
 
-test: check pure simulation documents integration ## Everything: check, both forms, the simulation, then the tests on a real broker
+test: check pure simulation documents image integration ## Everything: check, both forms, the simulation, what is handed over, the image's steps, then the tests on a real broker
 
 check: setup ## Style, types, import contracts, and the tests that need no broker
 	$(BIN)/ruff check .
@@ -52,6 +52,9 @@ pure: setup ## The tests that need no broker, with nothing compiled
 # Deliberate faults are put into functions, and compiled code calls past what is put there.
 simulation: setup ## Some hundreds of interleavings of the loop, and deliberate faults (docs/simulation.md)
 	$(in-pure-python) tests/simulation
+
+image: setup ## What the container image is made of, made in a plain folder and run there (docs/deploying.md)
+	$(BIN)/pytest -q tests/image
 
 soak: setup ## Interleavings for as long as asked: make soak SECONDS=600
 	$(BIN)/python -m tests.simulation.run --seconds $(or $(SECONDS),600)

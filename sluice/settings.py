@@ -18,6 +18,7 @@ from sluice.key_sources import key_source
 from sluice.keys import KeySource
 from sluice.law.loading import load_law, shipped_law, shipped_packs
 from sluice.law.pack import Law
+from sluice.provisioning import Groups
 
 ENVIRONMENT = "SLUICE_SETTINGS"
 DEFAULT = Path("sluice.yaml")
@@ -136,6 +137,11 @@ class Settings(Strict):
 
     def client(self, user: str) -> Connection:
         return read_properties(self.clients / f"{user}.properties")
+
+    @property
+    def groups(self) -> Groups:
+        """Of our processors."""
+        return Groups(sharing=self.sharing.group, returns=self.returns.group)
 
     def registry(self) -> Connection:
         """`url`, and whatever else the registry's client takes: credentials, TLS."""

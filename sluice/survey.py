@@ -12,7 +12,7 @@ from sluice.kafka import inventory, quotas
 from sluice.kafka.clients import Broker, ClientConfig
 from sluice.model import PartnerId
 from sluice.planning import Actual, Finding, Plan, Subject, difference, ownership
-from sluice.provisioning import Desired, Groups, RegisteredSchema, desired, our_source_schema
+from sluice.provisioning import Desired, RegisteredSchema, desired, our_source_schema
 from sluice.recorded_set import ReCreated
 from sluice.recording import Draft, newest_set
 from sluice.registry import Registry, SchemaNotFound
@@ -52,7 +52,7 @@ def survey(place: Place, loaded: LoadedContracts, removed: Iterable[PartnerId] =
     is_there = topics.CONTRACT_SETS in inventory.topics(place.broker, lambda name: name == topics.CONTRACT_SETS)
     before = newest_set(place.administrator) if is_there else None
     draft = Draft(contracts, source, before, frozenset(removed))
-    wanted = desired(contracts, Groups(settings.sharing.group, settings.returns.group), draft.ended())
+    wanted = desired(contracts, settings.groups, draft.ended())
     wanted = replace(wanted, schemas=(*ours, *wanted.schemas))
     actual = _actual(place, wanted, draft)
     try:

@@ -20,7 +20,7 @@ from sluice.model import PartnerId
 from sluice.partner_kit import asyncapi, invention, odcs, readme
 from sluice.partner_kit.folder import File, write
 from sluice.partner_kit.substance import Connection, RegisteredSchema, Substance
-from sluice.provisioning import Groups, desired
+from sluice.provisioning import desired
 from sluice.registry import Registry, SchemaNotFound
 from sluice.settings import Settings, load_settings
 from sluice.source_schema import leaves
@@ -101,7 +101,7 @@ def _contract_of(partner: PartnerId, contracts: ContractSet) -> CheckedContract:
 
 def _substance(settings: Settings, checked: CheckedContract, registry: Registry, contact: str) -> Substance:
     partner = checked.partner
-    wanted = desired(ContractSet((checked,)), Groups(settings.sharing.group, settings.returns.group))
+    wanted = desired(ContractSet((checked,)), settings.groups)
     texts = {schema.subject: schema.text for schema in wanted.schemas}
     names = (topics.customers(partner), topics.control(partner), topics.returns(partner))
     return Substance(

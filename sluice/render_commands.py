@@ -1,0 +1,46 @@
+"""`sluice render …`: what others are to set up, written for their tools. Neither broker nor cluster is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import yaml
+
+from sluice.contract import check, load_contracts
+from sluice.provisioning import desired, our_source_schema
+from sluice.settings import load_settings
+from sluice.source_schema import leaves
+from sluice.strimzi import Cluster, resources
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.group()
+def render() -> None:
+    """Write what the contracts need for tools that set it up."""
+
+
+@render.command()
+@click.option("--settings", "settings_path", type=_FILE, help="Settings file [./sluice.yaml].")
+@click.option("--contracts", type=_FOLDER, help="Folder of contracts [the settings'].")
+@click.option("--schema", type=_FILE, help="Avro schema of the source [our customer profile].")
+@click.option("--cluster", default="kafka", show_default=True, help="Name of the Kafka resource.")
+@click.option("--certificate", multiple=True, metavar="USER", help="USER logs in with a certificate, not a password.")
+def kubernetes(
+    settings_path: Path | None, contracts: Path | None, schema: Path | None, cluster: str, certificate: tuple[str, ...]
+) -> None:
+    """Print topics, users and their rights as resources of Strimzi: KafkaTopic and KafkaUser.
+
+    \b
+    Examples:
+      sluice render kubernetes --settings deploy/demo/sluice.yaml | kubectl diff --namespace sluice --filename -
+      sluice render kubernetes --contracts contracts --certificate hoshi-card > topics-and-users.yaml
+    """
+    settings = load_settings(settings_path)
+    source = our_source_schema().text if schema is None else schema.read_text(encoding="utf-8")
+    checked = check(load_contracts(contracts or settings.contracts), leaves(source), settings.load_law())
+    wanted = desired(checked, settings.groups)
+    made = resources(wanted, Cluster(cluster, settings.partitions, frozenset(certificate)))
+    click.echo(yaml.safe_dump_all(made, sort_keys=False), nl=False)
