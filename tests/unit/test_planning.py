@@ -17,8 +17,8 @@ from sluice.model import PartnerId
 from sluice.planning import Actual, ActualTopic, Plan, Subject, difference
 from sluice.planning.compatibility import breaks
 from sluice.planning.plan import summary
-from sluice.planning.steps import CreateTopic, Grant, RecordSet, RegisterSchema, SetPassword, SetQuota
-from sluice.provisioning import Desired, Groups, Operation, Resource, Right, desired
+from sluice.planning.steps import CreateTopic, Grant, RecordSet, RegisterSchema, SetPassword, SetQuota, right_address
+from sluice.provisioning import Desired, Operation, Resource, Right, desired
 from sluice.recorded_set import RecordedPartner, RecordedSet
 from tests.unit.installation import Installation
 
@@ -252,6 +252,14 @@ def test_a_partner_that_is_removed_half_is_still_known(gone: str) -> None:
     left = [one.address for one in planned(actual, wanted, recorded("adresso")).removals(["partner/hoshi-card"])]
     assert f"schema/{_TOPIC}-value" in left
     assert ("topic/" + _TOPIC in left) is (gone != "topics")
+
+
+def test_a_partner_whose_topics_were_deleted_by_hand_is_still_known() -> None:
+    """By its schemas: its rights and its password would let it in again with the next topic of that name."""
+    wanted = desired(contracts("adresso"), GROUPS)
+    topics_gone = replace(as_desired(newest=recorded("adresso")), topics=as_desired(wanted).topics)
+    left = {one.address for one in planned(topics_gone, wanted, recorded("adresso")).removals(["partner/hoshi-card"])}
+    assert left >= {"password/hoshi-card/SCRAM-SHA-512", right_address(_READ), "quota/hoshi-card"}
 
 
 def test_an_address_that_names_nothing_left_over_is_refused_with_the_nearest() -> None:
