@@ -266,14 +266,14 @@ def wrong_keys(desk: Desk) -> None:
     key.chmod(0o600)
     for wrong in (ROOT_KEY[:-1], f"{ROOT_KEY}00"):
         write(key, wrong)
-        refuses(desk, "The master key", *COMMANDS["explain"])
+        refuses(desk, "The master key", *COMMANDS["tokens issue"])
     write(key, ROOT_KEY[2:] + "00")
     refuses(desk, "recorded with another master key", *COMMANDS["run sharing"], "--workers", "2")
     write(key, ROOT_KEY)
     desk.settings(master_key=ROOT_KEY)
-    refuses(desk, "the key itself stands here", *COMMANDS["explain"])
+    refuses(desk, "the key itself stands here", *COMMANDS["tokens issue"])
     desk.settings(master_key={"command": ["sh", "-c", f"cat {key} {key} >&2; exit 3"]})
-    refuses(desk, "ended with status 3", *COMMANDS["explain"])
+    refuses(desk, "ended with status 3", *COMMANDS["tokens issue"])
     desk.settings(master_key=str(key))
 
 
