@@ -18,7 +18,7 @@ from sluice.planning import Actual, ActualTopic, Plan, Subject, difference
 from sluice.planning.compatibility import breaks
 from sluice.planning.plan import summary
 from sluice.planning.steps import CreateTopic, Grant, RecordSet, RegisterSchema, SetPassword, SetQuota, right_address
-from sluice.provisioning import Desired, Operation, Resource, Right, desired
+from sluice.provisioning import Desired, Groups, Operation, Resource, Right, desired
 from sluice.recorded_set import RecordedPartner, RecordedSet
 from tests.unit.installation import Installation
 
