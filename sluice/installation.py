@@ -72,7 +72,7 @@ def _provision(
 ) -> Provisioned:
     source = _source_schema(registry, our_source_schema())
     contracts = check(loaded, leaves(source), settings.load_law())
-    wanted = desired(contracts, settings.sharing.group, settings.returns.group)
+    wanted = desired(contracts, settings.sharing.group, settings.returns.group, settings.providers.group)
     administrator = settings.client("admin")
     client = admin_client(administrator)
     created = broker_side.create_topics(client, wanted.topics, settings.partitions, replication=1)

@@ -86,10 +86,12 @@ def our_source_schema() -> RegisteredSchema:
     return _own(topics.CUSTOMER_UPDATES)
 
 
-def desired(contracts: ContractSet, group: str, returns_group: str) -> Desired:
+def desired(contracts: ContractSet, group: str, returns_group: str, providers_group: str) -> Desired:
     """What an installation with these contracts and consumer groups needs, beside the source's schema."""
     partners = [contract.partner for contract in contracts.contracts]
     within = {c.partner: int(c.contract.limits.acknowledge_within.total_seconds() * 1000) for c in contracts.contracts}
+    asked = [c.partner for c in contracts.contracts if c.contract.task or c.contract.campaigns]
+    answering = [c.partner for c in contracts.contracts if c.contract.task]
     compacted = _compacted(min(within.values(), default=_DAY_MS))
     return Desired(
         topics=(
@@ -103,6 +105,8 @@ def desired(contracts: ContractSet, group: str, returns_group: str) -> Desired:
             Topic(topics.ACCEPTED_RETURNS, _KEPT),
             Topic(topics.REFUSED_RETURNS, _kept_for(_MONTH_MS)),
             Topic(topics.PAUSES, {"cleanup.policy": "compact"}, partitions=1),
+            Topic(topics.ENRICHMENTS, compacted),
+            Topic(topics.REFUSED_REPLIES, _kept_for(_MONTH_MS)),
             *(Topic(topics.customers(partner), {**compacted, "compression.type": "lz4"}) for partner in partners),
             *(Topic(topics.control(p), _kept_for(max(_MONTH_MS, 2 * within[p]))) for p in partners),
             # by the broker's clock: a partner cannot have said something before it was logged, or long after
@@ -110,13 +114,22 @@ def desired(contracts: ContractSet, group: str, returns_group: str) -> Desired:
                 Topic(topics.returns(p), {**_kept_for(_MONTH_MS), "message.timestamp.type": "LogAppendTime"})
                 for p in partners
             ),
+            # for ever the newest request of each customer: that is how nothing is asked twice
+            *(Topic(topics.requests(p), {"cleanup.policy": "compact"}) for p in asked),
+            *(
+                Topic(topics.replies(p), {**_kept_for(_MONTH_MS), "message.timestamp.type": "LogAppendTime"})
+                for p in answering
+            ),
         ),
-        users=("crm", "sharing", "returns", *partners),
+        users=("crm", "sharing", "returns", "providers", *partners),
         rights=(
             *_crm_rights(),
             *_sharing_rights(partners, group),
             *_returns_rights(partners, returns_group),
+            *_providers_rights(asked, answering, providers_group),
             *(right for partner in partners for right in _partner_rights(partner)),
+            *(right for provider in asked for right in _read_rights(provider, topics.requests(provider))),
+            *(right for provider in answering for right in _write_rights(provider, topics.replies(provider))),
         ),
         schemas=(
             _own(topics.CONSENT_EVENTS),
@@ -130,6 +143,10 @@ def desired(contracts: ContractSet, group: str, returns_group: str) -> Desired:
             ),
             *(_registered(topics.control(partner), "control") for partner in partners),
             *(_registered(topics.returns(partner), "partner_return") for partner in partners),
+            _own(topics.ENRICHMENTS),
+            _own(topics.REFUSED_REPLIES),
+            *(_registered(topics.requests(provider), "provider_request") for provider in asked),
+            *(_registered(topics.replies(provider), "provider_reply") for provider in answering),
         ),
     )
 
@@ -143,10 +160,14 @@ def _registered(topic: str, name: str) -> RegisteredSchema:
 
 
 def _crm_rights() -> Iterable[Right]:
-    """Writes inputs, reads nothing, and may not begin transactions: an open one would hide withdrawals (LOOP 14)."""
+    """Writes inputs, reads what was found out for it, and may not begin transactions.
+
+    An open one would hide withdrawals (LOOP 14).
+    """
     for topic in (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS):
-        yield Right("crm", Operation.WRITE, Resource.TOPIC, topic)
-        yield Right("crm", Operation.DESCRIBE, Resource.TOPIC, topic)
+        yield from _write_rights("crm", topic)
+    yield from _read_rights("crm", topics.ENRICHMENTS)
+    yield Right("crm", Operation.READ, Resource.GROUP, "crm.", prefixed=True)
 
 
 def _sharing_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right]:
@@ -182,11 +203,33 @@ def _returns_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right
     yield Right("returns", Operation.READ, Resource.GROUP, group)
 
 
+def _providers_rights(asked: Iterable[PartnerId], answering: Iterable[PartnerId], group: str) -> Iterable[Right]:
+    """Asks, and takes in what comes back; of customers it knows what was delivered, and no value but those appended."""
+    written = (topics.ENRICHMENTS, *(topics.requests(provider) for provider in asked))  # and read back
+    for topic in (topics.DISCLOSURES, topics.CONTRACT_SETS, *(topics.replies(p) for p in answering)):
+        yield from _read_rights("providers", topic)
+    for topic in written:
+        yield Right("providers", Operation.READ, Resource.TOPIC, topic)
+    for topic in (*written, topics.REFUSED_REPLIES, *(topics.control(p) for p in answering)):
+        yield from _write_rights("providers", topic)
+    yield Right("providers", Operation.READ, Resource.GROUP, group)
+    yield Right("providers", Operation.WRITE, Resource.TRANSACTIONAL_ID, group)
+    yield Right("providers", Operation.DESCRIBE, Resource.TRANSACTIONAL_ID, group)
+
+
+def _read_rights(user: str, topic: str) -> Iterable[Right]:
+    yield Right(user, Operation.READ, Resource.TOPIC, topic)
+    yield Right(user, Operation.DESCRIBE, Resource.TOPIC, topic)
+
+
+def _write_rights(user: str, topic: str) -> Iterable[Right]:
+    yield Right(user, Operation.WRITE, Resource.TOPIC, topic)
+    yield Right(user, Operation.DESCRIBE, Resource.TOPIC, topic)
+
+
 def _partner_rights(partner: PartnerId) -> Iterable[Right]:
     """Reads its own topics with groups of its own, writes its returns, and sees nothing else."""
-    yield Right(partner, Operation.WRITE, Resource.TOPIC, topics.returns(partner))
-    yield Right(partner, Operation.DESCRIBE, Resource.TOPIC, topics.returns(partner))
+    yield from _write_rights(partner, topics.returns(partner))
     for topic in (topics.customers(partner), topics.control(partner)):
-        yield Right(partner, Operation.READ, Resource.TOPIC, topic)
-        yield Right(partner, Operation.DESCRIBE, Resource.TOPIC, topic)
+        yield from _read_rights(partner, topic)
     yield Right(partner, Operation.READ, Resource.GROUP, topics.partner_group(partner, ""), prefixed=True)
