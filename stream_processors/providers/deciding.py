@@ -67,9 +67,11 @@ def decide(arrival: Arrival, said: Reply | RefusedFor, book: Book) -> Outcome:
     if one.decision_id is None:  # 2
         return Discarded(one.customer, one.recall or "")
     work = book.in_force.work.get(arrival.provider) if book.in_force else None
-    cause = RefusedFor.NO_TASK if work is None else _misplaced(arrival, said, one, book) or _misfit(said, work.task)
-    if cause is not None or work is None:
-        return Refused(cause or RefusedFor.NO_TASK)
+    if work is None:
+        return Refused(RefusedFor.NO_TASK)
+    cause = _misplaced(arrival, said, one, book) or _misfit(said, work.task)  # 3, 4, 5
+    if cause is not None:
+        return Refused(cause)
     others = (known for known in book.enrichments.get(one.customer, ()) if known.source != source(one.partner))
     return TakenIn(one.customer, (*others, *_appended(arrival, said, work)))
 

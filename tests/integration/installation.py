@@ -87,7 +87,13 @@ class Installation:
         self.update_writer = self.writer(topics.CUSTOMER_UPDATES)
         self.consent_writer = self.writer(topics.CONSENT_EVENTS)
 
-    def write_settings(self, *, returns: Mapping[str, object] | None = None, **sharing: object) -> None:
+    def write_settings(
+        self,
+        *,
+        returns: Mapping[str, object] | None = None,
+        providers: Mapping[str, object] | None = None,
+        **sharing: object,
+    ) -> None:
         settings = {
             "clients": str(self._endpoints.clients),
             "contracts": str(self.contracts_folder),
@@ -106,7 +112,7 @@ class Installation:
                 "metrics": {"port": 0},
                 **(returns or {}),
             },
-            "providers": {"group": f"providers-{self.folder.name}", "metrics": {"port": 0}},
+            "providers": {"group": f"providers-{self.folder.name}", "metrics": {"port": 0}, **(providers or {})},
         }
         self.settings_path.write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
 

@@ -26,6 +26,10 @@ FOREIGN = (
     topics.ACCEPTED_RETURNS,
     topics.REFUSED_RETURNS,
     topics.PAUSES,
+    topics.ENRICHMENTS,
+    topics.REFUSED_REPLIES,
+    topics.requests(ADRESSO),
+    topics.replies(ADRESSO),
     topics.returns(HOSHI),
     topics.returns(LISTMART),
 )
