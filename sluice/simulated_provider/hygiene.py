@@ -16,7 +16,7 @@ _DWELLING = re.compile(r"\b(unit|flat|apartment)\b")
 _MOVED_OF = 20
 _CONFIDENCE = 0.9
 
-Values = dict[str, dict[str, Any]]
+Values = list[dict[str, Any]]
 """As `schemas/provider_reply` has them."""
 
 
@@ -35,7 +35,7 @@ def standardised(record: Mapping[str, Any]) -> Values:
         "moved": _has_moved(street),
         "moved_on": "2026-07-01" if _has_moved(street) else None,
     }
-    return {name: {"value": value, "confidence": _CONFIDENCE} for name, value in found.items()}
+    return [{"field": name, "value": value, "confidence": _CONFIDENCE} for name, value in found.items()]
 
 
 def _code(street: str, within: str | None) -> str:

@@ -133,9 +133,9 @@ def send(house: Provider, request: Said) -> Iterator[Said]:
 
 
 _GARBAGE: tuple[Callable[[dict[str, Any]], Said | bytes], ...] = (
-    lambda said: {**said, "values": {**said["values"], "religion": {"value": "Shinto"}}},
-    lambda said: {**said, "values": {"deliverability": {"value": "perhaps"}}},
-    lambda said: {**said, "values": {"moved_on": {"value": "last summer"}}},
+    lambda said: {**said, "values": [*said["values"], {"field": "religion", "value": "Shinto"}]},
+    lambda said: {**said, "values": [{"field": "deliverability", "value": "perhaps"}]},
+    lambda said: {**said, "values": [{"field": "moved_on", "value": "last summer"}]},
     lambda said: {**said, "request_id": "made up"},
     lambda said: {**said, "customer": "nobody"},
     lambda _said: b"no record at all",

@@ -88,9 +88,10 @@ def _misplaced(arrival: Arrival, said: Reply, one: Holding, book: Book) -> Refus
 
 
 def _misfit(said: Reply, task: Task) -> RefusedFor | None:
-    if not said.values.keys() <= task.reply.keys():  # 5
+    names = {one.field for one in said.values}
+    if not names <= task.reply.keys() or len(names) < len(said.values):  # 5
         return RefusedFor.FIELD_NOT_AGREED
-    fits = (task.reply[name].allows(one.value) and _is_a_share(one) for name, one in said.values.items())
+    fits = (task.reply[one.field].allows(one.value) and _is_a_share(one) for one in said.values)
     return None if said.values and all(fits) else RefusedFor.VALUE_NOT_AGREED
 
 
@@ -102,8 +103,8 @@ def _appended(arrival: Arrival, said: Reply, work: Work) -> tuple[Appended, ...]
     task = work.task
     return tuple(
         Appended(
-            field=name,
-            category=task.reply[name].category,
+            field=one.field,
+            category=task.reply[one.field].category,
             value=one.value,
             source=source(arrival.provider),
             obtained_at=arrival.logged_at,
@@ -113,5 +114,5 @@ def _appended(arrival: Arrival, said: Reply, work: Work) -> tuple[Appended, ...]
             confidence=one.confidence,
             request_id=said.request_id,
         )
-        for name, one in sorted(said.values.items())
+        for one in said.values
     )

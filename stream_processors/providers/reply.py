@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -32,6 +31,7 @@ class RefusedFor(StrEnum):
 
 
 class RepliedValue(msgspec.Struct, frozen=True):
+    field: str
     value: ReplyValue = None
     confidence: float | None = None
 
@@ -42,7 +42,7 @@ class Reply(msgspec.Struct, frozen=True):
     reply_id: str
     request_id: str
     customer: Pseudonym
-    values: Mapping[str, RepliedValue]
+    values: tuple[RepliedValue, ...]
 
 
 class Arrival(NamedTuple):

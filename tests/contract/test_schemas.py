@@ -193,7 +193,7 @@ FULLEST: dict[str, Record] = {
         "reply_id": "r-1",
         "request_id": "6d2f5c0e-2a52-5f31-a1a8-6f3c1a54d1de",
         "customer": "AAECAwQFBgcICQoLDA0ODw",
-        "values": {"street": {"value": "千代田1-1", "confidence": 0.9}},
+        "values": [{"field": "street", "value": "千代田1-1", "confidence": 0.9}],
     },
     "enrichment": {
         "appended": [

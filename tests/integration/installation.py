@@ -208,7 +208,7 @@ class Installation:
             "reply_id": f"reply-{uuid4()}",
             "request_id": request["request_id"],
             "customer": request["customer"],
-            "values": {"deliverability": {"value": "Y", "confidence": None}},
+            "values": [{"field": "deliverability", "value": "Y"}],
             **fields,
         }
         self.send_reply(provider, said["customer"].encode(), self.writer(topics.replies(provider)).write(said))

@@ -42,10 +42,10 @@ def test_a_round_trip(installation: Installation) -> None:
         request = asked(installation, "crm:1")["crm:1"]
         assert request["task"] == "operations.address_hygiene"
         assert request["expires_at"] - request["issued_at"] == 2 * 24 * 60 * 60 * 1000
-        values = {"street": {"value": "1 LONG ST", "confidence": 0.9}, "moved": {"value": False}}
+        values = [{"field": "street", "value": "1 LONG ST", "confidence": 0.9}, {"field": "moved", "value": False}]
         installation.reply(ADRESSO, request, values=values)
         eventually(lambda: len(installation.enrichments().get("crm:1", ())) == 2, "taken in")
-        moved, street = installation.enrichments()["crm:1"]
+        street, moved = installation.enrichments()["crm:1"]
         assert (street["field"], street["value"], street["confidence"]) == ("street", "1 LONG ST", 0.9)
         assert (moved["field"], moved["value"], moved["confidence"]) == ("moved", False, None)
         assert street["source"] == "append:adresso"
@@ -79,8 +79,8 @@ def test_what_a_provider_may_not_say_is_refused_and_recorded(installation: Insta
         installation.reply(ADRESSO, first, customer=installation.pseudonym(HOSHI, "crm:1"))
         installation.reply(ADRESSO, first, request_id="made up")
         installation.reply(ADRESSO, first, request_id=second["request_id"])
-        installation.reply(ADRESSO, first, values={"religion": {"value": "canary-religion"}})
-        installation.reply(ADRESSO, first, values={"street": {"value": "canary-street" * 20}})
+        installation.reply(ADRESSO, first, values=[{"field": "religion", "value": "canary-religion"}])
+        installation.reply(ADRESSO, first, values=[{"field": "street", "value": "canary-street" * 20}])
         eventually(lambda: len(refusals(installation)) == 8, "all are refused")
         installation.reply(ADRESSO, first)
         installation.reply(ADRESSO, first)
@@ -132,7 +132,7 @@ def test_a_customer_withdraws_while_the_provider_is_at_work(installation: Instal
             installation.delete(customer)
         eventually(lambda: not installation.holds(ADRESSO), "recalled")
         eventually(lambda: installation.enrichments() == {}, "taken back")
-        installation.reply(ADRESSO, requests["crm:1"], values={"street": {"value": "canary-street"}})
+        installation.reply(ADRESSO, requests["crm:1"], values=[{"field": "street", "value": "canary-street"}])
         eventually(lambda: refusals(installation) == ["withdrawn"], "discarded")
         messages = [one for one in installation.control(ADRESSO) if one["customer"] == requests["crm:1"]["customer"]]
         recall, erasure = messages
@@ -236,7 +236,7 @@ def test_a_provider_reads_its_requests_and_writes_its_replies_alone(installation
 
 def reply_to(request: dict[str, Any]) -> dict[str, Any]:
     told = {"reply_id": "r", "request_id": request["request_id"], "customer": request["customer"]}
-    return {**told, "values": {"deliverability": {"value": "Y"}}}
+    return {**told, "values": [{"field": "deliverability", "value": "Y"}]}
 
 
 def written(installation: Installation, topic: str) -> int:

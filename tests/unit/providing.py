@@ -87,7 +87,7 @@ def reply(book: Book, provider: PartnerId = ADRESSO, customer: str = CUSTOMER, *
     request = one.asked.request_id if one and one.asked else "none"
     values = fields.pop("values", {"code": "Y"})
     said = {"reply_id": "r", "request_id": request, "customer": name, **fields}
-    return Reply(**said, values={field: RepliedValue(value) for field, value in values.items()})
+    return Reply(**said, values=tuple(RepliedValue(field, value) for field, value in values.items()))
 
 
 def arrival(offset: int = 0, provider: PartnerId = ADRESSO, at: int = NOW + HOUR_MS, value: bytes = b"") -> Arrival:

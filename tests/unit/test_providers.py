@@ -99,7 +99,7 @@ def test_a_reply_is_taken_in_with_where_it_is_from() -> None:
     outcome = decide(arrival(), said, book)
     assert isinstance(outcome, TakenIn)
     assert outcome.customer == CUSTOMER
-    moved, score, street = outcome.appended
+    street, moved, score = outcome.appended
     assert (moved.value, score.value, street.value) == (False, None, "1 LONG ST")
     assert (street.source, street.obtained_at) == ("append:adresso", arrival().logged_at)
     assert (street.licence, street.licence_until) == ("G-NAF", 1_830_297_600_000)
@@ -134,7 +134,7 @@ def test_a_value_that_was_not_agreed_has_the_whole_reply_refused(values: dict[st
 def test_a_confidence_is_a_share(share: float) -> None:
     book = shared()
     said = reply(book)
-    said = Reply(said.reply_id, said.request_id, said.customer, {"code": RepliedValue("Y", share)})
+    said = Reply(said.reply_id, said.request_id, said.customer, (RepliedValue("code", "Y", share),))
     assert decide(arrival(), said, book) == Refused(RefusedFor.VALUE_NOT_AGREED)
 
 
@@ -142,6 +142,8 @@ def test_a_field_that_was_not_agreed_has_the_whole_reply_refused() -> None:
     book = shared()
     said = reply(book, values={"code": "Y", "religion": "none"})
     assert decide(arrival(), said, book) == Refused(RefusedFor.FIELD_NOT_AGREED)
+    twice = Reply(said.reply_id, said.request_id, said.customer, (RepliedValue("code", "Y"), RepliedValue("code", "N")))
+    assert decide(arrival(), twice, book) == Refused(RefusedFor.FIELD_NOT_AGREED)
 
 
 def test_a_reply_names_a_customer_and_a_request_of_its_own_provider() -> None:
@@ -250,7 +252,13 @@ SCHEMA = catalogue.text("provider_reply")
 
 
 def framed(**fields: Any) -> bytes:  # noqa: ANN401
-    record = {"reply_id": "r", "request_id": "q", "customer": "p", "values": {"code": {"value": "Y"}}, **fields}
+    record = {
+        "reply_id": "r",
+        "request_id": "q",
+        "customer": "p",
+        "values": [{"field": "code", "value": "Y"}],
+        **fields,
+    }
     return Writer(SCHEMA, 7).write(record)
 
 
@@ -266,12 +274,10 @@ def came(value: bytes | None, key: bytes | None = b"p") -> Reply | RefusedFor:
 
 
 def test_a_reply_is_read_as_it_was_written() -> None:
-    values = {"a": {"value": 3}, "b": {"value": 2.5}, "c": {"value": True, "confidence": 0.5}, "d": {"value": None}}
-    found = came(framed(values=values))
+    values = (None, True, 3, 2.5, "x")
+    found = came(framed(values=[{"field": "a", "value": one, "confidence": 0.5} for one in values]))
     assert isinstance(found, Reply)
-    assert found.values == {
-        "a": RepliedValue(3), "b": RepliedValue(2.5), "c": RepliedValue(True, 0.5), "d": RepliedValue(None)
-    }  # fmt: skip
+    assert found.values == tuple(RepliedValue("a", one, 0.5) for one in values)
 
 
 @pytest.mark.parametrize("value", [None, b"", b"garbage", framed()[:-1], framed() + b"\0", b"\0\0\0\0\x08"])

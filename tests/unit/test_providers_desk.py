@@ -42,7 +42,7 @@ def replied(offset: int, customer: str, decision: str = "d-1", **values: Any) ->
         "reply_id": f"r-{offset}",
         "request_id": request_id(ADRESSO, f"{customer}/{decision}"),
         "customer": pseudonym(ADRESSO, customer),
-        "values": {name: {"value": value} for name, value in (values or {"code": "Y"}).items()},
+        "values": [{"field": name, "value": value} for name, value in (values or {"code": "Y"}).items()],
     }
     value = WRITERS["provider_reply"].write(record)
     return Record(REPLIES, 0, offset, str(record["customer"]).encode(), value, NOW + 1000 + offset)
