@@ -51,11 +51,11 @@ class Holding:
     partner: PartnerId
     customer: CustomerId
     decision_id: str | None = None
-    """The disclosure that gave the provider what it holds now. None: it was recalled."""
+    """The newest disclosure of what the provider holds. None: it was recalled."""
     recall: str | None = None
     """Decision id of the newest recall."""
     digests: dict[str, bytes] = field(default_factory=dict)
-    """Of the record that each disclosure gave it, by decision id; those that gave nothing new are left out."""
+    """Of the record that the provider held after each disclosure since it was last recalled, by decision id."""
     asked: Request | None = None
     """The newest request."""
 
@@ -108,9 +108,8 @@ class Book:
                 if self.held_as.get((partner, customer)) == pseudonym:
                     del self.held_as[partner, customer]
             else:
-                if one.decision_id is None or one.digests[one.decision_id] != entry["digest"]:
-                    one.decision_id = entry["decision_id"]
-                    one.digests[entry["decision_id"]] = entry["digest"]
+                one.decision_id = entry["decision_id"]
+                one.digests[entry["decision_id"]] = entry["digest"]
                 self.held_as[partner, customer] = pseudonym
             self.touched[partner, customer] = None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from sluice.model import PartnerId
 from tests.integration.installation import ADRESSO, HOSHI, Installation, eventually, now_ms
 
 pytestmark = pytest.mark.broker
+LETTERBIRD = PartnerId("letterbird")
+EMAIL_HOUSE = Path("deploy/demo/email-house/letterbird.yaml")
 
 
 def refusals(installation: Installation) -> list[str]:
@@ -249,3 +253,36 @@ def answer_all(installation: Installation, requests: list[dict[str, Any]]) -> No
     for request in requests:
         producer.produce(topic, writer.write(reply_to(request)), request["customer"].encode())
     assert producer.flush(20) == 0
+
+
+def test_a_simulated_house_and_a_campaign(installation: Installation) -> None:
+    """As people try it: wrong and missing replies are what they are; a campaign goes to whom the house holds."""
+    (installation.contracts_folder / f"{LETTERBIRD}.yaml").write_bytes(EMAIL_HOUSE.read_bytes())
+    installation.provision()
+    providers, customers = installation.start_providers(), [f"crm:{number}" for number in range(30)]
+    with installation.processor():
+        for customer in customers:
+            installation.update(customer, email="x@example.com", segments=["frequent"])
+        eventually(lambda: len(installation.requests(ADRESSO)) == 30, "all are asked for")
+        done = told(installation, "simulate-provider", "hygiene", ADRESSO, "--garbage", "0.2", "--silence", "0.2")
+        assert done["answered"] + done["wrong"] + done["left unanswered"] == 30
+        assert min(done["answered"], done["wrong"], done["left unanswered"]) > 0
+        eventually(lambda: len(refusals(installation)) == done["wrong"], "the wrong ones are refused")
+        eventually(lambda: len(installation.enrichments()) == done["answered"], "the others are taken in")
+        assert told(installation, "simulate-provider", "hygiene", ADRESSO) == {"partner": ADRESSO}, "nothing new"
+        eventually(lambda: len(installation.holds(LETTERBIRD)) == 30, "the e-mail house holds them")
+        campaign = told(installation, "request-campaign", LETTERBIRD, "spring", "--segment", "frequent")
+        assert campaign["customer"] is None
+        installation.delete("crm:1")
+        eventually(lambda: len(installation.holds(LETTERBIRD)) == 29, "one is recalled")
+        assert told(installation, "simulate-provider", "email", LETTERBIRD)["sent"] == 29
+    assert installation.run("request-campaign", ADRESSO, "spring").stderr == (
+        "The contract with adresso has no `campaigns`: it is asked to send nothing.\n"
+    )
+    providers.stop()
+
+
+def told(installation: Installation, *arguments: str) -> dict[str, Any]:
+    done = installation.run(*arguments)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)  # type: ignore[no-any-return]

@@ -25,7 +25,7 @@ IDS = {"provider_request": 1, "enrichment": 2, "rejected": 3, "control": 4, "pro
 WRITERS = {name: Writer(catalogue.text(name), number) for name, number in IDS.items()}
 READERS = {number: Reader(catalogue.text(name)) for name, number in IDS.items()}
 REPLIES = topics.replies(ADRESSO)
-PARTITIONS = 4
+PARTITIONS = 7
 
 
 class Killed(BaseException):
