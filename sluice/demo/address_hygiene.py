@@ -56,7 +56,7 @@ def _show_a_deletion_in_flight(stage: Stage, profiles: list[people.Profile]) -> 
     moved = {**chosen, "address": {**chosen["address"], "street": "1 new street"}}
     stage.publish("customers", [moved])
     stage.until(lambda: len(stage.as_provider(topics.requests(_HOUSE))) == _PEOPLE + 1, "it was asked again")
-    with stage.meanwhile(*_WORK, "--latency", "3"):
+    with stage.meanwhile(*_WORK, "--latency", "5"):
         stage.publish("customers", [{"customer_id": chosen["customer_id"], "$deleted": True}])
     stage.until(lambda: "withdrawn" in _causes(stage), "the reply was discarded")
     gone = chosen["customer_id"] not in stage.folded(topics.ENRICHMENTS)
