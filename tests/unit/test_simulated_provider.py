@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sluice.contract import load_contracts
+from sluice.model import PartnerId
 from sluice.simulated_provider import email_house, hygiene
 from tests.unit.test_contract import DEMO
 
@@ -29,7 +32,7 @@ def test_an_address_is_put_into_one_form(street: str | None, within: str | None,
 
 
 def test_what_it_says_is_what_the_demos_contract_agrees_to() -> None:
-    task = load_contracts(DEMO)["adresso"][0].task  # type: ignore[index]
+    task = load_contracts(DEMO)[PartnerId("adresso")][0].task
     assert task is not None
     for number in range(100):
         record = {"address_street": f"{number} x lane", "address_city": "y", "address_postal_code": "3000"}
@@ -39,7 +42,11 @@ def test_what_it_says_is_what_the_demos_contract_agrees_to() -> None:
 
 
 def test_a_campaign_goes_to_those_of_the_segment_who_are_held() -> None:
-    held = {"a": {"segments": ["frequent", "new"]}, "b": {"segments": ["new"]}, "c": {"segments": None}}
+    held: dict[str, dict[str, Any]] = {
+        "a": {"segments": ["frequent", "new"]},
+        "b": {"segments": ["new"]},
+        "c": {"segments": None},
+    }
     assert [*email_house.chosen(held, "frequent")] == ["a"]
     assert [*email_house.chosen(held, None)] == ["a", "b", "c"]
     del held["a"]
