@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild bench-onboarding bench-latency bench-dimensions bench-plots format lock clean documents image
+.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild bench-onboarding bench-latency bench-dimensions bench-plots format lock clean documents image demo-address-hygiene demo-email-house
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,12 @@ setup: .venv/installed .venv/compiled ## Install everything into .venv
 
 demo: setup ## Customer updates through consent and redaction into three partners' topics, and a recall
 	$(BIN)/sluice demo
+
+demo-address-hygiene: setup ## An address-hygiene house: what it is asked, what comes back, what does not get in
+	$(BIN)/sluice demo address-hygiene
+
+demo-email-house: setup ## An e-mail house: campaigns without a list of customers, unsubscribes, suppression
+	$(BIN)/sluice demo email-house
 
 test: check pure simulation documents image integration ## Everything: check, both forms, the simulation, what is handed over, the image's steps, then the tests on a real broker
 

@@ -23,7 +23,10 @@ _COMPATIBILITY: Final[dict[str, Compatibility]] = {
     "control": "FORWARD_TRANSITIVE",
     "customer_profile": "FULL_TRANSITIVE",
     "disclosure": "FULL_TRANSITIVE",
+    "enrichment": "FULL_TRANSITIVE",
     "partner_return": "BACKWARD_TRANSITIVE",
+    "provider_reply": "BACKWARD_TRANSITIVE",
+    "provider_request": "FULL_TRANSITIVE",
     "rejected": "BACKWARD_TRANSITIVE",
 }
 

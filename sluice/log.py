@@ -24,6 +24,15 @@ class Record(NamedTuple):
     timestamp: int
 
 
+class Written(NamedTuple):
+    """One record to be written."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes | None
+
+
 class Positions(NamedTuple):
     """The next offsets of one partition number in both inputs."""
 

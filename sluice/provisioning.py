@@ -116,6 +116,7 @@ class Groups:
 
     sharing: str
     returns: str
+    providers: str
 
 
 def our_source_schema() -> RegisteredSchema:
@@ -132,6 +133,8 @@ def desired(contracts: ContractSet, groups: Groups, ended: Mapping[PartnerId, in
     within = {c.partner: int(c.contract.limits.acknowledge_within.total_seconds() * 1000) for c in contracts.contracts}
     within = {**(ended or {}), **within}
     partners = sorted(within)
+    asked = [c.partner for c in contracts.contracts if c.contract.task or c.contract.campaigns]
+    answering = [c.partner for c in contracts.contracts if c.contract.task]
     compacted = _compacted(min(within.values(), default=_DAY_MS))
     return Desired(
         topics=(
@@ -145,6 +148,8 @@ def desired(contracts: ContractSet, groups: Groups, ended: Mapping[PartnerId, in
             Topic(topics.ACCEPTED_RETURNS, _KEPT),
             Topic(topics.REFUSED_RETURNS, _kept_for(_MONTH_MS)),
             Topic(topics.PAUSES, {"cleanup.policy": "compact"}, partitions=1),
+            Topic(topics.ENRICHMENTS, compacted),
+            Topic(topics.REFUSED_REPLIES, _kept_for(_MONTH_MS)),
             *(Topic(topics.customers(partner), {**compacted, "compression.type": "lz4"}) for partner in partners),
             *(Topic(topics.control(p), _kept_for(max(_MONTH_MS, 2 * within[p]))) for p in partners),
             # by the broker's clock: a partner cannot have said something before it was logged, or long after
@@ -152,13 +157,22 @@ def desired(contracts: ContractSet, groups: Groups, ended: Mapping[PartnerId, in
                 Topic(topics.returns(p), {**_kept_for(_MONTH_MS), "message.timestamp.type": "LogAppendTime"})
                 for p in partners
             ),
+            # for ever the newest request of each customer: that is how nothing is asked twice
+            *(Topic(topics.requests(p), {"cleanup.policy": "compact"}) for p in asked),
+            *(
+                Topic(topics.replies(p), {**_kept_for(_MONTH_MS), "message.timestamp.type": "LogAppendTime"})
+                for p in answering
+            ),
         ),
-        users=("crm", "sharing", "returns", *partners),
+        users=("crm", "sharing", "returns", "providers", *partners),
         rights=(
             *_crm_rights(),
             *_sharing_rights(partners, groups.sharing),
             *_returns_rights(partners, groups.returns),
+            *_providers_rights(asked, answering, groups.providers),
             *(right for partner in partners for right in _partner_rights(partner)),
+            *(_read(provider, topics.requests(provider)) for provider in asked),
+            *(_write(provider, topics.replies(provider)) for provider in answering),
         ),
         schemas=(
             _own(topics.CONSENT_EVENTS),
@@ -172,6 +186,10 @@ def desired(contracts: ContractSet, groups: Groups, ended: Mapping[PartnerId, in
             ),
             *(_registered(topics.control(partner), "control") for partner in partners),
             *(_registered(topics.returns(partner), "partner_return") for partner in partners),
+            _own(topics.ENRICHMENTS),
+            _own(topics.REFUSED_REPLIES),
+            *(_registered(topics.requests(provider), "provider_request") for provider in asked),
+            *(_registered(topics.replies(provider), "provider_reply") for provider in answering),
         ),
         quotas=tuple(
             Quota(c.partner, c.contract.limits.rate) for c in contracts.contracts if c.contract.limits.rate is not None
@@ -188,12 +206,15 @@ def _registered(topic: str, name: str) -> RegisteredSchema:
 
 
 def _crm_rights() -> Iterable[Right]:
-    """Writes inputs, reads nothing, and may not begin transactions: an open one would hide withdrawals (LOOP 14).
+    """Writes inputs, reads what was found out for it, and may not begin transactions.
 
-    Who may read or write may also describe; nobody is given that by itself.
+    An open one would hide withdrawals (LOOP 14). Who may read or write may also describe; nobody is given that by
+    itself.
     """
     for topic in (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS):
-        yield Right("crm", Operation.WRITE, Resource.TOPIC, topic)
+        yield _write("crm", topic)
+    yield _read("crm", topics.ENRICHMENTS)
+    yield Right("crm", Operation.READ, Resource.GROUP, "crm.", prefixed=True)
 
 
 def _sharing_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right]:
@@ -209,9 +230,9 @@ def _sharing_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right
     made = [topics.DISCLOSURES, topics.REJECTED]
     made += [name for partner in partners for name in (topics.customers(partner), topics.control(partner))]
     for topic in (*inputs, topics.DISCLOSURES, topics.CONTRACT_SETS, topics.PAUSES, topics.REDRIVES, topics.REJECTED):
-        yield Right("sharing", Operation.READ, Resource.TOPIC, topic)
+        yield _read("sharing", topic)
     for topic in (*inputs, topics.REDRIVES, *made):
-        yield Right("sharing", Operation.WRITE, Resource.TOPIC, topic)
+        yield _write("sharing", topic)
     for topic in (topics.CUSTOMER_UPDATES, *made):
         yield Right("sharing", Operation.DESCRIBE_CONFIGS, Resource.TOPIC, topic)
     yield Right("sharing", Operation.READ, Resource.GROUP, group)
@@ -223,15 +244,36 @@ def _returns_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right
     read = (topics.DISCLOSURES, topics.CONTRACT_SETS, *(topics.returns(partner) for partner in partners))
     kept = (topics.ACCEPTED_RETURNS, topics.PAUSES)  # what it wrote is read back
     for topic in (*read, *kept):
-        yield Right("returns", Operation.READ, Resource.TOPIC, topic)
+        yield _read("returns", topic)
     for topic in (topics.CONSENT_EVENTS, topics.REFUSED_RETURNS, *kept):
-        yield Right("returns", Operation.WRITE, Resource.TOPIC, topic)
+        yield _write("returns", topic)
     yield Right("returns", Operation.READ, Resource.GROUP, group)
+
+
+def _providers_rights(asked: Iterable[PartnerId], answering: Iterable[PartnerId], group: str) -> Iterable[Right]:
+    """Asks, and takes in what comes back; of customers it knows what was delivered, and no value but those appended."""
+    written = (topics.ENRICHMENTS, *(topics.requests(provider) for provider in asked))  # and read back
+    for topic in (topics.DISCLOSURES, topics.CONTRACT_SETS, *(topics.replies(p) for p in answering)):
+        yield _read("providers", topic)
+    for topic in written:
+        yield _read("providers", topic)
+    for topic in (*written, topics.REFUSED_REPLIES, *(topics.control(p) for p in answering)):
+        yield _write("providers", topic)
+    yield Right("providers", Operation.READ, Resource.GROUP, group)
+    yield Right("providers", Operation.WRITE, Resource.TRANSACTIONAL_ID, group)
+
+
+def _read(user: str, topic: str) -> Right:
+    return Right(user, Operation.READ, Resource.TOPIC, topic)
+
+
+def _write(user: str, topic: str) -> Right:
+    return Right(user, Operation.WRITE, Resource.TOPIC, topic)
 
 
 def _partner_rights(partner: PartnerId) -> Iterable[Right]:
     """Reads its own topics with groups of its own, writes its returns, and sees nothing else."""
-    yield Right(partner, Operation.WRITE, Resource.TOPIC, topics.returns(partner))
+    yield _write(partner, topics.returns(partner))
     for topic in (topics.customers(partner), topics.control(partner)):
-        yield Right(partner, Operation.READ, Resource.TOPIC, topic)
+        yield _read(partner, topic)
     yield Right(partner, Operation.READ, Resource.GROUP, topics.partner_group(partner, ""), prefixed=True)

@@ -84,6 +84,16 @@ class Returns(Strict):
     metrics: Endpoint = Endpoint(port=9465)
 
 
+class Providers(Strict):
+    """The processor of what service providers are asked, and of what they reply."""
+
+    group: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = "sluice.providers"
+    """Consumer group, and transactional id: of two processes the later one ends the earlier."""
+    batch: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    """Replies, and requests, in one transaction, at the most."""
+    metrics: Endpoint = Endpoint(port=9466)
+
+
 class LawSettings(Strict):
     """How laws are applied here."""
 
@@ -118,6 +128,7 @@ class Settings(Strict):
     facts: FactSettings = FactSettings()
     sharing: Sharing
     returns: Returns = Returns()
+    providers: Providers = Providers()
 
     def load_law(self) -> Law:
         """Raises DocumentError with every problem of every pack."""
@@ -141,7 +152,7 @@ class Settings(Strict):
     @property
     def groups(self) -> Groups:
         """Of our processors."""
-        return Groups(sharing=self.sharing.group, returns=self.returns.group)
+        return Groups(sharing=self.sharing.group, returns=self.returns.group, providers=self.providers.group)
 
     def registry(self) -> Connection:
         """`url`, and whatever else the registry's client takes: credentials, TLS."""

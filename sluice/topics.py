@@ -16,6 +16,9 @@ REFUSED_RETURNS = "sluice.refused-returns"
 PAUSES = "sluice.pauses"
 """One partition, by partner: who gets nothing new until its recalls are acknowledged."""
 
+ENRICHMENTS = "crm.enrichments"
+REFUSED_REPLIES = "sluice.refused-replies"
+
 OWN = (CUSTOMER_UPDATES, CONSENT_EVENTS, DISCLOSURES, REJECTED)
 """Topics of every installation, one partition number for each customer, whose loss must not go unnoticed."""
 
@@ -26,6 +29,8 @@ OWN_SCHEMAS = {
     REJECTED: "rejected",
     ACCEPTED_RETURNS: "accepted_return",
     REFUSED_RETURNS: "rejected",
+    ENRICHMENTS: "enrichment",
+    REFUSED_REPLIES: "rejected",
 }
 """Which of our schemas each topic carries; CRMs may register another for their updates."""
 
@@ -40,6 +45,14 @@ def control(partner: PartnerId) -> str:
 
 def returns(partner: PartnerId) -> str:
     return f"partner.{partner}.returns"
+
+
+def requests(provider: PartnerId) -> str:
+    return f"partner.{provider}.requests"
+
+
+def replies(provider: PartnerId) -> str:
+    return f"partner.{provider}.replies"
 
 
 def partner_group(partner: PartnerId, name: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from sluice.settings import load_settings
+from stream_processors.providers.setup import serve as serve_providers
 from stream_processors.serving import Served, serve
 from stream_processors.workers import Workers
 
@@ -82,6 +83,23 @@ def returns(settings_path: Path | None, metrics_port: int | None) -> None:
 
     settings = load_settings(settings_path)
     serve_returns(settings, settings.returns.metrics.port if metrics_port is None else metrics_port)
+
+
+@run.command()
+@click.option("--settings", "settings_path", type=click.Path(path_type=Path), help="Settings file [./sluice.yaml].")
+@click.option("--metrics-port", type=click.IntRange(0, 65_535), help="Overrides the settings; 0 takes a free port.")
+def providers(settings_path: Path | None, metrics_port: int | None) -> None:
+    """Ask service providers for what their contracts name, and take in what they reply, with where it is from.
+
+    Logs are JSON lines on standard error. One process: a second one ends the first.
+
+    \b
+    Examples:
+      sluice run providers
+      sluice run providers --settings deploy/demo/sluice.yaml --metrics-port 0
+    """
+    settings = load_settings(settings_path)
+    serve_providers(settings, settings.providers.metrics.port if metrics_port is None else metrics_port)
 
 
 def _as_it_is(at_end: bool) -> bool:  # noqa: FBT001 - as it is called

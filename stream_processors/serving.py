@@ -6,7 +6,8 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -41,7 +42,18 @@ def serve(settings: Settings, port: int, until: Callable[[bool], bool] | None = 
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     work = processor(settings, metrics)
-    host = settings.sharing.metrics.host
+    with metrics_served(registry, settings.sharing.metrics.host, port):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: work.stop())
+        collect_rarely()
+        with watched(lambda: work.turns):
+            held_up = work.run(until)
+    return Served(metrics.done(), held_up)
+
+
+@contextmanager
+def metrics_served(registry: CollectorRegistry, host: str, port: int) -> Iterator[None]:
+    """While inside, over HTTP; the log says where. `port` 0 takes a free one. Raises SluiceError."""
     try:
         server, _ = start_http_server(port, host, registry)
     except OSError as error:
@@ -49,15 +61,10 @@ def serve(settings: Settings, port: int, until: Callable[[bool], bool] | None = 
             f"Cannot serve metrics on {host}:{port}: {error.strerror}. Choose another with --metrics-port."
         ) from error
     structlog.get_logger(__name__).info("serving_metrics", url=f"http://{host}:{server.server_port}/metrics")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: work.stop())
-    collect_rarely()
-    with watched(lambda: work.turns):
-        try:
-            held_up = work.run(until)
-        finally:
-            server.shutdown()
-    return Served(metrics.done(), held_up)
+    try:
+        yield
+    finally:
+        server.shutdown()
 
 
 def collect_rarely() -> None:

@@ -57,7 +57,9 @@ class CheckedContract:
         """Changes whenever what this contract gives to whom can: terms, filter, transforms, keys, types, categories."""
         written = self.contract
         parts = {
-            "contract": written.model_dump(mode="json", by_alias=True, exclude={"fields", "where"}),
+            "contract": written.model_dump(
+                mode="json", by_alias=True, exclude={"fields", "where", "task", "campaigns"}
+            ),
             "evidence": [sorted(self.evidence), sorted(self.alt_basis)],
             "order": list(written.fields),
             "transforms": {path: type(rule).__name__ for path, rule in written.fields.items()},

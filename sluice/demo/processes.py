@@ -34,13 +34,27 @@ def sluice(*arguments: str, settings: Path) -> None:
 
 
 @contextmanager
-def processor(settings: Path, log: Path) -> Iterator[str]:
-    """`sluice run sharing` while the context is open; yields the URL of its metrics."""
-    command = [sys.executable, "-m", "sluice", "run", "sharing", "--metrics-port", "0", "--settings", str(settings)]
+def started(*arguments: str, settings: Path) -> Iterator[None]:
+    """One of our commands from its first line on standard error until it has ended. Raises SluiceError if it fails."""
+    command = [sys.executable, "-m", "sluice", *arguments, "--settings", str(settings)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as running:  # noqa: S603 - our own program
+        assert running.stderr is not None
+        running.stderr.readline()
+        yield
+        running.stderr.read()
+        status = running.wait()
+    if status != 0:
+        raise SluiceError(f"`sluice {' '.join(arguments)}` failed with status {status}.")
+
+
+@contextmanager
+def processor(settings: Path, log: Path, what: str = "sharing", ready: str = "assigned") -> Iterator[str]:
+    """`sluice run …` while the context is open; yields the URL of its metrics once its log says that it is ready."""
+    command = [sys.executable, "-m", "sluice", "run", what, "--metrics-port", "0", "--settings", str(settings)]
     with log.open("ab") as file:
         running = subprocess.Popen(command, stderr=file, stdout=file, start_new_session=True)  # noqa: S603
     try:
-        yield _wait_until_assigned(running, log)
+        yield _wait_until(ready, running, log)
     finally:
         if running.poll() is None:
             os.killpg(running.pid, signal.SIGTERM)
@@ -51,14 +65,14 @@ def processor(settings: Path, log: Path) -> Iterator[str]:
             running.wait()
 
 
-def _wait_until_assigned(running: subprocess.Popen[bytes], log: Path) -> str:
+def _wait_until(ready: str, running: subprocess.Popen[bytes], log: Path) -> str:
     deadline = time.monotonic() + _START_SECONDS
     url = None
     while time.monotonic() < deadline and running.poll() is None:
         for line in log.read_text(encoding="utf-8").splitlines():
             event = json.loads(line) if line.startswith("{") else {}
             url = event.get("url", url)
-            if event.get("event") == "assigned" and url is not None:
+            if event.get("event") == ready and url is not None:
                 return str(url)
         time.sleep(_POLL_SECONDS)
     lines = log.read_text(encoding="utf-8").splitlines()

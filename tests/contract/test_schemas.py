@@ -179,6 +179,38 @@ FULLEST: dict[str, Record] = {
         "at": NOON,
         "received_at": NOON,
     },
+    "provider_request": {
+        "request_id": "6d2f5c0e-2a52-5f31-a1a8-6f3c1a54d1de",
+        "task": "operations.address_hygiene",
+        "customer": "AAECAwQFBgcICQoLDA0ODw",
+        "decision_id": "d-1",
+        "campaign": "spring-2027",
+        "segment": "frequent",
+        "issued_at": NOON,
+        "expires_at": NOON.replace(day=26),
+    },
+    "provider_reply": {
+        "reply_id": "r-1",
+        "request_id": "6d2f5c0e-2a52-5f31-a1a8-6f3c1a54d1de",
+        "customer": "AAECAwQFBgcICQoLDA0ODw",
+        "values": [{"field": "street", "value": "千代田1-1", "confidence": 0.9}],
+    },
+    "enrichment": {
+        "appended": [
+            {
+                "field": "street",
+                "category": "user.contact.address.street",
+                "value": "千代田1-1",
+                "source": "append:adresso",
+                "obtained_at": NOON,
+                "purpose_limits": ["operations.address_hygiene"],
+                "licence": "G-NAF",
+                "licence_until": NOON,
+                "confidence": 0.9,
+                "request_id": "6d2f5c0e-2a52-5f31-a1a8-6f3c1a54d1de",
+            },
+        ],
+    },
 }
 
 # What a writer must give; a new version may add nothing to this.
@@ -209,6 +241,9 @@ REQUIRED = {
         "at",
         "received_at",
     },
+    "provider_request": {"request_id", "task", "issued_at", "expires_at"},
+    "provider_reply": {"reply_id", "request_id", "customer", "values"},
+    "enrichment": set(),
 }
 
 

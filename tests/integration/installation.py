@@ -87,7 +87,13 @@ class Installation:
         self.update_writer = self.writer(topics.CUSTOMER_UPDATES)
         self.consent_writer = self.writer(topics.CONSENT_EVENTS)
 
-    def write_settings(self, *, returns: Mapping[str, object] | None = None, **sharing: object) -> None:
+    def write_settings(
+        self,
+        *,
+        returns: Mapping[str, object] | None = None,
+        providers: Mapping[str, object] | None = None,
+        **sharing: object,
+    ) -> None:
         settings = {
             "clients": str(self._endpoints.clients),
             "contracts": str(self.contracts_folder),
@@ -106,6 +112,7 @@ class Installation:
                 "metrics": {"port": 0},
                 **(returns or {}),
             },
+            "providers": {"group": f"providers-{self.folder.name}", "metrics": {"port": 0}, **(providers or {})},
         }
         self.settings_path.write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
 
@@ -195,6 +202,22 @@ class Installation:
         """One record into the partner's returns, partitioned as any client does."""
         self.send(topics.returns(partner), key, value, producer=idempotent_producer(self.settings.client(partner)))
 
+    def reply(self, provider: PartnerId, request: dict[str, Any], **fields: Any) -> dict[str, Any]:  # noqa: ANN401
+        """One reply with the provider's own credentials; what it says."""
+        said = {
+            "reply_id": f"reply-{uuid4()}",
+            "request_id": request["request_id"],
+            "customer": request["customer"],
+            "values": [{"field": "deliverability", "value": "Y"}],
+            **fields,
+        }
+        self.send_reply(provider, said["customer"].encode(), self.writer(topics.replies(provider)).write(said))
+        return said
+
+    def send_reply(self, provider: PartnerId, key: bytes, value: bytes | None) -> None:
+        producer = idempotent_producer(self.settings.client(provider))
+        self.send(topics.replies(provider), key, value, producer=producer)
+
     def acknowledge(self, partner: PartnerId, control: dict[str, Any], **fields: Any) -> dict[str, Any]:  # noqa: ANN401
         decision = {"decision_id": control["decision_id"], **fields}
         return self.say_back(partner, control["customer"], "ACKNOWLEDGED", **decision)
@@ -215,14 +238,20 @@ class Installation:
         return started
 
     def start_returns(self, *, wait: bool = True) -> Processor:
-        command = [sys.executable, "-m", "sluice", "run", "returns", "--settings", str(self.settings_path)]
-        log = self.folder / f"returns-{len(self._processes)}.log"
+        return self._start("returns", wait=wait)
+
+    def start_providers(self, *, wait: bool = True) -> Processor:
+        return self._start("providers", wait=wait)
+
+    def _start(self, what: str, *, wait: bool) -> Processor:
+        command = [sys.executable, "-m", "sluice", "run", what, "--settings", str(self.settings_path)]
+        log = self.folder / f"{what}-{len(self._processes)}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
         self._processes.append(process)
         started = Processor(process, log)
         if wait:
-            eventually(lambda: started.said("serving"), f"returns are served: {log.read_text()}", 60)
+            eventually(lambda: started.said("serving"), f"{what} are served: {log.read_text()}", 60)
         return started
 
     def apply(self) -> None:
@@ -292,6 +321,21 @@ class Installation:
         """Any topic, as the administrator."""
         with Tail(self.settings.client("admin"), (topic,), "test", from_beginning=True) as source:
             return list(source.to_the_end())
+
+    def requests(self, provider: PartnerId) -> list[dict[str, Any]]:
+        """As the provider reads them."""
+        return [self.registry.decode(r.value) for r in self.read_as(provider, topics.requests(provider))]
+
+    def enrichments(self) -> dict[str, list[dict[str, Any]]]:
+        """The topic folded by customer."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for record in self.read(topics.ENRICHMENTS):
+            key = (record.key or b"").decode()
+            if record.value is None:
+                found.pop(key, None)
+            else:
+                found[key] = self.registry.decode(record.value)["appended"]
+        return found
 
     def accepted(self) -> list[dict[str, Any]]:
         return [self.registry.decode(record.value) for record in self.read(topics.ACCEPTED_RETURNS)]

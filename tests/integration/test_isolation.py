@@ -74,21 +74,23 @@ def test_a_partner_may_read_its_own_topics_and_nothing_else(busy: Installation, 
     assert names(busy) >= own, "nothing was deleted"
 
 
-def test_a_crm_may_write_inputs_and_nothing_else(busy: Installation) -> None:
+def test_a_crm_may_write_inputs_read_what_was_found_out_and_nothing_else(busy: Installation) -> None:
     client = busy.settings.client("crm")
-    inputs = {topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS}
+    inputs, found_out = {topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS}, topics.ENRICHMENTS
     tried = {
-        **attempts.on_topics(client, sorted(names(busy) - inputs), "crm"),
+        **attempts.on_topics(client, sorted(names(busy) - inputs - {found_out}), "crm.x"),
+        **attempts.writing(client, found_out),
+        **attempts.beyond_reading(admin_client(client), found_out),
         **attempts.on_groups(client, [GROUP_OF_ANOTHER, busy.settings.sharing.group, "crm"], topics.CUSTOMER_UPDATES),
         **attempts.with_transactions(client, transactional_ids(busy)),
         **attempts.as_administrator(client, "crm"),
     }
     for topic in sorted(inputs):
-        others = attempts.on_topics(client, [topic], "crm")
+        others = attempts.on_topics(client, [topic], "crm.x")
         del others[f"write {topic}"]
         tried |= {**others, **attempts.settings_of(client, topic)}
     assert attempts.allowed(tried) == {}
-    assert set(admin_client(client).list_topics(timeout=10).topics) == inputs
+    assert set(admin_client(client).list_topics(timeout=10).topics) == {*inputs, found_out}
 
 
 def test_the_processor_may_not_do_more_than_it_does(busy: Installation) -> None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from sluice.redaction import TRANSFORMS
 from sluice.settings import Settings
+from stream_processors.providers.metrics import Metrics as ProvidersMetrics
 from stream_processors.returns.metrics import Metrics as ReturnsMetrics
 from stream_processors.sharing.metrics import Metrics
 
@@ -68,6 +69,7 @@ def test_every_metric_is_in_the_catalogue_and_nothing_else_is() -> None:
     registry = CollectorRegistry()
     Metrics(registry)
     ReturnsMetrics(registry)
+    ProvidersMetrics(registry)
     assert documented == {family.name for family in registry.collect()}
 
 

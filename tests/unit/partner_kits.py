@@ -18,7 +18,7 @@ CONNECTION = Connection("kafka-1:9092,kafka-2:9092", "SASL_SSL", "SCRAM-SHA-512"
 
 def substance_of(checked: CheckedContract) -> Substance:
     """As a registry that has what provisioning registers makes it."""
-    wanted = desired(ContractSet((checked,)), Groups("sharing", "returns"))
+    wanted = desired(ContractSet((checked,)), Groups("sharing", "returns", "providers"))
     texts = {schema.subject: schema.text for schema in wanted.schemas}
     own = (topics.customers(checked.partner), topics.control(checked.partner), topics.returns(checked.partner))
     return Substance(

@@ -22,7 +22,7 @@ from sluice.provisioning import Desired, Groups, Operation, Resource, Right, des
 from sluice.recorded_set import RecordedPartner, RecordedSet
 from tests.unit.installation import Installation
 
-GROUPS = Groups("sluice.sharing", "sluice.returns")
+GROUPS = Groups("sluice.sharing", "sluice.returns", "sluice.providers")
 PARTITIONS = 4
 PARTNERS = ("adresso", "hoshi-card")
 DAYS_3 = 3 * 86_400_000

@@ -15,9 +15,10 @@ from sluice.model import PartnerId
 from sluice.provisioning import Desired, Groups, Operation, Resource, Right, desired, our_source_schema
 from tests.unit.installation import Installation
 
-GROUP, RETURNS_GROUP = "sluice.sharing", "sluice.returns"
-GROUPS = Groups(GROUP, RETURNS_GROUP)
-PARTNERS = ("a", "a-b", "adresso")
+GROUP, RETURNS_GROUP, PROVIDERS_GROUP = "sluice.sharing", "sluice.returns", "sluice.providers"
+GROUPS = Groups(GROUP, RETURNS_GROUP, PROVIDERS_GROUP)
+PARTNERS = ("a", "a-b", "adresso", "letterbird")
+ANSWERING, ASKED = ("adresso",), ("adresso", "letterbird")
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 OF_ONE_PARTITION = (topics.CONTRACT_SETS, topics.PAUSES)
 
@@ -32,7 +33,12 @@ def contracts(within: str = "P3D") -> ContractSet:
         "fields": {"email": "keep"},
         "limits": {"acknowledge_within": within},
     }
-    return Installation(*({**base, "partner": partner} for partner in PARTNERS)).contracts
+    task = {"reply": {"moved": {"type": "boolean", "category": "user.contact"}}, "licence": {"source": "x"}}
+    own: dict[str, dict[str, Any]] = {
+        "adresso": {"task": task},
+        "letterbird": {"campaigns": {"segment": "segments"}},
+    }
+    return Installation(*({**base, "partner": partner, **own.get(partner, {})} for partner in PARTNERS)).contracts
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +70,10 @@ def test_every_topic_exists_once(wanted: Desired) -> None:
         topics.ACCEPTED_RETURNS,
         topics.REFUSED_RETURNS,
         topics.PAUSES,
+        topics.ENRICHMENTS,
+        topics.REFUSED_REPLIES,
+        *(f"partner.{provider}.requests" for provider in ASKED),
+        *(f"partner.{provider}.replies" for provider in ANSWERING),
         *(f"partner.{partner}.{kind}" for partner in PARTNERS for kind in ("customers", "control", "returns")),
     }
 
@@ -74,7 +84,11 @@ def test_evidence_is_kept_for_ever_and_what_can_be_erased_is_compacted(wanted: D
         assert {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}.items() <= settings[
             name
         ].items()
-    for name in (topics.CUSTOMER_UPDATES, *(f"partner.{partner}.customers" for partner in PARTNERS)):
+    for name in (
+        topics.CUSTOMER_UPDATES,
+        topics.ENRICHMENTS,
+        *(f"partner.{partner}.customers" for partner in PARTNERS),
+    ):
         assert settings[name]["cleanup.policy"] == "compact", "and never time retention"
         assert "retention.ms" not in settings[name]
         assert int(settings[name]["delete.retention.ms"]) >= DAY_MS
@@ -82,12 +96,16 @@ def test_evidence_is_kept_for_ever_and_what_can_be_erased_is_compacted(wanted: D
         assert settings[f"partner.{partner}.customers"]["compression.type"] == "lz4"
         assert settings[f"partner.{partner}.control"]["cleanup.policy"] == "delete"
         assert int(settings[f"partner.{partner}.returns"]["retention.ms"]) == 30 * DAY_MS, "corrections hold values"
+    assert int(settings["partner.adresso.replies"]["retention.ms"]) == 30 * DAY_MS
+    assert settings["partner.adresso.replies"]["message.timestamp.type"] == "LogAppendTime", "late is late by our clock"
+    assert settings["partner.adresso.requests"] == {"cleanup.policy": "compact"}, "nothing is asked twice"
 
 
 @pytest.mark.parametrize(("within", "limit_ms"), [("P3D", 3 * DAY_MS), ("PT6H", 6 * HOUR_MS)])
 def test_an_old_value_does_not_outlive_the_time_to_act_on_a_recall(within: str, limit_ms: int) -> None:
     for topic in desired(contracts(within), GROUPS).topics:
-        if topic.settings["cleanup.policy"] == "compact" and topic.name not in OF_ONE_PARTITION:
+        holds_values = topic.name not in OF_ONE_PARTITION and not topic.name.endswith(".requests")
+        if topic.settings["cleanup.policy"] == "compact" and holds_values:
             assert int(topic.settings["max.compaction.lag.ms"]) <= limit_ms, topic.name
 
 
@@ -109,13 +127,12 @@ def test_a_control_message_is_there_until_its_deadline(within: str) -> None:
 @pytest.mark.parametrize("partner", PARTNERS)
 def test_a_partner_reads_its_own_topics_and_nothing_else(wanted: Desired, partner: str) -> None:
     own = {f"partner.{partner}.customers", f"partner.{partner}.control"}
-    answers = f"partner.{partner}.returns"
+    own |= {f"partner.{partner}.requests"} if partner in ASKED else set()
+    answers = {f"partner.{partner}.returns"} | ({f"partner.{partner}.replies"} if partner in ANSWERING else set())
     for topic in wanted.topics:
         assert allowed(wanted, partner, Operation.READ, Resource.TOPIC, topic.name) is (topic.name in own)
-        assert allowed(wanted, partner, Operation.DESCRIBE, Resource.TOPIC, topic.name) is (
-            topic.name in own | {answers}
-        )
-        assert allowed(wanted, partner, Operation.WRITE, Resource.TOPIC, topic.name) is (topic.name == answers)
+        assert allowed(wanted, partner, Operation.DESCRIBE, Resource.TOPIC, topic.name) is (topic.name in own | answers)
+        assert allowed(wanted, partner, Operation.WRITE, Resource.TOPIC, topic.name) is (topic.name in answers)
     assert allowed(wanted, partner, Operation.READ, Resource.GROUP, f"partner.{partner}.tail")
     others = [GROUP, "x", *(f"partner.{other}.tail" for other in PARTNERS if other != partner)]
     assert not any(allowed(wanted, partner, Operation.READ, Resource.GROUP, group) for group in others)
@@ -123,18 +140,24 @@ def test_a_partner_reads_its_own_topics_and_nothing_else(wanted: Desired, partne
     assert kinds == {Resource.TOPIC, Resource.GROUP}
 
 
-def test_a_crm_writes_inputs_reads_nothing_and_begins_no_transactions(wanted: Desired) -> None:
+def test_a_crm_writes_inputs_reads_what_was_found_out_and_begins_no_transactions(wanted: Desired) -> None:
     rights = [right for right in wanted.rights if right.user == "crm"]
-    assert {right.operation for right in rights} == {Operation.WRITE}
-    assert {right.name for right in rights} == {topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS}
-    assert {right.resource for right in rights} == {Resource.TOPIC}
-    assert not any(right.prefixed for right in rights)
+    inputs = {topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS}
+    for topic in wanted.topics:
+        assert allowed(wanted, "crm", Operation.WRITE, Resource.TOPIC, topic.name) is (topic.name in inputs)
+        assert allowed(wanted, "crm", Operation.READ, Resource.TOPIC, topic.name) is (topic.name == topics.ENRICHMENTS)
+    assert {right.resource for right in rights} == {Resource.TOPIC, Resource.GROUP}
+    assert [right.name for right in rights if right.resource is Resource.GROUP] == ["crm."]
 
 
 def test_the_processor_reads_inputs_and_writes_outputs(wanted: Desired) -> None:
     """And inputs too: what came into the wrong partition is written again where it belongs (LOOP 15)."""
     own = {topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS, topics.DISCLOSURES, topics.REDRIVES, topics.REJECTED}
     of_returns = {
+        topics.ENRICHMENTS,
+        topics.REFUSED_REPLIES,
+        *(f"partner.{provider}.requests" for provider in ASKED),
+        *(f"partner.{provider}.replies" for provider in ANSWERING),
         topics.ACCEPTED_RETURNS,
         topics.REFUSED_RETURNS,
         *(f"partner.{partner}.returns" for partner in PARTNERS),
@@ -170,9 +193,25 @@ def test_the_processor_of_returns_writes_no_contracts_no_records_and_no_disclosu
     assert kinds == {Resource.TOPIC, Resource.GROUP}, "no transactions: an open one would hide withdrawals"
 
 
+def test_the_providers_processor_reads_no_customer_and_writes_nobodys_view(wanted: Desired) -> None:
+    kept = {topics.ENRICHMENTS, *(f"partner.{provider}.requests" for provider in ASKED)}
+    reads = {topics.DISCLOSURES, topics.CONTRACT_SETS, "partner.adresso.replies", *kept}
+    writes = {topics.REFUSED_REPLIES, "partner.adresso.control", *kept}
+    for topic in wanted.topics:
+        assert allowed(wanted, "providers", Operation.READ, Resource.TOPIC, topic.name) is (topic.name in reads)
+        assert allowed(wanted, "providers", Operation.WRITE, Resource.TOPIC, topic.name) is (topic.name in writes)
+    assert allowed(wanted, "providers", Operation.READ, Resource.GROUP, PROVIDERS_GROUP)
+    assert allowed(wanted, "providers", Operation.WRITE, Resource.TRANSACTIONAL_ID, PROVIDERS_GROUP)
+    assert not allowed(wanted, "providers", Operation.WRITE, Resource.TRANSACTIONAL_ID, f"{GROUP}.0")
+
+
 def test_no_right_is_a_wildcard_and_everybody_with_rights_is_a_user(wanted: Desired) -> None:
     assert not any("*" in right.name or not right.name for right in wanted.rights)
-    assert {right.user for right in wanted.rights} == set(wanted.users) == {"crm", "sharing", "returns", *PARTNERS}
+    assert (
+        {right.user for right in wanted.rights}
+        == set(wanted.users)
+        == {"crm", "sharing", "returns", "providers", *PARTNERS}
+    )
     assert len(set(wanted.rights)) == len(wanted.rights)
     assert len(set(wanted.users)) == len(wanted.users)
 
@@ -191,6 +230,8 @@ def test_every_topic_has_its_schema(wanted: Desired) -> None:
         assert control.compatibility == catalogue.compatibility("control")
         returns = schemas[topics.subject(topics.returns(contract.partner))]
         assert (returns.text, returns.compatibility) == (catalogue.text("partner_return"), "BACKWARD_TRANSITIVE")
+    assert schemas["partner.letterbird.requests-value"].text == catalogue.text("provider_request")
+    assert schemas["partner.adresso.replies-value"].text == catalogue.text("provider_reply")
 
 
 def test_the_source_has_a_schema_before_there_are_contracts() -> None:

@@ -43,7 +43,8 @@ def contracts(*partners: str) -> ContractSet:
     return Installation(*({**base, "partner": partner} for partner in partners)).contracts
 
 
-WANTED = desired(contracts("a", "a-b", "hoshi-card"), Groups("sluice.sharing", "sluice.returns"))
+GROUPS = Groups("sluice.sharing", "sluice.returns", "sluice.providers")
+WANTED = desired(contracts("a", "a-b", "hoshi-card"), GROUPS)
 
 
 def made(wanted: Desired = WANTED, *certificates: str) -> list[dict[str, Any]]:
@@ -101,12 +102,13 @@ def test_every_resource_belongs_to_the_cluster_under_a_name_that_kubernetes_take
 
 def test_a_partner_whose_name_kubernetes_refuses_is_told() -> None:
     with pytest.raises(SluiceError, match="give the partner a- another"):
-        made(desired(contracts("a-"), Groups("sluice.sharing", "sluice.returns")))
+        made(desired(contracts("a-"), GROUPS))
 
 
 def test_a_certificate_for_nobody_is_a_mistake() -> None:
     with pytest.raises(
-        SluiceError, match="no user hoshi-cart to have a certificate; the users are crm, sharing, returns, a, a-b"
+        SluiceError,
+        match="no user hoshi-cart to have a certificate; the users are crm, sharing, returns, providers, a, a-b",
     ):
         made(WANTED, "hoshi-cart")
 

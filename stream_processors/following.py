@@ -1,0 +1,42 @@
+"""What is known, as the fold of logs that are read from their beginning, without a group, and go on being read."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+
+from sluice.avro import Record as AvroRecord
+from sluice.kafka.clients import ClientConfig
+from sluice.kafka.tailing import Tail
+from sluice.log import Record
+
+Decode = Callable[[bytes | None], AvroRecord]
+"""A framed value's record. Raises Undecodable, RegistryUnavailable."""
+_POLL_SECONDS = 0.2
+
+
+class Following:
+    """Not for use by several threads at once."""
+
+    def __init__(self, client: ClientConfig, logs: Collection[str], group: str, fold: Callable[[Record], None]) -> None:
+        """`group` is never joined: see `sluice.kafka.clients.reader`. Raises KafkaTrouble."""
+        self._fold_one = fold
+        self._tail = Tail(client, logs, group, from_beginning=True)
+        self._unfolded: deque[Record] = deque()
+
+    def catch_up(self) -> None:
+        """Everything is folded that was written before now. Raises KafkaTrouble, RegistryUnavailable."""
+        self._tail.extend_to_the_last()
+        while not self._tail.is_at_the_end:
+            self._fold(self._tail.poll(_POLL_SECONDS))
+        self._fold(())
+
+    def close(self) -> None:
+        self._tail.close()
+
+    def _fold(self, records: Iterable[Record]) -> None:
+        """What cannot be folded yet, because the registry is away, waits its turn."""
+        self._unfolded.extend(records)
+        while self._unfolded:
+            self._fold_one(self._unfolded[0])
+            self._unfolded.popleft()

@@ -1,0 +1,116 @@
+"""The providers' processor from its settings, and as a process: until SIGINT, SIGTERM, or something is wrong."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Collection
+from contextlib import closing, suppress
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from schemas import catalogue
+from sluice import topics
+from sluice.avro import Writer
+from sluice.errors import SluiceError
+from sluice.kafka.admin import topic_names
+from sluice.kafka.clients import KafkaUnavailable, admin_client
+from sluice.kafka.inbox import Inbox
+from sluice.log import Aborted
+from sluice.model import PartnerId
+from sluice.registry import Registry, RegistryUnavailable, SchemaNotFound
+from sluice.settings import Settings
+from stream_processors.following import Decode, Following
+from stream_processors.providers.book import Book
+from stream_processors.providers.desk import Desk, ProvidersChanged
+from stream_processors.providers.metrics import Metrics
+from stream_processors.providers.reading import LOGS, fold
+from stream_processors.providers.written import Writers
+from stream_processors.serving import log_as_json, metrics_served
+from stream_processors.watchdog import watched
+
+USER = "providers"
+_log = structlog.get_logger(__name__)
+_AGAIN_SECONDS = 1.0
+
+
+def serve(settings: Settings, port: int) -> None:
+    """Until SIGINT or SIGTERM. Logs are JSON lines on standard error; `port` 0 takes a free one. Raises SluiceError."""
+    log_as_json(USER)
+    registry = CollectorRegistry()
+    with metrics_served(registry, settings.providers.metrics.host, port):
+        _Process(settings, Metrics(registry)).run()
+
+
+class _Process:
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._stopped.set())
+        with closing(Registry(self._settings.registry())) as registry:
+            while not self._stopped.is_set():
+                try:
+                    self._serve(registry)
+                except (KafkaUnavailable, RegistryUnavailable, Aborted) as error:
+                    if isinstance(error, Aborted) and not error.retriable:
+                        raise SluiceError(f"{error}: mend it, and start again.") from None
+                    self._metrics.unavailable.set(1)
+                    _log.warning("unavailable", why=str(error))
+                    self._stopped.wait(_AGAIN_SECONDS)
+
+    def _serve(self, registry: Registry) -> None:
+        """Until stopped, or until a contract set names other providers."""
+        client, config = self._settings.client(USER), self._settings.providers
+        providers = self._providers(registry.decode)
+        book = Book()
+        logs = (*LOGS, *(topics.requests(provider) for provider in providers))
+        replies = {topics.replies(provider): provider for provider in providers}
+        following = Following(client, logs, config.group, lambda record: fold(book, record, registry.decode))
+        writers = _writers(self._settings, registry, providers)
+        with closing(following), closing(Inbox(client, tuple(replies), config.group)) as inbox:
+            desk = Desk(book, following, inbox, registry.decode, writers, self._metrics, replies, config.batch)
+            with watched(lambda: desk.turns), suppress(ProvidersChanged):
+                while not self._stopped.is_set():
+                    desk.turn()
+                    if desk.turns == 1:
+                        self._metrics.unavailable.set(0)
+                        _log.info("serving", partners=sorted(providers))
+
+    def _providers(self, decode: Decode) -> set[PartnerId]:
+        """Those with a task in the set in force, and former ones, who may still reply. Raises SluiceError."""
+        client, book = self._settings.client(USER), Book()
+        sets = Following(
+            client, (topics.CONTRACT_SETS,), self._settings.providers.group, lambda record: fold(book, record, decode)
+        )
+        with closing(sets):
+            sets.catch_up()
+        if book.in_force is None:
+            raise SluiceError("There is no contract set in force: run `sluice apply` first.")
+        there = topic_names(admin_client(client))
+        former = {partner for partner in book.in_force.within_ms if topics.replies(partner) in there}
+        providers = former | book.in_force.work.keys()
+        if not providers:
+            raise SluiceError("No contract in force has a `task`: there is nobody to be asked for anything.")
+        return providers
+
+
+def _writers(settings: Settings, registry: Registry, providers: Collection[PartnerId]) -> Writers:
+    def writer(topic: str, name: str) -> Writer:
+        schema = catalogue.text(name)
+        try:
+            return Writer(schema, registry.id_of(topics.subject(topic), schema))
+        except SchemaNotFound as error:
+            raise SluiceError(f"{error} Run `sluice apply` first.") from None
+
+    return Writers(
+        requests={one: writer(topics.requests(one), "provider_request") for one in providers},
+        control={one: writer(topics.control(one), "control") for one in providers},
+        enrichment=writer(topics.ENRICHMENTS, topics.OWN_SCHEMAS[topics.ENRICHMENTS]),
+        refused=writer(topics.REFUSED_REPLIES, topics.OWN_SCHEMAS[topics.REFUSED_REPLIES]),
+        partitions=settings.partitions,
+    )
