@@ -118,7 +118,7 @@ bench-due: setup ## A million grants that end in the same second, and what that 
 bench-rebuild: setup ## How long lost state takes to come back: from logs, from a snapshot, with a standby
 	$(BIN)/python -m tests.bench.rebuild $(OPTIONS)
 
-bench-onboarding: setup ## How long plan and apply take for a hundred partners
+bench-onboarding: setup ## Plan and apply for a hundred partners; from a contract to the first record
 	$(BIN)/python -m tests.bench.onboarding $(OPTIONS)
 
 fuzz: setup build/fuzz/installed ## Damaged records that a fuzzer invents, in pure Python: make fuzz SECONDS=600
