@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, TypeAlias, cast
@@ -24,6 +24,8 @@ _FRAME = struct.Struct(">bI")
 FRAME_BYTES = _FRAME.size
 
 Record = dict[str, Any]
+Decode = Callable[[bytes | None], Record]
+"""A framed value's record. Raises Undecodable, RegistryUnavailable."""
 Json: TypeAlias = Any
 
 

@@ -8,7 +8,9 @@ from typing import TypeVar
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
 
-from sluice.avro import NotAvro, Reader, Record, Undecodable, unframe
+from schemas import catalogue
+from sluice import topics
+from sluice.avro import NotAvro, Reader, Record, Undecodable, Writer, unframe
 from sluice.errors import SluiceError
 from sluice.model import Cause
 
@@ -168,3 +170,12 @@ def _text(schema: Schema) -> str:
     if schema.schema_str is None:
         raise SchemaNotFound("The schema registry answered without a schema.")
     return schema.schema_str
+
+
+def registered_writer(registry: Registry, topic: str, name: str) -> Writer:
+    """Of the schema of this name in `schemas`, for this topic. Raises SluiceError if it is not registered there."""
+    schema = catalogue.text(name)
+    try:
+        return Writer(schema, registry.id_of(topics.subject(topic), schema))
+    except SchemaNotFound as error:
+        raise SluiceError(f"{error} Run `sluice apply` first.") from None

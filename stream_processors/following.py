@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 
-from sluice.avro import Record as AvroRecord
 from sluice.kafka.clients import ClientConfig
 from sluice.kafka.tailing import Tail
 from sluice.log import Record
 
-Decode = Callable[[bytes | None], AvroRecord]
-"""A framed value's record. Raises Undecodable, RegistryUnavailable."""
 _POLL_SECONDS = 0.2
 
 
@@ -30,6 +27,10 @@ class Following:
         while not self._tail.is_at_the_end:
             self._fold(self._tail.poll(_POLL_SECONDS))
         self._fold(())
+
+    def look(self) -> None:
+        """What has come is folded. Raises KafkaTrouble, RegistryUnavailable."""
+        self._fold(self._tail.poll(0))
 
     def close(self) -> None:
         self._tail.close()

@@ -10,9 +10,9 @@ from typing import Protocol
 
 import structlog
 
+from sluice.avro import Decode
 from sluice.log import Record, Written
 from sluice.model import Millis, PartnerId, Pointer
-from stream_processors.following import Decode
 from stream_processors.providers.asking import Asked, TakenBack, reconcile
 from stream_processors.providers.book import Book
 from stream_processors.providers.deciding import Outcome, TakenIn, decide, label

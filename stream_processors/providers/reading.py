@@ -5,12 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from sluice import recorded_set, topics
-from sluice.avro import Undecodable
+from sluice.avro import Decode, Undecodable
 from sluice.errors import SluiceError
 from sluice.log import Record
 from sluice.model import CustomerId
 from sluice.recorded_set import RecordedSet
-from stream_processors.following import Decode
 from stream_processors.providers.book import Agreements, Appended, Book, Request, Work
 
 LOGS = (topics.CONTRACT_SETS, topics.DISCLOSURES, topics.ENRICHMENTS)

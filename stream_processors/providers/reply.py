@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from sluice.avro import Undecodable
+from sluice.avro import Decode, Undecodable
 from sluice.contract.task import ReplyValue
 from sluice.model import Millis, PartnerId, Pointer, Pseudonym
-from stream_processors.following import Decode
 
 
 class RefusedFor(StrEnum):

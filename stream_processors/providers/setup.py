@@ -6,22 +6,22 @@ import signal
 import threading
 from collections.abc import Collection
 from contextlib import closing, suppress
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry
 
-from schemas import catalogue
 from sluice import topics
-from sluice.avro import Writer
+from sluice.avro import Decode
 from sluice.errors import SluiceError
 from sluice.kafka.admin import topic_names
 from sluice.kafka.clients import KafkaUnavailable, admin_client
 from sluice.kafka.inbox import Inbox
 from sluice.log import Aborted
 from sluice.model import PartnerId
-from sluice.registry import Registry, RegistryUnavailable, SchemaNotFound
+from sluice.registry import Registry, RegistryUnavailable, registered_writer
 from sluice.settings import Settings
-from stream_processors.following import Decode, Following
+from stream_processors.following import Following
 from stream_processors.providers.book import Book
 from stream_processors.providers.desk import Desk, ProvidersChanged
 from stream_processors.providers.metrics import Metrics
@@ -100,13 +100,7 @@ class _Process:
 
 
 def _writers(settings: Settings, registry: Registry, providers: Collection[PartnerId]) -> Writers:
-    def writer(topic: str, name: str) -> Writer:
-        schema = catalogue.text(name)
-        try:
-            return Writer(schema, registry.id_of(topics.subject(topic), schema))
-        except SchemaNotFound as error:
-            raise SluiceError(f"{error} Run `sluice apply` first.") from None
-
+    writer = partial(registered_writer, registry)
     return Writers(
         requests={one: writer(topics.requests(one), "provider_request") for one in providers},
         control={one: writer(topics.control(one), "control") for one in providers},

@@ -8,11 +8,11 @@ from itertools import islice
 from typing import Protocol
 
 from sluice import topics
+from sluice.avro import Decode
 from sluice.log import Record
 from sluice.model import CustomerId, PartnerId, Pointer
 from sluice.partitioning import partition_of
 from stream_processors.redrive.deciding import State, Verdict
-from stream_processors.sharing.folding import Decode
 from stream_processors.sharing.redrives import Redrive
 
 _POLL_SECONDS = 0.2

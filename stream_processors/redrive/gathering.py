@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sluice import topics
+from sluice.avro import Decode, Undecodable
 from sluice.avro import Record as AvroRecord
-from sluice.avro import Undecodable
 from sluice.errors import SluiceError
 from sluice.kafka.ranges import Ranges
 from sluice.log import Record
@@ -15,7 +15,6 @@ from sluice.model import CustomerId, Pointer
 from sluice.store import Row
 from stream_processors.redrive.deciding import Source
 from stream_processors.sharing import folding
-from stream_processors.sharing.folding import Decode
 
 INPUTS = (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS)
 _TO_THE_END = 1 << 62

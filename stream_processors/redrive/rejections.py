@@ -10,14 +10,13 @@ from heapq import heappop, heappush
 import msgspec
 
 from sluice import topics
-from sluice.avro import Undecodable
+from sluice.avro import Decode, Undecodable
 from sluice.errors import SluiceError
 from sluice.kafka.clients import ClientConfig
 from sluice.kafka.tailing import Tail
 from sluice.log import Record
 from sluice.model import Millis, Pointer
 from stream_processors.sharing import folding
-from stream_processors.sharing.folding import Decode
 
 _PLACE = re.compile(r"([A-Za-z0-9._-]+)/([0-9]+)@([0-9]+)")
 

@@ -10,15 +10,17 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from sluice.avro import Decode
 from sluice.kafka.clients import KafkaUnavailable
+from sluice.log import Written
 from sluice.model import Millis, PartnerId
 from sluice.registry import RegistryUnavailable
 from stream_processors.returns.book import Book
 from stream_processors.returns.deadlines import Account, accounts, pauses
 from stream_processors.returns.deciding import Acknowledged, Noted, Outcome, Refused, Unsubscribed, decide
 from stream_processors.returns.metrics import Metrics
-from stream_processors.returns.partner_return import Arrival, Decode, PartnerReturn, RefusedFor, read
-from stream_processors.returns.written import Writers, Written, pause
+from stream_processors.returns.partner_return import Arrival, PartnerReturn, RefusedFor, read
+from stream_processors.returns.written import Writers, pause
 
 _log = structlog.get_logger(__name__)
 _WAIT_SECONDS = 1.0

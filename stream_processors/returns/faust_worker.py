@@ -19,9 +19,9 @@ from aiokafka.errors import KafkaError
 from sluice import topics
 from sluice.errors import SluiceError
 from sluice.kafka.clients import ClientConfig, KafkaTrouble, KafkaUnavailable
+from sluice.log import Written
 from sluice.model import Millis, PartnerId, Pointer
 from stream_processors.returns.partner_return import Arrival
-from stream_processors.returns.written import Written
 
 _BATCH = 500
 _WITHIN_SECONDS = 0.1

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
-from sluice.avro import Record as AvroRecord
-from sluice.avro import Undecodable
+from sluice.avro import Decode, Undecodable
 from sluice.consent import Channel
 from sluice.model import Millis, PartnerId, Pointer, Pseudonym
-
-Decode = Callable[[bytes | None], AvroRecord]
-"""A framed value's record. Raises Undecodable, RegistryUnavailable."""
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "sluice:partner-returns")
 

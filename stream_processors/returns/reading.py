@@ -2,58 +2,29 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
-
 import msgspec
 
 from sluice import pauses, recorded_set, topics
-from sluice.avro import Undecodable
+from sluice.avro import Decode, Undecodable
 from sluice.errors import SluiceError
 from sluice.kafka.clients import ClientConfig
-from sluice.kafka.tailing import Tail
 from sluice.log import Record
 from sluice.model import CustomerId
 from sluice.recorded_set import RecordedSet
+from stream_processors.following import Following
 from stream_processors.returns.book import AcceptedReturn, Agreements, Book, Conditions
-from stream_processors.returns.partner_return import Decode
 
 LOGS = (topics.CONTRACT_SETS, topics.DISCLOSURES, topics.ACCEPTED_RETURNS, topics.PAUSES)
 
 USER = "returns"
-_POLL_SECONDS = 0.2
 
 
-class Reading:
-    """A book, and the logs that it is read from, from their beginning. Not for use by several threads at once."""
+class Reading(Following):
+    """A book, and the logs that it is the fold of."""
 
     def __init__(self, client: ClientConfig, group: str, decode: Decode) -> None:
-        """`group` is never joined: see `sluice.kafka.clients.reader`. Raises KafkaTrouble."""
         self.book = Book()
-        self._decode = decode
-        self._tail = Tail(client, LOGS, group, from_beginning=True)
-        self._unfolded: deque[Record] = deque()
-
-    def catch_up(self) -> None:
-        """The book knows everything that was written before now. Raises KafkaTrouble, RegistryUnavailable."""
-        self._tail.extend_to_the_last()
-        while not self._tail.is_at_the_end:
-            self._fold(self._tail.poll(_POLL_SECONDS))
-        self._fold(())
-
-    def look(self) -> None:
-        """The book knows what has come. Raises KafkaTrouble, RegistryUnavailable."""
-        self._fold(self._tail.poll(0))
-
-    def close(self) -> None:
-        self._tail.close()
-
-    def _fold(self, records: Iterable[Record]) -> None:
-        """What cannot be folded yet, because the registry is away, waits its turn."""
-        self._unfolded.extend(records)
-        while self._unfolded:
-            fold(self.book, self._unfolded[0], self._decode)
-            self._unfolded.popleft()
+        super().__init__(client, LOGS, group, lambda record: fold(self.book, record, decode))
 
 
 def fold(book: Book, record: Record, decode: Decode) -> None:

@@ -13,14 +13,13 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
 
-from schemas import catalogue
 from sluice import topics
 from sluice.avro import Writer
 from sluice.errors import SluiceError
 from sluice.kafka.admin import topic_names
 from sluice.kafka.clients import KafkaUnavailable, admin_client
 from sluice.model import PartnerId
-from sluice.registry import Registry, RegistryUnavailable, SchemaNotFound
+from sluice.registry import Registry, RegistryUnavailable, registered_writer
 from sluice.settings import Settings
 from stream_processors.returns.desk import Desk
 from stream_processors.returns.faust_worker import Worker
@@ -119,11 +118,7 @@ async def _first(*steps: Awaitable[Any]) -> None:
 
 def _writers(settings: Settings, registry: Registry) -> Writers:
     def writer(topic: str) -> Writer:
-        schema = catalogue.text(topics.OWN_SCHEMAS[topic])
-        try:
-            return Writer(schema, registry.id_of(topics.subject(topic), schema))
-        except SchemaNotFound as error:
-            raise SluiceError(f"{error} Run `sluice apply` first.") from None
+        return registered_writer(registry, topic, topics.OWN_SCHEMAS[topic])
 
     return Writers(
         consent=writer(topics.CONSENT_EVENTS),

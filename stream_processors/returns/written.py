@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 import msgspec
 
 from sluice import pauses, topics
 from sluice.avro import Writer
+from sluice.log import Written
 from sluice.model import Millis, PartnerId
 from sluice.partitioning import partition_of
 from stream_processors.returns.deciding import Accepted, Acknowledged, Noted, Outcome, Refused, Settled, Unsubscribed
 from stream_processors.returns.partner_return import Arrival, RefusedFor
-
-
-class Written(NamedTuple):
-    """One record to be written."""
-
-    topic: str
-    partition: int
-    key: bytes
-    value: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from sluice import topics
-from sluice.avro import Undecodable
+from sluice.avro import Decode, Undecodable
 from sluice.connection_files import Connection
 from sluice.errors import SluiceError
 from sluice.kafka.tailing import Tail
@@ -25,7 +25,6 @@ from stream_processors.review import shards
 from stream_processors.review.shards import Dealer
 from stream_processors.review.subject import Dealt, Problem, Subject
 from stream_processors.sharing import folding
-from stream_processors.sharing.folding import Decode
 from stream_processors.sharing.pipeline import DELETED, NO_PROFILE, UNREADABLE, Profile
 
 USER: Final = "sharing"

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
 
+from sluice.avro import Decode, Undecodable
 from sluice.avro import Record as AvroRecord
-from sluice.avro import Undecodable
 from sluice.consent import ConsentRecord, Contradiction, UnreadEvent, parse_event
 from sluice.log import Record
 from sluice.model import Cause, CustomerId, Held, Millis, PartnerId, Pointer, Pseudonym
 from sluice.partitioning import partition_of
 from sluice.store import Row
-
-Decode = Callable[[bytes | None], AvroRecord]
-"""A framed value's record. Raises Undecodable, RegistryUnavailable."""
 
 
 class Misplaced(NamedTuple):

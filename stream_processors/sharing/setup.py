@@ -8,7 +8,6 @@ from pathlib import Path
 
 from schemas import catalogue
 from sluice import recorded_set, topics
-from sluice.avro import Writer
 from sluice.contract import CheckedContract, partner_schema
 from sluice.customer_keys import SqliteCustomerKeys
 from sluice.errors import SluiceError
@@ -19,7 +18,7 @@ from sluice.keys import CustomerKeys, MasterKey, PartnerKeys, load_master_key
 from sluice.model import PartnerId
 from sluice.projection import Projector, SourceReader
 from sluice.recorded_set import LoadedSet, RecordedSet
-from sluice.registry import Registry, SchemaNotFound
+from sluice.registry import Registry, SchemaNotFound, registered_writer
 from sluice.rocks import RocksStores
 from sluice.ruling import Policy
 from sluice.settings import Settings
@@ -161,18 +160,18 @@ class Workshop:
         )
 
     def _writers(self, recorded: RecordedSet) -> Writers:
-        disclosure, control = catalogue.text("disclosure"), catalogue.text("control")
+        disclosure = catalogue.text("disclosure")
         return Writers(
             disclosure=DisclosureWriter(disclosure, _registered(self.registry, topics.DISCLOSURES, disclosure)),
-            rejected=self._writer(topics.REJECTED, catalogue.text("rejected")),
-            control={one.partner: self._writer(topics.control(one.partner), control) for one in recorded.partners},
+            rejected=registered_writer(self.registry, topics.REJECTED, "rejected"),
+            control={
+                one.partner: registered_writer(self.registry, topics.control(one.partner), "control")
+                for one in recorded.partners
+            },
             source_key=self.master.derive("rejected"),
             decision_key=self.master.derive("decision"),
             contract_set=recorded.digest,
         )
-
-    def _writer(self, topic: str, schema: str) -> Writer:
-        return Writer(schema, _registered(self.registry, topic, schema))
 
 
 def _check_partition_counts(identities: list[admin.TopicIdentity], partitions: int) -> None:

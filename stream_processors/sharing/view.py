@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sluice.avro import Writer
+from sluice.avro import Decode, Writer
 from sluice.keys import CustomerKeys
 from sluice.model import PartnerId
 from sluice.projection import SourceReader
 from sluice.ruling import Policy
 from stream_processors.sharing.brake import BrakePolicy
 from stream_processors.sharing.disclosing import DisclosureWriter
-from stream_processors.sharing.folding import Decode
 from stream_processors.sharing.parties import Party
 
 

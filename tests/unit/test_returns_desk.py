@@ -13,7 +13,7 @@ from schemas import catalogue
 from sluice import topics
 from sluice.avro import Reader, Writer, unframe
 from sluice.kafka.clients import KafkaUnavailable
-from sluice.log import Record
+from sluice.log import Record, Written
 from sluice.model import CustomerId, Millis
 from stream_processors.returns import desk as desk_module
 from stream_processors.returns.book import Book
@@ -21,7 +21,7 @@ from stream_processors.returns.desk import Desk
 from stream_processors.returns.metrics import Metrics
 from stream_processors.returns.partner_return import Arrival
 from stream_processors.returns.reading import fold
-from stream_processors.returns.written import Writers, Written
+from stream_processors.returns.written import Writers
 from tests.unit.returning import AGREEMENTS, DAY_MS, HOSHI, NOW, arrival, disclosure, pseudonym
 
 IDS = {"consent_event": 1, "accepted_return": 2, "rejected": 3, "partner_return": 4}
