@@ -37,14 +37,14 @@ def plan_command(settings_path: Path | None, out: Path | None, counts: bool, as_
     found = planned(settings)
     if out is not None:
         saved.save(found.plan, out)
-    figures = counting.counted(settings, found.draft) if counts else None
+    counted = counting.counted(settings, found.draft) if counts else None
     if as_json:
         told = found.plan.as_json()
-        click.echo(json.dumps(told if figures is None else told | {"counts": counting.as_json(figures)}))
+        click.echo(json.dumps(told if counted is None else told | {"counts": counting.as_json(counted)}))
     else:
         console = Console(highlight=False)
         showing.show(console, found.plan)
-        if figures is not None:
-            counting.show(console, figures, compared=found.draft.before is not None)
+        if counted is not None:
+            counting.show(console, counted)
         console.print(showing.closing(found.plan), soft_wrap=True)
     return 0 if found.plan.is_empty else _DIFFERS

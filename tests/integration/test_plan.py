@@ -366,9 +366,11 @@ def test_counts_say_whom_it_would_reach(tidy: Installation) -> None:
         counts = json.loads(seen.stdout)["counts"]
         assert counts[HOSHI] | {"narrowed": 3, "fields_lost": {"email": 3}, "recalled": 0} == counts[HOSHI]
         assert counts[ADRESSO]["recalled"] == 3
+        assert (counts[HOSHI]["holds"], counts[ADRESSO]["holds"], counts[LISTMART]["holds"]) == (3, 3, 0)
         assert counts[LISTMART]["recalled"] == 0
         for_people = tidy.run("plan", "--counts").stdout
         assert "narrowed" in for_people
+        assert "it holds 3, by the disclosures" in for_people
         assert len(tidy.holds(HOSHI)) == 3, "nothing was done"
 
 
