@@ -65,8 +65,8 @@ image: setup ## What the container image is made of, made in a plain folder and 
 soak: setup ## Interleavings for as long as asked: make soak SECONDS=600
 	$(BIN)/python -m tests.simulation.run --seconds $(or $(SECONDS),600)
 
-integration: setup ## The tests on real brokers, which they start: two at a time
-	REQUIRE_BROKER=1 $(BIN)/pytest -q -n 2 --dist loadfile tests/integration
+integration: setup ## The tests on a real broker, which they start
+	REQUIRE_BROKER=1 $(BIN)/pytest -q tests/integration
 
 documents: setup build/documents/installed ## What partners get, before AsyncAPI's own parser
 	REQUIRE_LINTER=1 $(BIN)/pytest -q tests/documents

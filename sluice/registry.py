@@ -80,7 +80,7 @@ class Registry:
         """The id of exactly this schema under this subject. Raises SchemaNotFound or RegistryUnavailable."""
         schema = Schema(text, "AVRO")
         found = self._ask(
-            f"this schema under the subject {subject}", lambda: self._client.lookup_schema(subject, schema)
+            f"such schema under the subject {subject}", lambda: self._client.lookup_schema(subject, schema)
         )
         if found.schema_id is None:
             raise SchemaNotFound(f"The schema registry at {self._url} has no such schema under the subject {subject}.")

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import click
 
-from schemas import catalogue
 from sluice import topics
-from sluice.avro import Writer
 from sluice.kafka.clients import ClientConfig
 from sluice.kafka.tailing import Tail
 from sluice.model import PartnerId
-from sluice.registry import Registry
+from sluice.registry import Registry, registered_writer
 from sluice.settings import load_settings
 from sluice.simulated_provider.working import Manners, Provider, reply, send
 
@@ -66,8 +64,7 @@ def simulate_provider(  # noqa: PLR0913, PLR0917 - a command's options
 
 
 def _house(client: ClientConfig, name: PartnerId, registry: Registry, topic: str, manners: Manners) -> Provider:
-    schema = catalogue.text("provider_reply" if topic == topics.replies(name) else "partner_return")
-    writer = Writer(schema, registry.id_of(topics.subject(topic), schema))
+    writer = registered_writer(registry, topic, "provider_reply" if topic == topics.replies(name) else "partner_return")
     wanted = (topics.customers(name), topics.requests(name))
     tail = Tail(client, wanted, topics.partner_group(name, "simulator"), from_beginning=True)
     return Provider(client, name, registry, tail, writer, manners, lambda text: click.echo(text, err=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -51,12 +52,12 @@ def files(*folders: Path) -> dict[str, bytes]:
     """All that lies there now; what goes meanwhile is no matter."""
     found = {}
     for folder in folders:
-        for path in folder.rglob("*"):
-            try:
-                if path.is_file():
+        for place, _, names in os.walk(folder):  # which passes over folders that go meanwhile
+            for path in (Path(place, name) for name in names):
+                try:
                     found[str(path)] = path.read_bytes()
-            except FileNotFoundError:
-                continue
+                except FileNotFoundError:
+                    continue
     return found
 
 

@@ -67,7 +67,7 @@ GOING_ON = {"run providers": ["run", "providers"], "run returns": ["run", "retur
 """They end when they are interrupted."""
 WITHOUT_CONTRACT = {
     "request-campaign": ["request-campaign", ADRESSO, "spring"],
-    "simulate-provider": ["simulate-provider", "hygiene", LISTMART],
+    "simulate-provider": ["simulate-provider", "hygiene", LISTMART],  # which is asked for nothing
 }
 """They end with a sentence: the demo has no contract for them."""
 WITHOUT_SETTINGS = ("check-contracts", "contract-schema", "local")
@@ -232,7 +232,7 @@ def test_no_command_shows_a_secret(desk: Desk) -> None:
                 assert b"Traceback" not in done.stderr, done.stderr
                 assert done.returncode == 0, (words, done)
         for words in WITHOUT_CONTRACT.values():
-            refuses(desk, "contract", *words)
+            refuses(desk, "sluice apply", *words)
         for words in GOING_ON.values():
             desk.interrupted(*words, seconds=8)
         workers = desk.run(*COMMANDS["run sharing"], "--workers", "2")
