@@ -66,10 +66,10 @@ COMMANDS: dict[str, list[str]] = {
 GOING_ON = {"run providers": ["run", "providers"], "run returns": ["run", "returns"]}
 """They end when they are interrupted."""
 WITHOUT_CONTRACT = {
-    "request-campaign": ["request-campaign", ADRESSO, "spring"],
-    "simulate-provider": ["simulate-provider", "hygiene", LISTMART],  # which is asked for nothing
+    "request-campaign": (["request-campaign", ADRESSO, "spring"], "has no `campaigns`"),
+    "simulate-provider": (["simulate-provider", "hygiene", LISTMART], "Run `sluice apply` first"),
 }
-"""They end with a sentence: the demo has no contract for them."""
+"""They end with a sentence: the demo's contracts ask nobody for that."""
 WITHOUT_SETTINGS = ("check-contracts", "contract-schema", "local")
 RUNS_THE_OTHERS = {"demo address-hygiene", "demo email-house"}
 NEEDS_HOSHIS = ("acknowledge", "apply", "partner-kit", "plan", "tail")
@@ -231,8 +231,8 @@ def test_no_command_shows_a_secret(desk: Desk) -> None:
                 done = desk.run(*words, **environment)
                 assert b"Traceback" not in done.stderr, done.stderr
                 assert done.returncode == 0, (words, done)
-        for words in WITHOUT_CONTRACT.values():
-            refuses(desk, "sluice apply", *words)
+        for words, sentence in WITHOUT_CONTRACT.values():
+            refuses(desk, sentence, *words)
         for words in GOING_ON.values():
             desk.interrupted(*words, seconds=8)
         workers = desk.run(*COMMANDS["run sharing"], "--workers", "2")
