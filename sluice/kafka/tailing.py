@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
 from typing import Self
 
 from confluent_kafka import KafkaError, TopicPartition
 
 from sluice.kafka import admin
+from sluice.kafka.admin import Partition
 from sluice.kafka.clients import (
     Broker,
     ClientConfig,
@@ -35,15 +36,15 @@ class Tail:
         partition: int | None = None,
     ) -> None:
         """`partition`: only this number of each topic. Raises KafkaTrouble when a topic is not there or not for us."""
-        self._client, broker = client, admin_client(client)
-        found = admin.topic_identities(broker, topics)
+        self._client, self._broker = client, admin_client(client)
+        found = admin.topic_identities(self._broker, topics)
         places = [
             (topic.name, number)
             for topic in found
             for number in (range(topic.partitions) if partition is None else (partition,))
         ]
-        self._ends = admin.stable_ends(broker, places)
-        starts = admin.beginnings(broker, places) if from_beginning else self._ends
+        self._ends = admin.stable_ends(self._broker, places)
+        starts = admin.beginnings(self._broker, places) if from_beginning else self._ends
         self._reached = dict(starts)
         self._consumer = reader(client, group)
         with translated("read the topics"):
@@ -54,10 +55,6 @@ class Tail:
         """Offsets from what was reached up to the ends when the tail was opened; not each of them is a record."""
         return sum(max(0, end - self._reached[place]) for place, end in self._ends.items())
 
-    def _anew(self) -> Broker:
-        """For each question: one from before a broker's restart asks by a leader epoch that is over, for ever."""
-        return admin_client(self._client)
-
     @property
     def is_at_the_end(self) -> bool:
         """Everything was read that was there when the tail was opened or extended."""
@@ -65,7 +62,7 @@ class Tail:
 
     def extend(self) -> None:
         """`to_the_end` is the end of now. Raises KafkaTrouble."""
-        self._ends = admin.stable_ends(self._anew(), self._ends)
+        self._extend(admin.stable_ends)
 
     def extend_to_the_last(self) -> None:
         """`to_the_end` is one past the last record that is there now, committed or not: it waits for transactions.
@@ -73,7 +70,15 @@ class Tail:
         A partition's stable end may trail a commit whose records others have read already from another. Raises
         KafkaTrouble.
         """
-        self._ends = admin.high_watermarks(self._anew(), self._ends)
+        self._extend(admin.high_watermarks)
+
+    def _extend(self, ends: Callable[[Broker, Collection[Partition]], dict[Partition, int]]) -> None:
+        """With another client after a failure: one from before a broker's restart asks by an epoch that is over."""
+        try:
+            self._ends = ends(self._broker, self._ends)
+        except KafkaTrouble:
+            self._broker = admin_client(self._client)
+            self._ends = ends(self._broker, self._ends)
 
     def to_the_end(self) -> Iterator[Record]:
         """What is there, up to the ends when the tail was opened or extended."""
