@@ -21,6 +21,8 @@ from sluice.partner_kit import asyncapi, invention, odcs, readme
 from sluice.partner_kit.folder import File, write
 from sluice.partner_kit.substance import Connection, RegisteredSchema, Substance
 from sluice.provisioning import desired
+from sluice.recorded_set import contracts as contracts_of
+from sluice.recording import newest_set
 from sluice.registry import Registry, SchemaNotFound
 from sluice.settings import Settings, load_settings
 from sluice.source_schema import leaves
@@ -68,7 +70,9 @@ def kit(settings: Settings, partner: PartnerId, contact: str) -> dict[str, File]
     with closing(Registry(settings.registry())) as registry:
         _, source = registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
         contracts = check(load_contracts(settings.contracts), leaves(source), settings.load_law())
-        substance = _substance(settings, _contract_of(partner, contracts), registry, contact)
+        checked = _contract_of(partner, contracts)
+        _refuse_unless_in_force(checked, settings)
+        substance = _substance(settings, checked, registry, contact)
     credentials = (settings.clients / f"{partner}.properties").read_bytes()
     return {**documents(substance), f"{partner}.properties": File(credentials, 0o600)}
 
@@ -97,6 +101,13 @@ def _contract_of(partner: PartnerId, contracts: ContractSet) -> CheckedContract:
     if partner not in found:
         raise SluiceError(f"There is no contract with {partner}{nearest(partner, found)}.")
     return found[partner]
+
+
+def _refuse_unless_in_force(checked: CheckedContract, settings: Settings) -> None:
+    """By the set in force: the registry keeps the schemas of former contracts."""
+    recorded = newest_set(settings.client("admin"))
+    if recorded is None or checked.contract not in contracts_of(recorded):
+        raise SluiceError(f"What {checked.partner} is to be handed is a draft: {_NOT_IN_FORCE}")
 
 
 def _substance(settings: Settings, checked: CheckedContract, registry: Registry, contact: str) -> Substance:

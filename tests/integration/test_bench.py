@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_everybody_at_hand_is_compared(folder: Path) -> None:
-    small = ("--customers", "500", "--updates", "8000", "--rounds", "1", "--only", "sluice", "limit")
+    small = ("--customers", "500", "--updates", "40000", "--rounds", "1", "--only", "sluice", "limit")
     told = report(folder, "", "latest.json", *small)
     assert set(told["events_per_second"]) == {"sluice", "limit"}
     assert all(speed > 0 for speeds in told["events_per_second"].values() for speed in speeds)
@@ -38,7 +38,7 @@ def test_everybody_at_hand_is_compared(folder: Path) -> None:
 
 
 def test_dimensions_are_measured(folder: Path) -> None:
-    small = ("contracts", "--values", "10", "--customers", "300", "--updates", "8000")
+    small = ("contracts", "--values", "10", "--customers", "300", "--updates", "40000")
     told = report(folder, ".dimensions", "dimensions.json", *small)
     assert [one["value"] for one in told["dimensions"]["contracts"]] == [10]
 
