@@ -195,7 +195,7 @@ def test_a_second_providers_processor_ends_the_first(installation: Installation)
             request = asked(installation, customer)[customer]
         first.ends_with("Another process runs as")
         installation.reply(ADRESSO, request)
-        eventually(lambda: installation.enrichments(), "taken in")
+        eventually(installation.enrichments, "taken in")
     assert len(installation.requests(ADRESSO)) == len(sent)
     assert len(installation.read(topics.ENRICHMENTS)) == 1
     second.stop()
