@@ -33,6 +33,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     restricted: bool = False
     """Processing is restricted (GDPR 18)."""
     deceased: bool = False
+    rectified_at: Millis | None = None
+    """When the source last put right what was wrong (GDPR 16)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,22 @@ class FactPaths:
     birth_date: str = "birth_date"
     restricted: str = "restricted"
     deceased: str = "deceased"
+    rectified_at: str = "rectified_at"
+    """Milliseconds since the epoch."""
     updated_at: str = "updated_at"
     """When the source last changed the customer, milliseconds since the epoch: retention is counted from it."""
 
     @property
     def stated(self) -> tuple[str, ...]:
         """All that `read_facts` asks for."""
-        return self.residence, self.collected_in, self.birth_date, self.restricted, self.deceased
+        return (
+            self.residence,
+            self.collected_in,
+            self.birth_date,
+            self.restricted,
+            self.deceased,
+            self.rectified_at,
+        )
 
 
 AS_IN_OUR_PROFILE = FactPaths()
@@ -69,6 +80,7 @@ def read_facts(value: Callable[[str], object], paths: FactPaths) -> Facts:
         _day(value(paths.birth_date)),
         _is_set(value(paths.restricted)),
         _is_set(value(paths.deceased)),
+        _instant(value(paths.rectified_at)),
     )
 
 
@@ -118,6 +130,10 @@ def _days(written: str) -> int:
         return (date.fromisoformat(written) - _EPOCH).days
     except ValueError:
         return UNREADABLE_BIRTH
+
+
+def _instant(value: object) -> Millis | None:
+    return Millis(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _is_set(value: object) -> bool:

@@ -105,6 +105,10 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
     """Ids of the law packs' rules that were passed, sorted."""
     expires_at: Millis | None
     """When the basis ends, if nothing happens before."""
+    rectified_at: Millis | None = None
+    """When the source had last rectified the customer, of what was told to the partner."""
+    restricted: bool = False
+    """Kept and not used (GDPR 18)."""
 
 
 class Shared(msgspec.Struct, frozen=True):
@@ -114,6 +118,8 @@ class Shared(msgspec.Struct, frozen=True):
     record: bytes
     replaces: Held | None = None
     """What is held under another pseudonym, and recalled: the key has changed."""
+    rectifies: bool = False
+    """What was held was wrong, and the partner is told so (GDPR 16, 19)."""
 
 
 class Recalled(msgspec.Struct, frozen=True):
@@ -121,6 +127,12 @@ class Recalled(msgspec.Struct, frozen=True):
 
     held: Held
     reason: Reason
+
+
+class Restricted(msgspec.Struct, frozen=True):
+    """The partner keeps what it holds and may not use it: a control message, and no record (GDPR 18, 19)."""
+
+    held: Held
 
 
 class Unchanged(msgspec.Struct, frozen=True):
@@ -142,7 +154,7 @@ class Rejected(msgspec.Struct, frozen=True):
     recalls: Held | None = None
 
 
-Outcome = Shared | Recalled | Unchanged | Withheld | Rejected
+Outcome = Shared | Recalled | Restricted | Unchanged | Withheld | Rejected
 """What came of one customer at one partner: exactly one of these."""
 
 
@@ -153,6 +165,8 @@ def label(outcome: Outcome) -> tuple[str, str]:
             return "shared", ""
         case Recalled(reason=reason):
             return "recalled", reason.value
+        case Restricted():
+            return "restricted", ""
         case Unchanged():
             return "unchanged", ""
         case Withheld(reason=reason):

@@ -111,6 +111,7 @@ class FactSettings(Strict):
     birth_date: str = AS_IN_OUR_PROFILE.birth_date
     restricted: str = AS_IN_OUR_PROFILE.restricted
     deceased: str = AS_IN_OUR_PROFILE.deceased
+    rectified_at: str = AS_IN_OUR_PROFILE.rectified_at
     updated_at: str = AS_IN_OUR_PROFILE.updated_at
 
 

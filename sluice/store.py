@@ -20,7 +20,7 @@ from sluice.errors import SluiceError
 from sluice.model import CustomerId, Held, Millis, PartnerId
 from sluice.stored import Stored, parts
 
-FORMAT = 7
+FORMAT = 8
 _META = b"meta"
 _BEHIND_ALL = b"\xff" * 9
 """Behind every key of an index."""

@@ -15,7 +15,7 @@ CONTROLS: Mapping[str, str] = {
     "WITHDRAW": "Stop using the record and delete it, with every copy. Acknowledge.",
     "ERASE": "Delete the record and every copy, backups included, and tell those you passed it to. Acknowledge.",
     "CONTRACT_ENDED": "The contract is over for this customer: delete the record and every copy. Acknowledge.",
-    "RESTRICT": "Keep the record and do not use it until you hear otherwise. Acknowledge.",
+    "RESTRICT": "Keep the record and do not use it until it comes again. Acknowledge.",
     "RECTIFY": "Take over the new record wherever you copied the old one. Acknowledge.",
 }
 

@@ -35,6 +35,7 @@ def reconcile(book: Book, pair: Pair, now: Millis) -> Asked | TakenBack | None:
     1. What a provider has appended stands only while it holds the customer.
     2. It is asked once for each state of the data that it holds: not again when the same data stands on another basis,
        nor when it is back before anything else was asked.
+    3. It is asked nothing about whom it may not use.
     """
     partner, customer = pair
     pseudonym = book.held_as.get(pair)
@@ -45,7 +46,7 @@ def reconcile(book: Book, pair: Pair, now: Millis) -> Asked | TakenBack | None:
         return TakenBack(customer, tuple(left))
     one = book.holdings[pseudonym]
     work = book.in_force.work.get(partner) if book.in_force else None
-    if work is None or one.decision_id is None or one.is_asked:  # 2
+    if work is None or one.decision_id is None or one.is_restricted or one.is_asked:  # 2, 3
         return None
     request = Request(
         request_id=request_id(partner, one.decision_id),

@@ -10,7 +10,7 @@ import msgspec
 
 from sluice.avro import Record as AvroRecord
 from sluice.contract.task import ReplyValue, Task
-from sluice.model import CustomerId, Millis, PartnerId, Pseudonym
+from sluice.model import CustomerId, Millis, PartnerId, Pseudonym, Reason
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "sluice:provider-requests")
 _APPEND = "append:"
@@ -52,6 +52,8 @@ class Holding:
     customer: CustomerId
     decision_id: str | None = None
     """The newest disclosure of what the provider holds. None: it was recalled."""
+    is_restricted: bool = False
+    """It keeps what it holds, and does nothing with it (GDPR 18)."""
     recall: str | None = None
     """Decision id of the newest recall."""
     digests: dict[str, bytes] = field(default_factory=dict)
@@ -109,6 +111,7 @@ class Book:
                     del self.held_as[partner, customer]
             else:
                 one.decision_id = entry["decision_id"]
+                one.is_restricted = entry["reason"] == Reason.PROCESSING_RESTRICTED
                 one.digests[entry["decision_id"]] = entry["digest"]
                 self.held_as[partner, customer] = pseudonym
             self.touched[partner, customer] = None

@@ -28,7 +28,7 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class Recall(msgspec.Struct, frozen=True):
-    """What a partner was told to delete."""
+    """What a partner was told to delete, to keep unused, or to take over."""
 
     partner: PartnerId
     decision_id: str
@@ -105,7 +105,7 @@ class Book:
         for entry in disclosure["entries"]:
             partner, at = PartnerId(entry["partner"]), Millis(disclosure["decided_at"])
             self._know(Pseudonym(entry["pseudonym"]), Known(partner, customer, at, _named(tuple(entry["fields"]))))
-            if entry["action"] == "RECALLED":
+            if entry["action"] == "RECALLED" or entry["reason"] is not None:  # with a reason goes a control message
                 key = partner, entry["decision_id"]
                 recall = Recall(*key, customer, Pseudonym(entry["pseudonym"]), at, disclosure["contract_set"])
                 self.recalls[key] = recall

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from sluice import topics
 from sluice.log import Record
-from sluice.model import Held, PartnerId, Pseudonym
+from sluice.model import Held, PartnerId, Pseudonym, Reason
 from stream_processors.review.comparing import Comparison, Standing
 from stream_processors.review.evidence import Cut, Delivered, Testimony
 from stream_processors.review.findings import Difference, Fault, HoldingTold, Places, gravest_first
-from stream_processors.review.recomputing import Agreement, Allowed, Answer, Known, Refused, place
+from stream_processors.review.recomputing import Agreement, Allowed, Answer, Kept, Known, Refused, place
 
 _CONSENTS = 20
 """Record ids that are told, the newest: a customer may have said more than anybody wants to read."""
@@ -40,12 +40,23 @@ def difference(case: Case, comparison: Comparison) -> Difference:
         faults=gravest_first(comparison.faults),
         held=None if standing.held is None else _disclosed(standing.held),
         allowed=None if allowed is None or standing.agreement is None else _allowed(allowed, standing.agreement),
-        refused=None if refused is None else refused.reason.value,
+        refused=_why_not(answer),
         refusing=() if refused is None else refused.rules,
         fields=comparison.fields,
         values=dict(comparison.values),
         evidence=_places(case),
     )
+
+
+def _why_not(answer: Answer) -> str | None:
+    """Why nothing may be held, or not be used."""
+    match answer:
+        case Refused(reason=reason):
+            return reason.value
+        case Kept():
+            return Reason.PROCESSING_RESTRICTED.value
+        case Allowed():
+            return None
 
 
 def stranger(partner: PartnerId, pseudonym: Pseudonym, delivered: Delivered, cut: Cut) -> Difference:

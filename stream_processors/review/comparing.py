@@ -11,7 +11,7 @@ from sluice.model import Held, Millis, Pseudonym, Reason
 from stream_processors.review.apache_avro import Codec, Unreadable, schema_id_in
 from stream_processors.review.evidence import Delivered
 from stream_processors.review.findings import Fault
-from stream_processors.review.recomputing import Agreement, Allowed, Answer, Refused
+from stream_processors.review.recomputing import Agreement, Allowed, Answer, Kept, Refused
 
 _ENDED = frozenset({Reason.GRANT_EXPIRED, Reason.RETENTION_ENDED})
 
@@ -79,6 +79,8 @@ def compared(standing: Standing, answer: Answer, now: Millis, codec: Codec) -> C
     held = standing.held
     if isinstance(answer, Refused):
         return Comparison(frozenset() if held is None else frozenset({_unjustified(held, answer, now)}))
+    if isinstance(answer, Kept):
+        return Comparison(frozenset() if held is None else _kept_otherwise(held, answer))
     if held is None:
         return _withheld(standing, answer, codec)
     faults = {fault for fault, differs in _told_otherwise(standing, held, answer) if differs}
@@ -101,16 +103,27 @@ def _unjustified(held: Held, refused: Refused, now: Millis) -> Fault:
     return Fault.EXPIRED if ended or refused.reason in _ENDED else Fault.HELD_WITHOUT_REASON
 
 
+def _kept_otherwise(held: Held, kept: Kept) -> frozenset[Fault]:
+    """Its values, its contract, and what the partner calls the customer are those of before."""
+    basis = (tuple(held.consents), tuple(held.rules), held.expires_at)
+    told = (
+        (Fault.RESTRICTION_DIFFERS, not held.restricted),
+        (Fault.BASIS_DIFFERS, basis != (kept.consents, kept.rules, kept.until)),
+    )
+    return frozenset(fault for fault, differs in told if differs)
+
+
 def _told_otherwise(standing: Standing, held: Held, allowed: Allowed) -> Sequence[tuple[Fault, bool]]:
     agreement = standing.agreement
     assert agreement is not None  # nothing is allowed without one
-    basis = (tuple(held.consents), tuple(held.rules), held.expires_at)
+    basis = (tuple(held.consents), tuple(held.rules), held.expires_at, held.rectified_at)
     return (
+        (Fault.RESTRICTION_DIFFERS, held.restricted),
         (Fault.FIELDS_DIFFER, set(held.fields) != set(allowed.fields)),
         (Fault.PSEUDONYM_DIFFERS, held.pseudonym != allowed.pseudonym),
         (Fault.KEY_EPOCH_DIFFERS, held.key_epoch != agreement.keys.epoch),
         (Fault.CONTRACT_DIFFERS, held.contract != agreement.digest),
-        (Fault.BASIS_DIFFERS, basis != (allowed.consents, allowed.rules, allowed.until)),
+        (Fault.BASIS_DIFFERS, basis != (allowed.consents, allowed.rules, allowed.until, allowed.rectified_at)),
     )
 
 

@@ -50,6 +50,8 @@ class Fault(StrEnum):
     HELD_WITHOUT_REASON = "held_without_reason"
     EXPIRED = "expired"
     """Held on, after the time when its basis ended."""
+    RESTRICTION_DIFFERS = "restriction_differs"
+    """Used on, while processing is restricted; or kept unused, though it is not."""
     WRONG_PARTITION = "wrong_partition"
     """The record lies in another partition than everything else about its customer."""
     DISCLOSURE_UNREADABLE = "disclosure_unreadable"

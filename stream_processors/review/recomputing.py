@@ -7,9 +7,12 @@ The definitions are shared with the processor, and nothing of what carries them 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec.structs import replace
 
 from sluice import field_path, keys, redaction
 from sluice.consent import ConsentRecord, Contradiction, parse_event
@@ -101,6 +104,7 @@ class Allowed:
     consents: tuple[str, ...]
     rules: tuple[str, ...]
     until: Millis | None
+    rectified_at: Millis | None
     sealed: frozenset[str] = frozenset()
     """Names of fields for the customer's own key, which was destroyed: older records may hold them still."""
 
@@ -115,7 +119,16 @@ class Refused:
     """As above, and the contract requires one."""
 
 
-Answer = Allowed | Refused
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Processing is restricted (GDPR 18): held as it was when that began, and not used."""
+
+    consents: tuple[str, ...]
+    rules: tuple[str, ...]
+    until: Millis | None
+
+
+Answer = Allowed | Kept | Refused
 ENDED: Final = Refused(Reason.CONTRACT_ENDED)
 
 
@@ -135,9 +148,14 @@ def known(testimony: Testimony, book: Book) -> Known:
 
 
 def answer(one: Known, agreement: Agreement, book: Book, now: Millis, held: Held | None) -> Answer:
-    """What the partner may hold at this time. `held`, as disclosed, matters to a paused contract alone."""
+    """What the partner may hold at this time.
+
+    `held`, as disclosed, matters to a paused contract, and where processing is restricted.
+    """
     if isinstance(one.profile, Reason):
         return Refused(one.profile)
+    if held is not None and one.facts.restricted:
+        return _kept(one, one.profile, agreement, book, now, held)
     question = _Question(one, one.profile, agreement, book, now)
     verdict = _decided(question, agreement.contract.terms())
     if isinstance(verdict, Denied) or not agreement.paused:
@@ -151,6 +169,20 @@ def narrow_answer(one: Known, agreement: Agreement, book: Book, now: Millis, hel
         return Refused(one.profile)
     question = _Question(one, one.profile, agreement, book, now)
     return _carried_out(_decided(question, agreement.contract.terms().only(held.fields)), question)
+
+
+def _kept(  # noqa: PLR0913, PLR0917 - as `answer`
+    one: Known, profile: Value, agreement: Agreement, book: Book, now: Millis, held: Held
+) -> Answer:
+    """All that is held, if it might be held under the same name were processing not restricted; else nothing."""
+    free = dataclasses.replace(one, facts=replace(one.facts, restricted=False))
+    question = _Question(free, profile, agreement, book, now)
+    admitted = _admitted(_decided(question, agreement.contract.terms().only(held.fields)), question)
+    if isinstance(admitted, Refused):
+        return admitted
+    if not set(held.fields) <= set(admitted.fields) or held.key_epoch != agreement.keys.epoch:
+        return Refused(Reason.PROCESSING_RESTRICTED)
+    return Kept(admitted.consents, admitted.rules, admitted.until)
 
 
 def place(record: Record) -> str:
@@ -192,6 +224,12 @@ def _decided(question: _Question, terms: Terms) -> Permitted | Denied:
 
 def _carried_out(verdict: Permitted | Denied, question: _Question) -> Answer:
     """1. Retention. 2. The row filter. 3. Every required field is there. 4. The record fits into the topic."""
+    admitted = _admitted(verdict, question)  # 1, 2
+    return admitted if isinstance(admitted, Refused) else _recorded(admitted, question)  # 3, 4
+
+
+def _admitted(verdict: Permitted | Denied, question: _Question) -> Permitted | Refused:
+    """What may be held, whatever the record will be, and until when."""
     if isinstance(verdict, Denied):
         return Refused(verdict.reason, verdict.rules)
     profile, now = question.profile, question.now
@@ -206,7 +244,7 @@ def _carried_out(verdict: Permitted | Denied, question: _Question) -> Answer:
     if not row_filter.admits(find, now):
         return Refused(Reason.OUTSIDE_ROW_FILTER)
     ends = (verdict.until, retained, row_filter.next_change(find, now))
-    return _recorded(verdict, min((end for end in ends if end is not None), default=None), question)
+    return replace(verdict, until=min((end for end in ends if end is not None), default=None))
 
 
 def _retained_until(agreement: Agreement, profile: Value, law: Law) -> Millis | None:
@@ -217,7 +255,7 @@ def _retained_until(agreement: Agreement, profile: Value, law: Law) -> Millis | 
     return Millis(changed + retain) if isinstance(changed, int) else Millis(0)
 
 
-def _recorded(verdict: Permitted, until: Millis | None, question: _Question) -> Answer:
+def _recorded(verdict: Permitted, question: _Question) -> Answer:
     profile, agreement, customer = question.profile, question.agreement, question.one.customer
     contract = agreement.contract.contract
     pseudonym = agreement.pseudonym(customer)
@@ -237,7 +275,9 @@ def _recorded(verdict: Permitted, until: Millis | None, question: _Question) -> 
         return Refused(Cause.UNENCODABLE)
     if len(pseudonym) + len(record) + OVERHEAD_BYTES > agreement.max_bytes:
         return Refused(Cause.RECORD_TOO_LARGE)
-    return Allowed(pseudonym, verdict.fields, record, verdict.consents, verdict.rules, until, sealed)
+    rectified_at = question.one.facts.rectified_at
+    basis = (verdict.consents, verdict.rules, verdict.until, rectified_at)
+    return Allowed(pseudonym, verdict.fields, record, *basis, sealed)
 
 
 def _redacted(

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sluice.log import Record
-from sluice.model import CustomerId, Held, Millis, PartnerId, Pseudonym
+from sluice.model import CustomerId, Held, Millis, PartnerId, Pseudonym, Reason
 from stream_processors.review import account, recomputing
 from stream_processors.review.account import Case
 from stream_processors.review.apache_avro import Codec, Unreadable
 from stream_processors.review.comparing import Comparison, Disclosed, Standing, compared, delivered_as_disclosed
 from stream_processors.review.evidence import Evidence, Testimony
 from stream_processors.review.findings import UNRESOLVED, Difference, Doubt, Fault, Figures, State
-from stream_processors.review.recomputing import Answer, Book, Known, Refused
+from stream_processors.review.recomputing import Answer, Book, Kept, Known, Refused
 
 
 class Finding(NamedTuple):
@@ -126,10 +126,11 @@ def _folded(testimony: Testimony, codec: Codec) -> dict[PartnerId, Disclosed]:
     return fold
 
 
-def _held(entry: dict[str, object]) -> Held:
+def _held(entry: dict[str, Any]) -> Held:
     names = ("pseudonym", "key_epoch", "contract", "fields", "digest", "consents", "rules", "expires_at")
-    values = (tuple(value) if isinstance(value, list) else value for value in (entry[name] for name in names))
-    return Held(*values)  # type: ignore[arg-type]  # as the disclosures' schema says
+    told: dict[str, Any] = {name: tuple(found) if isinstance(found := entry[name], list) else found for name in names}
+    restricted = entry["reason"] == Reason.PROCESSING_RESTRICTED
+    return Held(**told, rectified_at=entry.get("rectified_at"), restricted=restricted)
 
 
 def _standing(
@@ -189,7 +190,7 @@ def _answer(standing: Standing, known: Known, book: Book, now: Millis) -> Answer
 
 def _only_sealed(comparison: Comparison, answer: Answer) -> bool:
     """Destroying a key reconciles nobody, so records from before it are right, and cannot be recomputed."""
-    if not answer.sealed:
+    if isinstance(answer, Kept) or not answer.sealed:
         return False
     if isinstance(answer, Refused):
         return comparison.faults <= {Fault.HELD_WITHOUT_REASON} and bool(comparison.faults)

@@ -24,6 +24,7 @@ _ENTRY: Final = [
     "consents",
     "rules",
     "expires_at",
+    "rectified_at",
     "decision_id",
 ]
 """In these orders the pieces are put together."""
@@ -49,12 +50,12 @@ class DisclosureWriter:
             raise ValueError("the schema of disclosures has changed, and what writes them has not")
         self._frame = frame(schema_id, b"")
 
-    def entry(self, partner: PartnerId, action: str, held: Held, decision: str) -> bytes:
+    def entry(self, partner: PartnerId, action: str, held: Held, decision: str, reason: str | None = None) -> bytes:
         """That the partner holds this: SHARED or REAFFIRMED."""
         pseudonym = held.pseudonym.encode()
         return b"".join(
             (
-                self.begun(partner, action),
+                _begun(partner, action, reason),
                 varint(len(pseudonym)),
                 pseudonym,
                 self.basis(held),
@@ -66,7 +67,7 @@ class DisclosureWriter:
         )
 
     def begun(self, partner: PartnerId, action: str) -> bytes:
-        """An entry up to the pseudonym."""
+        """An entry without a reason up to the pseudonym."""
         return _begun(partner, action, None)
 
     def basis(self, held: Held) -> bytes:
@@ -75,7 +76,8 @@ class DisclosureWriter:
 
     def evidence(self, held: Held) -> bytes:
         """An entry from behind the digest to the decision's id."""
-        return _texts(held.consents) + _known_texts(held.rules) + _optional(held.expires_at)
+        basis = _texts(held.consents) + _known_texts(held.rules)
+        return basis + _optional(held.expires_at) + _optional(held.rectified_at)
 
     def recalled(self, partner: PartnerId, reason: str | None, held: Held, decision: str) -> bytes:
         """Names what is taken back by its pseudonym; a recall discloses no field."""
@@ -87,6 +89,7 @@ class DisclosureWriter:
                 _NULL,
                 _END,
                 _END,
+                _NULL,
                 _NULL,
                 _text(decision),
             )

@@ -10,7 +10,7 @@ from sluice.avro import Decode, Undecodable
 from sluice.avro import Record as AvroRecord
 from sluice.consent import ConsentRecord, Contradiction, UnreadEvent, parse_event
 from sluice.log import Record
-from sluice.model import Cause, CustomerId, Held, Millis, PartnerId, Pointer, Pseudonym
+from sluice.model import Cause, CustomerId, Held, Millis, PartnerId, Pointer, Pseudonym, Reason
 from sluice.partitioning import partition_of
 from sluice.store import Row
 
@@ -96,5 +96,7 @@ def _held(entry: dict[str, Any]) -> Held:
         digest=entry["digest"],
         consents=tuple(entry["consents"]),
         rules=tuple(entry["rules"]),
-        expires_at=None if entry["expires_at"] is None else Millis(entry["expires_at"]),
+        expires_at=entry["expires_at"],
+        rectified_at=entry.get("rectified_at"),  # not in the first version of the schema
+        restricted=entry["reason"] == Reason.PROCESSING_RESTRICTED,
     )

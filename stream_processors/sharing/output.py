@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sluice import keys, topics
 from sluice.avro import Record as AvroRecord
@@ -18,6 +18,7 @@ from sluice.model import (
     Reason,
     Recalled,
     Rejected,
+    Restricted,
     Shared,
     Unchanged,
     Withheld,
@@ -28,6 +29,8 @@ from stream_processors.sharing.view import Writers
 _ACTIONS: Mapping[str, str] = {
     "WITHDRAW": "Delete this customer's record and every copy of it, and acknowledge.",
     "ERASE": "Erase this customer's record and every copy of it, backups included, and acknowledge.",
+    "RESTRICT": "Keep this customer's record, do not use it until it comes again, and acknowledge.",
+    "RECTIFY": "Take over this customer's new record wherever you keep the old one, and acknowledge.",
     "CONTRACT_ENDED": "The contract is over: delete this customer's record and every copy of it, and acknowledge.",
 }
 
@@ -36,7 +39,10 @@ _KINDS: Mapping[Reason | Cause, str] = {
     Reason.CONTRACT_ENDED: "CONTRACT_ENDED",
     Reason.CONTRACT_NOT_IN_FORCE: "CONTRACT_ENDED",
 }
-"""What a partner is told; for every other reason it is a withdrawal."""
+"""What a partner is told when something is taken back; for every other reason it is a withdrawal."""
+
+RECTIFIED: Final = "rectified"
+"""The reason in a disclosure of what was shared because it had been wrong."""
 
 COVERS = 1_000
 """Input offsets that one disclosure lists, the newest: a customer with more in one batch must not make it too large."""
@@ -73,12 +79,19 @@ def outputs(decided: Decided, writers: Writers) -> list[Output]:
         recalled = _recall(outcome)
         if recalled is not None:  # before what takes its place: the fold takes them in order
             held, reason = recalled
-            message = _message(partner, held, _KINDS.get(reason, "WITHDRAW"), decision, decided.now)
-            found += _taken_back(partner.partner, held, writers.control[partner.partner].write(message))
+            found.append(Output(topics.customers(partner.partner), held.pseudonym.encode(), None))
+            found.append(_told(partner, held, _KINDS.get(reason, "WITHDRAW"), decision, decided.now, writers))
             entries.append(writers.disclosure.recalled(partner.partner, reason.value, held, decision))
         if isinstance(outcome, Shared):
             found.append(Output(topics.customers(partner.partner), outcome.held.pseudonym.encode(), outcome.record))
-            entries.append(writers.disclosure.entry(partner.partner, "SHARED", outcome.held, decision))
+            if outcome.rectifies:
+                found.append(_told(partner, outcome.held, "RECTIFY", decision, decided.now, writers))
+            why = RECTIFIED if outcome.rectifies else None
+            entries.append(writers.disclosure.entry(partner.partner, "SHARED", outcome.held, decision, why))
+        elif isinstance(outcome, Restricted):
+            found.append(_told(partner, outcome.held, "RESTRICT", decision, decided.now, writers))
+            why = Reason.PROCESSING_RESTRICTED
+            entries.append(writers.disclosure.entry(partner.partner, "REAFFIRMED", outcome.held, decision, why))
         elif isinstance(outcome, Unchanged) and outcome.renewed is not None:
             entries.append(writers.disclosure.entry(partner.partner, "REAFFIRMED", outcome.renewed, decision))
     if entries:
@@ -95,7 +108,7 @@ def held_after(held: Mapping[PartnerId, Held], decided: Decided) -> dict[Partner
     for party, outcome in decided.outcomes:
         before = left.pop(party.partner, None)
         match outcome:
-            case Shared(held=new) | Unchanged(renewed=Held() as new):
+            case Shared(held=new) | Restricted(held=new) | Unchanged(renewed=Held() as new):
                 after[party.partner] = new
             case Recalled() | Rejected(recalls=Held()):
                 pass
@@ -134,12 +147,6 @@ def decision_basis(customer: CustomerId, now: Millis, covers: Iterable[Pointer])
     return "\x1f".join((customer, str(now), *[f"{topic}/{partition}@{offset}" for topic, partition, offset in covers]))
 
 
-def _taken_back(partner: PartnerId, held: Held, message: bytes) -> list[Output]:
-    """A tombstone, and what the partner has to do about it."""
-    key = held.pseudonym.encode()
-    return [Output(topics.customers(partner), key, None), Output(topics.control(partner), key, message)]
-
-
 def _recall(outcome: Outcome) -> tuple[Held, Reason | Cause] | None:
     """What is taken back, and why."""
     match outcome:
@@ -149,13 +156,15 @@ def _recall(outcome: Outcome) -> tuple[Held, Reason | Cause] | None:
             return held, cause
         case Shared(replaces=Held() as held):
             return held, Reason.PSEUDONYM_REPLACED
-        case Shared() | Unchanged() | Withheld() | Rejected():
+        case Shared() | Restricted() | Unchanged() | Withheld() | Rejected():
             return None
 
 
-def _message(party: Party, held: Held, kind: str, decision: str, now: Millis) -> AvroRecord:
-    """Tells the partner what to do and by when, and nothing about why beyond that."""
-    return {
+def _told(  # noqa: PLR0913, PLR0917 - a control message's fields
+    party: Party, held: Held, kind: str, decision: str, now: Millis, writers: Writers
+) -> Output:
+    """What the partner has to do and by when, and nothing about why beyond that."""
+    message: AvroRecord = {
         "decision_id": decision,
         "type": kind,
         "customer": held.pseudonym,
@@ -163,3 +172,5 @@ def _message(party: Party, held: Held, kind: str, decision: str, now: Millis) ->
         "deadline": now + party.acknowledge_within_ms,
         "issued_at": now,
     }
+    control = writers.control[party.partner].write(message)
+    return Output(topics.control(party.partner), held.pseudonym.encode(), control)

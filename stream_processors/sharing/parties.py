@@ -40,13 +40,5 @@ Party = Partnership | FormerPartnership
 
 def asked_paths(law: Law, parties: Iterable[Party]) -> frozenset[str]:
     """All that is asked of a profile: the facts that laws are about, and what contracts name."""
-    paths = law.paths
-    facts = {
-        paths.residence,
-        paths.collected_in,
-        paths.birth_date,
-        paths.restricted,
-        paths.deceased,
-        paths.updated_at,
-    }
+    facts = {*law.paths.stated, law.paths.updated_at}
     return frozenset(facts).union(*(one.projector.paths for one in parties if isinstance(one, Partnership)))

@@ -26,6 +26,7 @@ from sluice.model import (  # fmt: skip
     Reason,
     Recalled,
     Rejected,
+    Restricted,
     Shared,
     Unchanged,
     Withheld,
@@ -63,6 +64,15 @@ class Case:
     customer_key: CustomerKey = field(default=NoKey.NOT_ISSUED, repr=False)
     """The customer's own; not looked for unless `needs_customer_key`."""
 
+    @property
+    def is_restricted(self) -> bool:
+        """What is held is kept and not used (GDPR 18)."""
+        return self.ruling is not None and self.ruling.facts.restricted
+
+    @property
+    def rectified_at(self) -> Millis | None:
+        return None if self.ruling is None else self.ruling.facts.rectified_at
+
 
 def ruling_on(consents: ConsentRecord, profile: Profile, policy: Policy, now: Millis) -> Ruling | None:
     """None while there is no profile, or it cannot be read."""
@@ -81,6 +91,8 @@ def reconcile(case: Case, partner: Party) -> Outcome:
         return _stop(held, verdict.reason)
     if not isinstance(case.profile, Snapshot):
         return _without_profile(held, verdict)
+    if held is not None and case.is_restricted:
+        return _restrict(held, partner, verdict)
     pseudonym = _pseudonym(case, partner, held)
     customer = Customer(case.customer, pseudonym, case.customer_key)
     match partner.projector.project(case.profile, verdict.fields, customer):
@@ -89,7 +101,7 @@ def reconcile(case: Case, partner: Party) -> Outcome:
         case Cause() as cause:
             return Rejected(cause, recalls=held)
         case bytes() as record:
-            return _compare(held, _held(partner, pseudonym, record, verdict), record)
+            return _compare(held, _held(case, partner, pseudonym, record, verdict), record)
 
 
 def next_due(case: Case, held: Mapping[PartnerId, Held], partners: Iterable[Party]) -> Millis | None:
@@ -102,7 +114,9 @@ def next_due(case: Case, held: Mapping[PartnerId, Held], partners: Iterable[Part
     for partner in partners:
         if isinstance(partner, FormerPartnership):
             continue
-        if isinstance(case.profile, Snapshot):
+        if case.is_restricted:
+            instants.append(held[partner.partner].expires_at if partner.partner in held else None)
+        elif isinstance(case.profile, Snapshot):
             instants.append(partner.projector.next_change(case.profile, case.now))
             instants.append(retained_until(case, case.profile, partner.terms))
         elif partner.partner in held:
@@ -117,7 +131,7 @@ def needs_customer_key(case: Case, partners: Iterable[Party]) -> bool:
 
 def _seals(case: Case, partner: Partnership) -> bool:
     verdict = _verdict(case, partner, case.row.held.get(partner.partner))
-    if isinstance(verdict, Denied) or not isinstance(case.profile, Snapshot):
+    if isinstance(verdict, Denied) or not isinstance(case.profile, Snapshot) or case.is_restricted:
         return False
     return any(path in verdict.fields for path in partner.projector.sealed)
 
@@ -143,12 +157,18 @@ def _verdict(case: Case, partner: Partnership, held: Held | None) -> Permitted |
 
 
 def _ruling(case: Case, partner: Partnership, held: Held | None) -> Permitted | Denied:
-    """The decision; while nothing may be added, the one for what is held already."""
+    """The decision; while nothing may be added, the one for what is held already.
+
+    A restriction is asked for last: what may not be held anyway is recalled, and the rest is kept as it is.
+    """
     if case.ruling is None:
         if held is None:
             return Denied(Reason.PROFILE_NOT_READ_YET)
         # LOOP 22: the rules that the disclosure rests on need no profile
         return case.policy.rule_on(partner.terms, held.rules, case.row.consents, case.now)
+    if held is not None and case.is_restricted:
+        facts = replace(case.ruling.facts, restricted=False)
+        return case.policy.rule_on(partner.terms.only(held.fields), facts, case.row.consents, case.now)
     verdict = case.ruling.answer(partner.partner)
     if isinstance(verdict, Denied) or (case.may_widen and not partner.paused):
         return verdict
@@ -162,6 +182,15 @@ def _without_profile(held: Held | None, verdict: Permitted) -> Recalled | Unchan
     """Left as it is, unless a field has to go: a record without it cannot be made now (LOOP 22)."""
     keeps_all = held is not None and set(held.fields) <= set(verdict.fields)
     return Unchanged() if keeps_all else _stop(held, Reason.PROFILE_NOT_READ_YET)
+
+
+def _restrict(held: Held, partner: Partnership, verdict: Permitted) -> Restricted | Unchanged | Recalled:
+    """Left as it is, unless a field or the pseudonym has to go: another record would be used."""
+    if not set(held.fields) <= set(verdict.fields) or held.key_epoch != partner.keys.epoch:
+        return Recalled(held, Reason.PROCESSING_RESTRICTED)
+    basis = {"consents": verdict.consents, "rules": verdict.rules, "expires_at": verdict.until}
+    new = replace(held, restricted=True, **basis)
+    return Unchanged() if new == held else Restricted(new)
 
 
 def retained_until(case: Case, profile: Snapshot, terms: Terms) -> Millis | None:
@@ -179,7 +208,7 @@ def _pseudonym(case: Case, partner: Partnership, held: Held | None) -> Pseudonym
     return keys.pseudonym(partner.keys.record, case.customer)
 
 
-def _held(partner: Partnership, pseudonym: Pseudonym, record: bytes, verdict: Permitted) -> Held:
+def _held(case: Case, partner: Partnership, pseudonym: Pseudonym, record: bytes, verdict: Permitted) -> Held:
     return Held(
         pseudonym=pseudonym,
         key_epoch=partner.keys.epoch,
@@ -189,13 +218,18 @@ def _held(partner: Partnership, pseudonym: Pseudonym, record: bytes, verdict: Pe
         consents=verdict.consents,
         rules=verdict.rules,
         expires_at=verdict.until,
+        rectified_at=case.rectified_at,
     )
 
 
 def _compare(held: Held | None, new: Held, record: bytes) -> Shared | Unchanged:
     if held is not None and held.pseudonym != new.pseudonym:
         return Shared(new, record, replaces=held)
-    if held is None or held.digest != new.digest:
+    if held is None:
+        return Shared(new, record)
+    if held.digest != new.digest:
+        return Shared(new, record, rectifies=held.rectified_at != new.rectified_at)
+    if held.restricted:
         return Shared(new, record)
     return Unchanged(renewed=None if new == held else new)
 

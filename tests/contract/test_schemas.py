@@ -75,6 +75,7 @@ FULLEST: dict[str, Record] = {
         "created_at": NOON,
         "restricted": False,
         "deceased": False,
+        "rectified_at": NOON,
         "updated_at": NOON,
     },
     "consent_event": {
@@ -134,6 +135,7 @@ FULLEST: dict[str, Record] = {
                 "consents": ["019ab0a4-8c00-7000-8000-000000000001"],
                 "rules": ["EU-R3"],
                 "expires_at": NOON,
+                "rectified_at": NOON,
                 "decision_id": "d-1",
             },
         ],

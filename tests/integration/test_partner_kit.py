@@ -21,7 +21,7 @@ from sluice import topics
 from sluice.kafka.clients import idempotent_producer
 from sluice.model import PartnerId
 from tests.integration.handed_over import Kit
-from tests.integration.installation import ADRESSO, HOSHI, LISTMART, Installation, eventually
+from tests.integration.installation import ADRESSO, HOSHI, LISTMART, Installation, eventually, now_ms
 
 pytestmark = pytest.mark.broker
 
@@ -94,6 +94,32 @@ def test_erased_at_the_source(installation: Installation) -> None:
     assert "ERASE" in kit.consume()
     assert kit.records().keys() == {installation.pseudonym(HOSHI, "crm:2")}
     eventually(lambda: standing(installation, HOSHI) == (1, 1), "acknowledged")
+    returns.stop()
+
+
+def test_processing_is_restricted(installation: Installation) -> None:
+    """Kept and marked until it comes again; what was wrong is put right; each is acknowledged."""
+    kit, returns = Kit(installation, HOSHI), installation.start_returns()
+    marked = "SELECT restricted FROM customers ORDER BY restricted"
+    with installation.processor():
+        share(installation, "crm:1", "crm:2", given_name="Hanna")
+        kit.consume()
+        installation.update("crm:1", given_name="Hanna", restricted=True)
+        eventually(lambda: installation.control(HOSHI), "told")
+        assert "RESTRICT" in kit.consume()
+        assert kit.ask(marked) == [(0,), (1,)]
+        installation.update("crm:1", given_name="Somebody", restricted=True)
+        installation.update("crm:2", given_name="Hana", rectified_at=now_ms())
+        eventually(lambda: (installation.has(HOSHI, "crm:2") or {})["given_name"] == "Hana", "put right")
+        assert "RECTIFY" in kit.consume()
+        assert sorted(record["given_name"] for record in kit.records().values()) == ["Hana", "Hanna"]
+        assert kit.ask(marked) == [(0,), (1,)]
+        installation.update("crm:1", given_name="Hanna")
+        eventually(lambda: len(installation.read(topics.customers(HOSHI))) == 4, "it comes again")
+        kit.consume()
+        assert kit.ask(marked) == [(0,), (0,)]
+    eventually(lambda: standing(installation, HOSHI) == (2, 2), "acknowledged")
+    assert installation.refused() == []
     returns.stop()
 
 

@@ -23,6 +23,7 @@ from tests.simulation.process import Process
 
 CUSTOMER_TOPICS = {topics.customers(partner): partner for partner in PARTNERS}
 CONTROL_TOPICS = {topics.control(partner): partner for partner in PARTNERS}
+_KEEPING = ("RESTRICT", "RECTIFY")
 Holdings = dict[CustomerId, dict[PartnerId, dict[str, Any]]]
 """The newest disclosure of what each partner holds, by customer."""
 
@@ -167,7 +168,10 @@ class Audit:
             self._stands(process, number, positions, transaction.metadata[number])
 
     def _recalls_are_told(self, transaction: Transaction) -> None:
-        """(b) A tombstone for what is held alone, with one control message; no such message without a tombstone."""
+        """(b) A tombstone for what is held alone, with one control message; no such message without a tombstone.
+
+        Whoever is to keep or to put right what it holds gets no tombstone.
+        """
         recalled: Counter[tuple[PartnerId, bytes]] = Counter()
         told: Counter[tuple[PartnerId, bytes]] = Counter()
         for (topic, number), entry in transaction.entries:
@@ -179,7 +183,8 @@ class Audit:
             elif topic in CONTROL_TOPICS:
                 message = installation().schemas.decode(entry.value)
                 require(message["customer"].encode() == entry.key, "b", "a control message is about somebody else")
-                told[CONTROL_TOPICS[topic], entry.key or b""] += 1
+                if message["type"] not in _KEEPING:
+                    told[CONTROL_TOPICS[topic], entry.key or b""] += 1
         require(recalled == told, "b", f"tombstones {recalled} and control messages {told} in one transaction")
 
     def _fold(self, transaction: Transaction) -> None:
@@ -272,6 +277,12 @@ class Audit:
                 known = oracle.profiles(self._cluster, number, customer, at.driving)
                 options = [oracle.allowed(rules, partner, update, consents) for update in known]
                 wanted = [None if one is None else one.record for one in options]
+                kept = self.held[number].get(customer, {}).get(partner)
+                if kept is not None and kept["reason"] == "processing_restricted":
+                    fields = set(kept["fields"])
+                    right = any(oracle.may_keep(rules, partner, update, consents, fields) for update in known)
+                    require(right, "f", f"{partner} keeps {holds} of {customer}, under {rules} at {number}:{at}")
+                    continue
                 right = holds in wanted or (contract.get("paused", False) and _is_part(holds, wanted))
                 what = f"{partner} holds of {customer} {holds}, not {wanted}, under {rules} at {number}:{at}"
                 require(right, "f", what)

@@ -163,7 +163,7 @@ class Producers:
             "birth_date": rng.choice((4_000, 8_000)),
             "residence": rng.choice(("AU",) * 8 + ("DE",)),
             "address": address,
-            "restricted": rng.random() < 0.02,
+            "restricted": rng.random() < 0.05,
             "deceased": rng.random() < 0.02,
             "updated_at": START + rng.choice((-400_000, -_DAY + rng.randrange(1, 15) * MINUTE)),
         }

@@ -134,6 +134,7 @@ class Logs:
     # what the processor writes
 
     def answer(self, customer: CustomerId = ONE, now: Millis = NOW) -> Answer:
+        """For a partner that holds nothing."""
         gathered = self.gathered(self.cut(now=now))
         one = recomputing.known(gathered.testimony(customer), self.book)
         return recomputing.answer(one, self.agreement, self.book, now, None)
@@ -159,6 +160,7 @@ class Logs:
             "consents": list(allowed.consents),
             "rules": list(allowed.rules),
             "expires_at": allowed.until,
+            "rectified_at": allowed.rectified_at,
             "decision_id": "d",
             **entry,
         }

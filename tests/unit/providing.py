@@ -39,12 +39,18 @@ def pseudonym(provider: str, customer: str = CUSTOMER) -> Pseudonym:
     return Pseudonym(f"{provider}~{customer}")
 
 
-def entry(
-    action: str, decision: str, digest: bytes | None = b"a", provider: str = ADRESSO, customer: str = CUSTOMER
+def entry(  # noqa: PLR0913, PLR0917 - an entry's fields
+    action: str,
+    decision: str,
+    digest: bytes | None = b"a",
+    provider: str = ADRESSO,
+    customer: str = CUSTOMER,
+    reason: str | None = None,
 ) -> AvroRecord:
     return {
         "partner": provider,
         "action": action,
+        "reason": reason,
         "pseudonym": pseudonym(provider, customer),
         "digest": None if action == "RECALLED" else digest,
         "decision_id": decision,

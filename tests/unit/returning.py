@@ -25,7 +25,9 @@ def pseudonym(partner: str, customer: str) -> Pseudonym:
     return Pseudonym(f"{partner}~{customer}")
 
 
-def disclosure(customer: str, *entries: tuple[str, str], at: int = NOW, decision: str | None = None) -> AvroRecord:
+def disclosure(
+    customer: str, *entries: tuple[str, str], at: int = NOW, decision: str | None = None, reason: str | None = None
+) -> AvroRecord:
     """`entries`: partner and action of each."""
     return {
         "decided_at": at,
@@ -34,6 +36,7 @@ def disclosure(customer: str, *entries: tuple[str, str], at: int = NOW, decision
             {
                 "partner": partner,
                 "action": action,
+                "reason": "withdrawn" if action == "RECALLED" else reason,
                 "pseudonym": pseudonym(partner, customer),
                 "fields": [] if action == "RECALLED" else ["given_name", "address.city"],
                 "decision_id": decision or f"{partner}/{customer}/{at}",

@@ -34,6 +34,11 @@ def test_facts_are_read_from_our_profile() -> None:
     assert of({}) == Facts()
 
 
+@pytest.mark.parametrize(("stated", "instant"), [(7, 7), (None, None), ("2026-01-01", None), (True, None)])
+def test_when_something_was_put_right_is_an_instant_or_not_known(stated: object, instant: int | None) -> None:
+    assert of({"rectified_at": stated}).rectified_at == instant
+
+
 def test_facts_are_read_where_the_source_states_them() -> None:
     elsewhere = FactPaths(residence="home.country", deceased="died")
     assert of({"home.country": "JP", "died": "2020-01-01", "residence": "DE"}, elsewhere) == Facts("JP", deceased=True)

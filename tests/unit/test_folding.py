@@ -77,6 +77,7 @@ def entry(partner: str, action: str, **more: Any) -> dict[str, Any]:  # noqa: AN
     base = {
         "partner": partner,
         "action": action,
+        "reason": None,
         "pseudonym": "p",
         "key_epoch": 2,
         "contract": "c0",
@@ -93,7 +94,8 @@ def test_what_is_held_is_the_fold_of_disclosures() -> None:
     hoshi, adresso = PartnerId("hoshi-card"), PartnerId("adresso")
     row = Row(b"x", widen_at=3)
     one = folding.with_disclosure(row, {"entries": [entry(hoshi, "SHARED"), entry(adresso, "SHARED", expires_at=9)]})
-    held = Held(Pseudonym("p"), 2, "c0", ("email",), b"d", ("r1",), ("ZZ-R0",), None)
+    held_values = (Pseudonym("p"), 2, "c0", ("email",), b"d", ("r1",), ("ZZ-R0",), None)
+    held = Held(*held_values)
     assert one.held == {
         hoshi: held,
         adresso: Held(Pseudonym("p"), 2, "c0", ("email",), b"d", ("r1",), ("ZZ-R0",), Millis(9)),
@@ -102,6 +104,10 @@ def test_what_is_held_is_the_fold_of_disclosures() -> None:
     assert one.due_at == 9, "when the first of it expires"
     two = folding.with_disclosure(one, {"entries": [entry(hoshi, "REAFFIRMED", consents=["r2"])]})
     assert two.held[hoshi].consents == ("r2",)
+    kept = folding.with_disclosure(two, {"entries": [entry(hoshi, "REAFFIRMED", reason="processing_restricted")]})
+    assert kept.held[hoshi] == Held(*held_values, restricted=True)
+    lifted = folding.with_disclosure(kept, {"entries": [entry(hoshi, "SHARED", reason="rectified", rectified_at=7)]})
+    assert lifted.held[hoshi] == Held(*held_values, rectified_at=Millis(7))
     three = folding.with_disclosure(two, {"entries": [entry(hoshi, "RECALLED"), entry("never", "RECALLED")]})
     assert set(three.held) == {adresso}
     assert folding.with_disclosure(three, {"entries": []}) == three

@@ -17,6 +17,7 @@ from sluice.model import (
     Reason,
     Recalled,
     Rejected,
+    Restricted,
     Shared,
     Unchanged,
     Withheld,
@@ -27,6 +28,7 @@ HELD = Held(Pseudonym("p" * 22), 1, "c0", ("email",), bytes(16), ("r1",), ("ZZ-R
 LABELS: list[tuple[Outcome, tuple[str, str]]] = [
     (Shared(HELD, b""), ("shared", "")),
     (Recalled(HELD, Reason.OBJECTED), ("recalled", "objected")),
+    (Restricted(HELD), ("restricted", "")),
     (Unchanged(), ("unchanged", "")),
     (Unchanged(HELD), ("unchanged", "")),
     (Withheld(Reason.NO_PROFILE), ("withheld", "no_profile")),

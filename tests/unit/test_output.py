@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from sluice import topics
@@ -17,6 +18,7 @@ from sluice.model import (
     Reason,
     Recalled,
     Rejected,
+    Restricted,
     Shared,
     Unchanged,
     Withheld,
@@ -33,6 +35,8 @@ OLD = Held(Pseudonym("old-pseudonym-22-chars"), 1, "contract", ("email",), bytes
 NEW = Held(
     Pseudonym("new-pseudonym-22-chars"), 1, "contract", ("email",), bytes(15) + b"x", ("r1", "r2"), ("ZZ-R0",), None
 )
+RECTIFIED = msgspec.structs.replace(NEW, rectified_at=Millis(7))
+KEPT = msgspec.structs.replace(NEW, restricted=True)
 COVERS = (Pointer(topics.CUSTOMER_UPDATES, 0, 5), Pointer(topics.CONSENT_EVENTS, 0, 6))
 
 KINDS = {
@@ -52,6 +56,8 @@ CASES: list[tuple[Outcome, list[str], Entries]] = [
     (Recalled(OLD, Reason.DELETED_AT_SOURCE), ["customers", "control"], [("RECALLED", "deleted_at_source")]),
     (Recalled(OLD, Reason.CONTRACT_ENDED), ["customers", "control"], [("RECALLED", "contract_ended")]),
     (Rejected(Cause.RECORD_TOO_LARGE, OLD), ["customers", "control"], [("RECALLED", "record_too_large")]),
+    (Shared(RECTIFIED, b"record", rectifies=True), ["customers", "control"], [("SHARED", "rectified")]),
+    (Restricted(KEPT), ["control"], [("REAFFIRMED", "processing_restricted")]),
     (Unchanged(renewed=NEW), [], [("REAFFIRMED", None)]),
     (Unchanged(), [], []),
     (Withheld(Reason.NO_CONSENT_RECORD), [], []),
@@ -137,6 +143,19 @@ def test_a_recall_is_a_tombstone_and_what_to_do_by_when_and_no_reason(
     assert control.value is not None
     assert b"dell-crm" not in control.value
     assert reason.value.encode() not in control.value
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind"), [(Restricted(KEPT), "RESTRICT"), (Shared(RECTIFIED, b"record", rectifies=True), "RECTIFY")]
+)
+def test_what_is_kept_or_put_right_is_told_with_a_deadline(
+    installation: Installation, outcome: Outcome, kind: str
+) -> None:
+    *_, control, disclosure = written(installation, ("hoshi-card", outcome))
+    message = installation.decode(control.value)
+    assert (message["type"], message["customer"]) == (kind, control.key.decode() if control.key else None)
+    assert message["deadline"] == NOW + 3 * DAY_MS
+    assert message["decision_id"] == installation.decode(disclosure.value)["entries"][0]["decision_id"]
 
 
 def test_another_pseudonym_takes_the_old_record_back_before_the_new_one_comes(installation: Installation) -> None:

@@ -85,6 +85,13 @@ def test_who_is_shared_anew_is_asked_for_anew() -> None:
     assert requests(book) == ["d-3"]
 
 
+def test_nothing_is_asked_about_whom_a_provider_may_not_use() -> None:
+    book = book_of(entry("SHARED", "d-1"), entry("REAFFIRMED", "d-2", reason="processing_restricted"))
+    assert requests(book) == []
+    disclosed(book, entry("SHARED", "d-3"))
+    assert requests(book) == ["d-3"], "it may be used again"
+
+
 def test_nobody_is_asked_without_a_task() -> None:
     book = book_of(entry("SHARED", "d-1", provider="hoshi-card"))
     assert requests(book) == []

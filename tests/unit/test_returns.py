@@ -136,6 +136,15 @@ def test_an_acknowledgement_closes_its_recall_and_no_other() -> None:
     assert known.open == {(LISTMART, "d-1")}
 
 
+@pytest.mark.parametrize(("action", "reason"), [("REAFFIRMED", "processing_restricted"), ("SHARED", "rectified")])
+def test_what_is_to_be_kept_or_put_right_is_acknowledged_too(action: str, reason: str) -> None:
+    known = two_customers()
+    known.disclose(CustomerId("crm:2"), disclosure("crm:2", (HOSHI, action), decision="d-2", reason=reason))
+    assert (HOSHI, "d-2") in known.open
+    outcome = decide(arrival(), said("ACKNOWLEDGED", "crm:2", decision_id="d-2"), known)
+    assert isinstance(outcome, Acknowledged)
+
+
 @pytest.mark.parametrize(
     ("what", "cause"),
     [

@@ -188,6 +188,8 @@ def test_the_same_values_under_another_schema() -> None:
         ({"consents": []}, Fault.BASIS_DIFFERS),
         ({"rules": ["US-CA-R1"]}, Fault.BASIS_DIFFERS),
         ({"expires_at": NOW + 1}, Fault.BASIS_DIFFERS),
+        ({"rectified_at": NOW}, Fault.BASIS_DIFFERS),
+        ({"action": "REAFFIRMED", "reason": "processing_restricted"}, Fault.RESTRICTION_DIFFERS),
         ({"pseudonym": "another"}, Fault.PSEUDONYM_DIFFERS),
     ],
 )
@@ -224,6 +226,63 @@ def test_disclosures_count_from_where_the_evidence_begins() -> None:
 
 
 # both against the recomputation
+
+
+RESTRICTED = {"action": "REAFFIRMED", "reason": "processing_restricted"}
+
+
+def kept(**entry: Any) -> Logs:  # noqa: ANN401 - an entry's fields
+    """Shared, then restricted; since then the values have changed at the source."""
+    logs = consented()
+    logs.disclose(logs.share(), **RESTRICTED, **entry)
+    logs.update(restricted=True, email="hana@example.org")
+    return logs
+
+
+def test_whoever_is_restricted_is_kept_as_it_was() -> None:
+    logs = kept()
+    assert logs.verify().states == {HOSHI: {State.EQUAL: 1}}
+    logs.deliver(None, logs.pseudonym())
+    assert logs.difference().faults == (Fault.MISSING_IN_TOPIC,)
+
+
+def test_a_restriction_nobody_was_told_of() -> None:
+    logs = shared()
+    logs.update(restricted=True)
+    found = logs.difference()
+    assert found.faults == (Fault.RESTRICTION_DIFFERS,)
+    assert found.refused == Reason.PROCESSING_RESTRICTED
+
+
+def test_a_restriction_that_is_over_and_nobody_was_told() -> None:
+    logs = kept()
+    logs.update()
+    assert logs.difference().faults == (Fault.RESTRICTION_DIFFERS,)
+
+
+def test_kept_on_another_basis_than_disclosed() -> None:
+    assert kept(consents=[]).difference().faults == (Fault.BASIS_DIFFERS,)
+
+
+@pytest.mark.parametrize(
+    ("state", "scope", "reason"),
+    [("WITHDRAWN", ["*"], Reason.WITHDRAWN), ("WITHDRAWN", ["user.contact"], Reason.PROCESSING_RESTRICTED)],
+)
+def test_a_withdrawal_ignored_because_processing_is_restricted(state: str, scope: list[str], reason: Reason) -> None:
+    logs = kept()
+    logs.say(state, said=NOW - DAY_MS, data_scope=scope)
+    found = logs.difference()
+    assert (found.faults, found.refused) == ((Fault.HELD_WITHOUT_REASON,), reason)
+
+
+def test_kept_under_a_former_key() -> None:
+    assert kept(key_epoch=2).difference().faults == (Fault.HELD_WITHOUT_REASON,)
+
+
+def test_nothing_is_shared_newly_while_processing_is_restricted() -> None:
+    logs = consented()
+    logs.update(restricted=True)
+    assert logs.verify().states == {HOSHI: {State.EQUAL: 1}}
 
 
 def test_a_withdrawal_ignored() -> None:

@@ -36,7 +36,6 @@ CREATE TABLE IF NOT EXISTS due (decision_id TEXT PRIMARY KEY, pseudonym TEXT, ty
 CREATE TABLE IF NOT EXISTS last_read AS SELECT CAST(strftime('%s', 'now') AS INTEGER) AS at;
 """
 say = partial(print, flush=True)
-NEWER = "ON CONFLICT (pseudonym) DO UPDATE SET record = excluded.record, written_at = excluded.written_at"
 
 
 class Damaged(Exception): ...  # this message cannot be used; holds no value
@@ -108,7 +107,7 @@ class Copy:
                 self.db.execute(f"DELETE FROM {self.table} WHERE pseudonym = ?", [key])
             elif topic == self.customers:
                 record = json.dumps(said, ensure_ascii=False, default=str)
-                self.db.execute(f"INSERT INTO {self.table} VALUES (?, ?, ?, 0) {NEWER}", [key, record, at])
+                self.db.execute(f"REPLACE INTO {self.table} VALUES (?, ?, ?, 0)", [key, record, at])
             elif said.get("type") in DELETE + OTHER:
                 self.db.execute("REPLACE INTO due VALUES (?, ?, ?, ?)", [said["decision_id"], key, said["type"], at])
             else:
@@ -119,18 +118,17 @@ class Copy:
 
     def carry_out(self) -> None:
         if self.table == "fresh":
-            restricted = "SELECT pseudonym FROM customers WHERE restricted"
-            self.db.execute(f"UPDATE fresh SET restricted = 1 WHERE pseudonym IN ({restricted})")
+            restricted = "SELECT pseudonym, written_at FROM customers WHERE restricted"
+            self.db.execute(f"UPDATE fresh SET restricted = 1 WHERE (pseudonym, written_at) IN ({restricted})")
             self.db.execute("DROP TABLE customers")
             self.db.execute("ALTER TABLE fresh RENAME TO customers")
             self.table = "customers"
             say("the fresh table takes the place of the old one")
         self.db.execute("UPDATE last_read SET at = ? WHERE at < ?", [int(self.goal_at), int(self.goal_at) - 60])
+        todo = dict.fromkeys(DELETE, "DELETE FROM customers") | {"RESTRICT": "UPDATE customers SET restricted = 1"}
         for _, key, kind, said_at in self.due:
-            if kind in DELETE:
-                self.db.execute("DELETE FROM customers WHERE pseudonym = ? AND written_at < ?", [key, said_at])
-            elif kind == "RESTRICT":
-                self.db.execute("UPDATE customers SET restricted = 1 WHERE pseudonym = ?", [key])
+            if kind in todo:
+                self.db.execute(f"{todo[kind]} WHERE pseudonym = ? AND written_at < ?", [key, said_at])
 
     def acknowledge(self) -> None:
         """What was due is done: say so once it has reached the file. Else it stays due."""
