@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from sluice.errors import SluiceError
 from sluice.local import stack
+from sluice.local.errors import LocalError
 from sluice.local.stack import Endpoints
 from tests.integration.installation import Installation
 from tests.integration.proof import assert_no_difference
 
+_LINES = 60
+_LOGS = pytest.StashKey[list[Path]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where the broker did not come back, what it last said."""
+    report = yield
+    if call.excinfo is not None and call.excinfo.errisinstance(LocalError):
+        for log in item.session.config.stash.get(_LOGS, ()):
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            report.sections.append((log.name, "\n".join(lines[-_LINES:])))
+    return report
+
 
 @pytest.fixture(scope="session")
-def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+def endpoints(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Endpoints]:
     state = tmp_path_factory.mktemp("local")
+    pytestconfig.stash[_LOGS] = [state / "logs" / "broker.log"]
     try:
         started = stack.start(state)
     except SluiceError as error:
@@ -31,6 +49,7 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
 @pytest.fixture
 def installation(endpoints: Endpoints, tmp_path: Path) -> Iterator[Installation]:
     """Whatever a test did, what partners hold in the end is what was committed allows."""
+    stack.start(endpoints.clients.parent)  # a test that failed may have left the broker away
     fresh = Installation(endpoints, tmp_path)
     fresh.set_up()
     yield fresh

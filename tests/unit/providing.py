@@ -39,7 +39,7 @@ def pseudonym(provider: str, customer: str = CUSTOMER) -> Pseudonym:
     return Pseudonym(f"{provider}~{customer}")
 
 
-def entry(  # noqa: PLR0913, PLR0917 - an entry's fields
+def entry(  # noqa: PLR0917 - an entry's fields
     action: str,
     decision: str,
     digest: bytes | None = b"a",
