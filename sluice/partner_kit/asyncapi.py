@@ -9,11 +9,11 @@ from sluice import topics
 from sluice.avro import Json
 from sluice.contract.sentence import sentence
 from sluice.model import PartnerId
-from sluice.partner_kit.substance import Substance
+from sluice.partner_kit.substance import CERTIFICATE, Substance
 
 _AVRO = "application/vnd.apache.avro+json;version=1.9.0"
 """The name under which AsyncAPI 3.0 knows Avro."""
-MECHANISMS = {"SCRAM-SHA-512": "scramSha512", "SCRAM-SHA-256": "scramSha256", "PLAIN": "plain"}
+MECHANISMS = {"SCRAM-SHA-512": "scramSha512", "SCRAM-SHA-256": "scramSha256", "PLAIN": "plain", CERTIFICATE: "X509"}
 _NESTED = ("type", "fields", "items", "values")
 _KEPT = ("cleanup.policy", "retention.ms", "delete.retention.ms")
 _MESSAGES = {

@@ -17,9 +17,9 @@ from sluice.contract import CheckedContract, ContractSet, check, load_contracts
 from sluice.document import nearest
 from sluice.errors import SluiceError
 from sluice.model import PartnerId
-from sluice.partner_kit import asyncapi, invention, odcs, readme
+from sluice.partner_kit import asyncapi, credentials, invention, odcs, readme
 from sluice.partner_kit.folder import File, write
-from sluice.partner_kit.substance import Connection, RegisteredSchema, Substance
+from sluice.partner_kit.substance import CERTIFICATE, Connection, RegisteredSchema, Substance
 from sluice.provisioning import desired
 from sluice.recorded_set import contracts as contracts_of
 from sluice.recording import newest_set
@@ -62,7 +62,7 @@ def partner_kit(  # noqa: PLR0913, PLR0917 - a command's options
         click.echo(json.dumps({"partner": partner, "folder": str(folder), "written": written}))
         return
     click.echo(f"{folder}: {', '.join(written) or 'nothing new'}")
-    click.echo(f"{partner}.properties holds its password: hand it over by another way than the rest.")
+    click.echo(f"{partner}.properties, or the key beside it, lets in: hand it over by another way than the rest.")
 
 
 def kit(settings: Settings, partner: PartnerId, contact: str) -> dict[str, File]:
@@ -73,12 +73,11 @@ def kit(settings: Settings, partner: PartnerId, contact: str) -> dict[str, File]
         checked = _contract_of(partner, contracts)
         _refuse_unless_in_force(checked, settings)
         substance = _substance(settings, checked, registry, contact)
-    credentials = (settings.clients / f"{partner}.properties").read_bytes()
-    return {**documents(substance), f"{partner}.properties": File(credentials, 0o600)}
+    return {**documents(substance), **credentials.files(settings.client(partner), f"{partner}.properties")}
 
 
 def documents(substance: Substance) -> dict[str, File]:
-    """All but the password."""
+    """All but what lets in."""
     texts = {
         "README.md": readme.text(substance),
         "asyncapi.yaml": _yaml(asyncapi.document(substance)),
@@ -127,13 +126,15 @@ def _substance(settings: Settings, checked: CheckedContract, registry: Registry,
 
 def _connection(settings: Settings, partner: PartnerId) -> Connection:
     client = settings.client(partner)
-    needed = ("bootstrap.servers", "security.protocol", "sasl.mechanism")
-    missing = [name for name in needed if name not in client]
-    if missing or client["sasl.mechanism"] not in asyncapi.MECHANISMS:
-        known = ", ".join(asyncapi.MECHANISMS)
-        raise SluiceError(f"{partner}.properties has to name {', '.join(needed)}; the last is one of {known}.")
-    bootstrap, protocol, mechanism = (client[name] for name in needed)
-    return Connection(bootstrap, protocol, mechanism, settings.registry()["url"])
+    protocol = client.get("security.protocol", "")
+    mechanism = client.get("sasl.mechanism") if protocol.startswith("SASL_") else CERTIFICATE
+    if not client.get("bootstrap.servers") or not protocol or mechanism not in asyncapi.MECHANISMS:
+        known = ", ".join(one for one in asyncapi.MECHANISMS if one != CERTIFICATE)
+        raise SluiceError(
+            f"{partner}.properties has to name `bootstrap.servers`, `security.protocol`, and, unless a certificate "
+            f"logs in (`SSL`), `sasl.mechanism`: one of {known}."
+        )
+    return Connection(client["bootstrap.servers"], protocol, mechanism, settings.registry()["url"])
 
 
 def _registered(registry: Registry, subject: str, texts: Mapping[str, str], partner: PartnerId) -> RegisteredSchema:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from sluice import topics
 from sluice.contract import CheckedContract, partner_field
@@ -21,13 +22,18 @@ class RegisteredSchema:
     text: str
 
 
+CERTIFICATE: Final = "a certificate"
+"""In the place of a SASL mechanism: who has it needs no password."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How a partner connects, but for its password."""
+    """How a partner connects, but for its password or key."""
 
     bootstrap: str
     protocol: str
     mechanism: str
+    """SASL's name for it, or CERTIFICATE."""
     registry_url: str
 
     @property

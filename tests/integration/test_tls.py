@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,24 @@ def test_what_is_shared_over_tls_reaches_a_partner_with_a_certificate(
     shown = sluice(broker, "tail", HOSHI, "--from-beginning", "--until-end", "--json", settings="partner.yaml")
     assert topics.customers(HOSHI) in {json.loads(line)["topic"] for line in shown.splitlines()}
     assert len(read(settings.client(ADRESSO), topics.customers(ADRESSO), "partner.adresso.test")) > 0
+
+
+def test_a_kit_brings_what_its_consumer_needs_for_tls(
+    broker: ComposeBroker, settings: Settings, tmp_path: Path
+) -> None:
+    """Of the folders that its connection file was made in, the partner has none."""
+    folder = tmp_path / "kit"
+    sluice(broker, "partner-kit", ADRESSO, "--out", str(folder))
+    handed_over = (folder / f"{ADRESSO}.properties").read_text(encoding="utf-8")
+    assert "ssl.ca.location=ca.pem\n" in handed_over
+    assert str(broker.folder) not in handed_over
+    command = [sys.executable, "consumer.py", f"{ADRESSO}.properties", "--once"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with closing(sqlite3.connect(folder / "customers.db")) as db:
+        held = {name for (name,) in db.execute("SELECT pseudonym FROM customers")}
+    delivered = {r.key: r.value for r in read(settings.client(ADRESSO), topics.customers(ADRESSO), "partner.adresso.k")}
+    assert held == {key.decode() for key, value in delivered.items() if key and value is not None}
 
 
 @pytest.mark.parametrize("listener", ["passwords", "certificates"])
