@@ -17,7 +17,8 @@ from tests.integration.installation import ADRESSO, HOSHI, LISTMART, PARTNERS, I
 
 pytestmark = pytest.mark.broker
 
-GROUP_OF_ANOTHER = topics.partner_group(LISTMART, "theirs")
+GROUPS = {partner: topics.partner_group(partner, "theirs") for partner in (ADRESSO, LISTMART)}
+"""Of partners who have read."""
 
 
 def names(installation: Installation) -> set[str]:
@@ -30,22 +31,22 @@ def transactional_ids(installation: Installation) -> list[str]:
 
 @pytest.fixture
 def busy(installation: Installation) -> Installation:
-    """Another partner has a group with offsets, and so has the processor."""
+    """Two partners have groups with offsets, and so has the processor."""
     with installation.processor():
         installation.say("crm:1", LISTMART, "GIVEN")
         installation.update("crm:1")
-        eventually(lambda: installation.has(LISTMART, "crm:1"), "shared")
-    consumer = Consumer(
-        {**installation.settings.client(LISTMART), "group.id": GROUP_OF_ANOTHER, "auto.offset.reset": "earliest"}
-    )
-    consumer.subscribe([topics.customers(LISTMART)])
-    eventually(lambda: consumer.poll(0.2), "read")
-    consumer.commit(asynchronous=False)
-    consumer.close()
+        eventually(lambda: all(installation.has(partner, "crm:1") for partner in GROUPS), "shared")
+    for partner, group in GROUPS.items():
+        own = {"group.id": group, "auto.offset.reset": "earliest"}
+        consumer = Consumer({**installation.settings.client(partner), **own})
+        consumer.subscribe([topics.customers(partner)])
+        eventually(lambda consumer=consumer: consumer.poll(0.2), "read")
+        consumer.commit(asynchronous=False)
+        consumer.close()
     return installation
 
 
-@pytest.mark.parametrize("partner", [HOSHI, ADRESSO])
+@pytest.mark.parametrize("partner", PARTNERS)
 def test_a_partner_may_read_its_own_topics_and_nothing_else(busy: Installation, partner: PartnerId) -> None:
     """Everything that there is to try, on everything that there is."""
     client = busy.settings.client(partner)
@@ -53,10 +54,11 @@ def test_a_partner_may_read_its_own_topics_and_nothing_else(busy: Installation, 
     if partner == ADRESSO:  # which is asked, and answers
         read, written = {*read, topics.requests(partner)}, {*written, topics.replies(partner)}
     own_group = topics.partner_group(partner, "x")
+    of_others = [group for other, group in GROUPS.items() if other != partner]
     admin = admin_client(client)
     tried = {
         **attempts.on_topics(client, sorted(names(busy) - read - written), own_group),
-        **attempts.on_groups(client, [GROUP_OF_ANOTHER, busy.settings.sharing.group, "any"], topics.customers(partner)),
+        **attempts.on_groups(client, [*of_others, busy.settings.sharing.group, "any"], topics.customers(partner)),
         **attempts.with_transactions(client, transactional_ids(busy)),
         **attempts.as_administrator(client, partner),
     }
@@ -68,7 +70,7 @@ def test_a_partner_may_read_its_own_topics_and_nothing_else(busy: Installation, 
     assert attempts.allowed(tried) == {}
     assert set(admin.list_topics(timeout=10).topics) == read | written, "it does not even know of others"
     seen: Any = admin.list_consumer_groups().result()
-    assert {group.group_id for group in seen.valid} <= {own_group}
+    assert {group.group_id for group in seen.valid} <= {own_group, GROUPS.get(partner)}
     mine = attempts.on_topics(client, [topics.customers(partner)], own_group)
     assert attempts.allowed({"read": mine[f"read {topics.customers(partner)}"]}) == {"read": "done"}, (
         "what is refused is"
@@ -83,7 +85,7 @@ def test_a_crm_may_write_inputs_read_what_was_found_out_and_nothing_else(busy: I
         **attempts.on_topics(client, sorted(names(busy) - inputs - {found_out}), "crm.x"),
         **attempts.writing(client, found_out),
         **attempts.beyond_reading(admin_client(client), found_out),
-        **attempts.on_groups(client, [GROUP_OF_ANOTHER, busy.settings.sharing.group, "crm"], topics.CUSTOMER_UPDATES),
+        **attempts.on_groups(client, [*GROUPS.values(), busy.settings.sharing.group, "crm"], topics.CUSTOMER_UPDATES),
         **attempts.with_transactions(client, transactional_ids(busy)),
         **attempts.as_administrator(client, "crm"),
     }
@@ -101,7 +103,7 @@ def test_the_processor_may_not_do_more_than_it_does(busy: Installation) -> None:
     group = busy.settings.sharing.group
     admin = admin_client(client)
     of_partners = sorted(name for name in names(busy) if name.startswith("partner."))
-    of_others = [GROUP_OF_ANOTHER, "any"]
+    of_others = [*GROUPS.values(), "any"]
     tried = {
         **{f"read {one}": attempts.on_topics(client, [one], group)[f"read {one}"] for one in of_partners},
         **attempts.writing(client, topics.CONTRACT_SETS),
@@ -124,9 +126,31 @@ def test_who_hears_partners_may_not_do_more_than_that(busy: Installation) -> Non
     read = {topics.DISCLOSURES, topics.CONTRACT_SETS, *map(topics.returns, PARTNERS), *kept}
     written = {topics.CONSENT_EVENTS, topics.REFUSED_RETURNS, *kept}
     tried = {
-        **attempts.on_groups(client, [GROUP_OF_ANOTHER, busy.settings.sharing.group], topics.DISCLOSURES),
+        **attempts.on_groups(client, [*GROUPS.values(), busy.settings.sharing.group], topics.DISCLOSURES),
         **attempts.with_transactions(client, [*transactional_ids(busy), group]),
         **attempts.as_administrator(client, "returns"),
+    }
+    for topic in sorted(names(busy)):
+        tried |= {**attempts.beyond_reading(admin, topic), **attempts.settings_of(client, topic)}
+        tried |= {} if topic in read else attempts.reading(client, topic, group)
+        tried |= {} if topic in written else attempts.writing(client, topic)
+    assert attempts.allowed(tried) == {}
+    assert set(admin.list_topics(timeout=10).topics) == read | written
+
+
+def test_who_asks_providers_may_not_do_more_than_that(busy: Installation) -> None:
+    """Of what partners are given it writes requests and erasures, to providers alone; nothing that sharing decides by."""
+    client, group = busy.settings.client("providers"), busy.settings.providers.group
+    admin = admin_client(client)
+    asked = topics.requests(ADRESSO)
+    read = {topics.DISCLOSURES, topics.CONTRACT_SETS, topics.ENRICHMENTS, topics.replies(ADRESSO), asked}
+    written = {topics.ENRICHMENTS, topics.REFUSED_REPLIES, topics.control(ADRESSO), asked}
+    tried = {
+        **attempts.on_groups(client, [*GROUPS.values(), busy.settings.sharing.group], topics.DISCLOSURES),
+        **attempts.with_transactions(client, transactional_ids(busy)),
+        **{
+            key: one for key, one in attempts.as_administrator(client, "providers").items() if "idempotently" not in key
+        },
     }
     for topic in sorted(names(busy)):
         tried |= {**attempts.beyond_reading(admin, topic), **attempts.settings_of(client, topic)}
