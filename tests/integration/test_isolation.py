@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Consumer
 
 from sluice import topics
-from sluice.kafka.clients import admin_client
+from sluice.kafka.clients import ClientConfig, admin_client
 from sluice.model import PartnerId
 from tests.integration import attempts
 from tests.integration.installation import ADRESSO, HOSHI, LISTMART, PARTNERS, Installation, eventually
@@ -37,13 +37,16 @@ def busy(installation: Installation) -> Installation:
         installation.update("crm:1")
         eventually(lambda: all(installation.has(partner, "crm:1") for partner in GROUPS), "shared")
     for partner, group in GROUPS.items():
-        own = {"group.id": group, "auto.offset.reset": "earliest"}
-        consumer = Consumer({**installation.settings.client(partner), **own})
-        consumer.subscribe([topics.customers(partner)])
-        eventually(lambda consumer=consumer: consumer.poll(0.2), "read")
-        consumer.commit(asynchronous=False)
-        consumer.close()
+        _read_something(installation.settings.client(partner), topics.customers(partner), group)
     return installation
+
+
+def _read_something(client: ClientConfig, topic: str, group: str) -> None:
+    consumer = Consumer({**client, "group.id": group, "auto.offset.reset": "earliest"})
+    consumer.subscribe([topic])
+    eventually(lambda: consumer.poll(0.2), "read")
+    consumer.commit(asynchronous=False)
+    consumer.close()
 
 
 @pytest.mark.parametrize("partner", PARTNERS)
@@ -139,8 +142,9 @@ def test_who_hears_partners_may_not_do_more_than_that(busy: Installation) -> Non
 
 
 def test_who_asks_providers_may_not_do_more_than_that(busy: Installation) -> None:
-    """Of what partners are given it writes requests and erasures, to providers alone; nothing that sharing decides by."""
-    client, group = busy.settings.client("providers"), busy.settings.providers.group
+    """Of what partners are given it writes requests and erasures, to providers alone."""
+    name, group = "providers", busy.settings.providers.group
+    client = busy.settings.client(name)
     admin = admin_client(client)
     asked = topics.requests(ADRESSO)
     read = {topics.DISCLOSURES, topics.CONTRACT_SETS, topics.ENRICHMENTS, topics.replies(ADRESSO), asked}
@@ -148,9 +152,7 @@ def test_who_asks_providers_may_not_do_more_than_that(busy: Installation) -> Non
     tried = {
         **attempts.on_groups(client, [*GROUPS.values(), busy.settings.sharing.group], topics.DISCLOSURES),
         **attempts.with_transactions(client, transactional_ids(busy)),
-        **{
-            key: one for key, one in attempts.as_administrator(client, "providers").items() if "idempotently" not in key
-        },
+        **{key: one for key, one in attempts.as_administrator(client, name).items() if "idempotently" not in key},
     }
     for topic in sorted(names(busy)):
         tried |= {**attempts.beyond_reading(admin, topic), **attempts.settings_of(client, topic)}
