@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple, NewType, assert_never
+from typing import Final, NamedTuple, NewType, assert_never
 
 import msgspec
 
@@ -59,6 +59,12 @@ class Reason(StrEnum):
     REQUIRED_FIELD_MISSING = "required_field_missing"
     CONTRACT_PAUSED = "contract_paused"
     PSEUDONYM_REPLACED = "pseudonym_replaced"
+
+
+STILL_RESTRICTED: Final = "still_restricted"
+"""The reason in a disclosure of what is kept unused on another basis than before, of which the partner is not told."""
+RESTRICTED: Final = frozenset({Reason.PROCESSING_RESTRICTED.value, STILL_RESTRICTED})
+"""Reasons in disclosures of what is held and not used."""
 
 
 class Cause(StrEnum):

@@ -10,7 +10,7 @@ import msgspec
 
 from sluice.avro import Record as AvroRecord
 from sluice.contract.task import ReplyValue, Task
-from sluice.model import CustomerId, Millis, PartnerId, Pseudonym, Reason
+from sluice.model import RESTRICTED, CustomerId, Millis, PartnerId, Pseudonym
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "sluice:provider-requests")
 _APPEND = "append:"
@@ -111,7 +111,9 @@ class Book:
                     del self.held_as[partner, customer]
             else:
                 one.decision_id = entry["decision_id"]
-                one.is_restricted = entry["reason"] == Reason.PROCESSING_RESTRICTED
+                one.is_restricted = entry["reason"] in RESTRICTED
+                if one.is_restricted:
+                    one.digests.clear()  # likewise, when it may be used again
                 one.digests[entry["decision_id"]] = entry["digest"]
                 self.held_as[partner, customer] = pseudonym
             self.touched[partner, customer] = None

@@ -11,7 +11,7 @@ import msgspec
 from sluice.avro import Record as AvroRecord
 from sluice.consent import RecipientKind
 from sluice.contract.partner_record import partner_field
-from sluice.model import CustomerId, Millis, PartnerId, Pointer, Pseudonym
+from sluice.model import STILL_RESTRICTED, CustomerId, Millis, PartnerId, Pointer, Pseudonym
 
 RecallKey = tuple[PartnerId, str]
 """A partner and the recall's decision id."""
@@ -102,10 +102,11 @@ class Book:
     _within_ms: dict[tuple[str, PartnerId], int] = field(default_factory=dict)
 
     def disclose(self, customer: CustomerId, disclosure: AvroRecord) -> None:
+        """With a reason goes a control message, which is to be acknowledged."""
         for entry in disclosure["entries"]:
             partner, at = PartnerId(entry["partner"]), Millis(disclosure["decided_at"])
             self._know(Pseudonym(entry["pseudonym"]), Known(partner, customer, at, _named(tuple(entry["fields"]))))
-            if entry["action"] == "RECALLED" or entry["reason"] is not None:  # with a reason goes a control message
+            if entry["action"] == "RECALLED" or entry["reason"] not in (None, STILL_RESTRICTED):
                 key = partner, entry["decision_id"]
                 recall = Recall(*key, customer, Pseudonym(entry["pseudonym"]), at, disclosure["contract_set"])
                 self.recalls[key] = recall

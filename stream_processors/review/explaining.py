@@ -113,7 +113,7 @@ def _holds(held: Held | None) -> HoldsTold | None:
     if held is None:
         return None
     ends = None if held.expires_at is None else written(held.expires_at)
-    return HoldsTold(held.pseudonym, held.fields, held.contract, held.consents, held.rules, ends)
+    return HoldsTold(held.pseudonym, held.fields, held.contract, held.consents, held.rules, ends, held.restricted)
 
 
 def _facts(facts: Facts, asked: Asked) -> FactsTold:

@@ -110,6 +110,8 @@ class HoldsTold(msgspec.Struct, frozen=True):
     consents: tuple[str, ...]
     rules: tuple[str, ...]
     expires_at: str | None
+    restricted: bool
+    """It was told to keep it unused."""
 
 
 class Explanation(msgspec.Struct, frozen=True):

@@ -174,13 +174,13 @@ def narrow_answer(one: Known, agreement: Agreement, book: Book, now: Millis, hel
 def _kept(  # noqa: PLR0913, PLR0917 - as `answer`
     one: Known, profile: Value, agreement: Agreement, book: Book, now: Millis, held: Held
 ) -> Answer:
-    """All that is held, if it might be held under the same name were processing not restricted; else nothing."""
+    """All that is held, if it might be held under this contract were processing not restricted; else nothing."""
     free = dataclasses.replace(one, facts=replace(one.facts, restricted=False))
     question = _Question(free, profile, agreement, book, now)
     admitted = _admitted(_decided(question, agreement.contract.terms().only(held.fields)), question)
     if isinstance(admitted, Refused):
         return admitted
-    if not set(held.fields) <= set(admitted.fields) or held.key_epoch != agreement.keys.epoch:
+    if not set(held.fields) <= set(admitted.fields) or held.contract != agreement.digest:
         return Refused(Reason.PROCESSING_RESTRICTED)
     return Kept(admitted.consents, admitted.rules, admitted.until)
 

@@ -54,7 +54,8 @@ def _lines(one: Explanation) -> Iterator[str]:
     for field in one.fields:
         yield _field(field)
     if one.holds is not None:
-        yield f"  The partner holds {', '.join(one.holds.fields)} as {one.holds.pseudonym}."
+        unused = ", and was told not to use it" if one.holds.restricted else ""
+        yield f"  The partner holds {', '.join(one.holds.fields)} as {one.holds.pseudonym}{unused}."
 
 
 def _facts(one: Explanation) -> Iterator[str]:

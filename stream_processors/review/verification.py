@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from sluice.log import Record
-from sluice.model import CustomerId, Held, Millis, PartnerId, Pseudonym, Reason
+from sluice.model import RESTRICTED, CustomerId, Held, Millis, PartnerId, Pseudonym
 from stream_processors.review import account, recomputing
 from stream_processors.review.account import Case
 from stream_processors.review.apache_avro import Codec, Unreadable
@@ -129,8 +129,7 @@ def _folded(testimony: Testimony, codec: Codec) -> dict[PartnerId, Disclosed]:
 def _held(entry: dict[str, Any]) -> Held:
     names = ("pseudonym", "key_epoch", "contract", "fields", "digest", "consents", "rules", "expires_at")
     told: dict[str, Any] = {name: tuple(found) if isinstance(found := entry[name], list) else found for name in names}
-    restricted = entry["reason"] == Reason.PROCESSING_RESTRICTED
-    return Held(**told, rectified_at=entry.get("rectified_at"), restricted=restricted)
+    return Held(**told, rectified_at=entry.get("rectified_at"), restricted=entry["reason"] in RESTRICTED)
 
 
 def _standing(

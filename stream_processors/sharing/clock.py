@@ -26,8 +26,11 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    def read(self, not_before: Millis) -> Moment:
-        """Now, and never before `not_before`. Raises SluiceError when the wall clock jumped since the last call."""
+    def read(self, before: Millis) -> Moment:
+        """Now, and later than `before`: partners tell by the time which of two messages came first.
+
+        Raises SluiceError when the wall clock jumped since the last call.
+        """
         wall, monotonic = self.wall_ms(), self.monotonic_ms()
         offset = wall - monotonic
         if self._offset is not None and abs(offset - self._offset) > JUMP_MS:
@@ -36,4 +39,4 @@ class Clock:
                 "at the new time. Set the clock right and start again."
             )
         self._offset = offset
-        return Moment(Millis(max(wall, not_before)), monotonic)
+        return Moment(Millis(max(wall, before + 1)), monotonic)

@@ -10,7 +10,7 @@ from sluice.avro import Decode, Undecodable
 from sluice.avro import Record as AvroRecord
 from sluice.consent import ConsentRecord, Contradiction, UnreadEvent, parse_event
 from sluice.log import Record
-from sluice.model import Cause, CustomerId, Held, Millis, PartnerId, Pointer, Pseudonym, Reason
+from sluice.model import RESTRICTED, Cause, CustomerId, Held, Millis, PartnerId, Pointer, Pseudonym
 from sluice.partitioning import partition_of
 from sluice.store import Row
 
@@ -98,5 +98,5 @@ def _held(entry: dict[str, Any]) -> Held:
         rules=tuple(entry["rules"]),
         expires_at=entry["expires_at"],
         rectified_at=entry.get("rectified_at"),  # not in the first version of the schema
-        restricted=entry["reason"] == Reason.PROCESSING_RESTRICTED,
+        restricted=entry["reason"] in RESTRICTED,
     )

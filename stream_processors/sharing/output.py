@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from sluice import keys, topics
 from sluice.avro import Record as AvroRecord
 from sluice.model import (
+    STILL_RESTRICTED,
     Cause,
     CustomerId,
     Held,
@@ -93,7 +94,8 @@ def outputs(decided: Decided, writers: Writers) -> list[Output]:
             why = Reason.PROCESSING_RESTRICTED
             entries.append(writers.disclosure.entry(partner.partner, "REAFFIRMED", outcome.held, decision, why))
         elif isinstance(outcome, Unchanged) and outcome.renewed is not None:
-            entries.append(writers.disclosure.entry(partner.partner, "REAFFIRMED", outcome.renewed, decision))
+            why = STILL_RESTRICTED if outcome.renewed.restricted else None
+            entries.append(writers.disclosure.entry(partner.partner, "REAFFIRMED", outcome.renewed, decision, why))
     if entries:
         covers = decided.covers[-COVERS:]
         value = writers.disclosure.write(covers, decided.now, writers.contract_set, len(entries), entries)

@@ -185,12 +185,14 @@ def _without_profile(held: Held | None, verdict: Permitted) -> Recalled | Unchan
 
 
 def _restrict(held: Held, partner: Partnership, verdict: Permitted) -> Restricted | Unchanged | Recalled:
-    """Left as it is, unless a field or the pseudonym has to go: another record would be used."""
-    if not set(held.fields) <= set(verdict.fields) or held.key_epoch != partner.keys.epoch:
+    """Left as it is, unless a field has to go or the contract is another: another record would be used."""
+    if not set(held.fields) <= set(verdict.fields) or held.contract != partner.contract:
         return Recalled(held, Reason.PROCESSING_RESTRICTED)
     basis = {"consents": verdict.consents, "rules": verdict.rules, "expires_at": verdict.until}
     new = replace(held, restricted=True, **basis)
-    return Unchanged() if new == held else Restricted(new)
+    if not held.restricted:
+        return Restricted(new)
+    return Unchanged(renewed=None if new == held else new)
 
 
 def retained_until(case: Case, profile: Snapshot, terms: Terms) -> Millis | None:
@@ -228,7 +230,7 @@ def _compare(held: Held | None, new: Held, record: bytes) -> Shared | Unchanged:
     if held is None:
         return Shared(new, record)
     if held.digest != new.digest:
-        return Shared(new, record, rectifies=held.rectified_at != new.rectified_at)
+        return Shared(new, record, rectifies=(new.rectified_at or 0) > (held.rectified_at or 0))
     if held.restricted:
         return Shared(new, record)
     return Unchanged(renewed=None if new == held else new)

@@ -16,6 +16,9 @@ from sluice.log import Record
 from sluice.model import PartnerId
 from tests.integration.installation import PARTNERS, Installation
 
+_KEEPING = ("RESTRICT", "RECTIFY")
+"""Messages of these types take nothing back."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecallAccount:
@@ -69,7 +72,8 @@ def account(installation: Installation) -> RecallAccount:
 def _told(installation: Installation, partner: PartnerId) -> Iterator[tuple[str, str, str]]:
     for record in _records(installation, topics.control(partner)):
         message: dict[str, Any] = installation.registry.decode(record.value)
-        yield partner, message["decision_id"], message["customer"]
+        if message["type"] not in _KEEPING:
+            yield partner, message["decision_id"], message["customer"]
 
 
 def _standing(installation: Installation, partner: PartnerId) -> set[str]:

@@ -24,6 +24,7 @@ from tests.simulation.process import Process
 CUSTOMER_TOPICS = {topics.customers(partner): partner for partner in PARTNERS}
 CONTROL_TOPICS = {topics.control(partner): partner for partner in PARTNERS}
 _KEEPING = ("RESTRICT", "RECTIFY")
+_UNUSED = ("processing_restricted", "still_restricted")
 Holdings = dict[CustomerId, dict[PartnerId, dict[str, Any]]]
 """The newest disclosure of what each partner holds, by customer."""
 
@@ -278,9 +279,8 @@ class Audit:
                 options = [oracle.allowed(rules, partner, update, consents) for update in known]
                 wanted = [None if one is None else one.record for one in options]
                 kept = self.held[number].get(customer, {}).get(partner)
-                if kept is not None and kept["reason"] == "processing_restricted":
-                    fields = set(kept["fields"])
-                    right = any(oracle.may_keep(rules, partner, update, consents, fields) for update in known)
+                if kept is not None and kept["reason"] in _UNUSED:
+                    right = any(oracle.may_keep(rules, partner, update, consents, kept) for update in known)
                     require(right, "f", f"{partner} keeps {holds} of {customer}, under {rules} at {number}:{at}")
                     continue
                 right = holds in wanted or (contract.get("paused", False) and _is_part(holds, wanted))

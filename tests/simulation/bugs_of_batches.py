@@ -216,9 +216,9 @@ def time_goes_back() -> Patch:
 def jump_believed() -> Iterator[None]:
     read = Clock.read
 
-    def trusting(self: Clock, not_before: Millis) -> Moment:
+    def trusting(self: Clock, before: Millis) -> Moment:
         self._offset = None
-        return read(self, not_before)
+        return read(self, before)
 
     with patch.object(Clock, "read", trusting):
         yield

@@ -26,6 +26,7 @@ from tests.simulation.installation import (
     ADRESSO,
     HOSHI,
     LISTMART,
+    MASTER,
     MAX_BYTES,
     PARTITIONS,
     SETS,
@@ -153,14 +154,17 @@ class Rules:
         return next((one for one in SETS[self.contract_set] if one["partner"] == partner), None)
 
 
-def may_keep(rules: Rules, partner: PartnerId, update: Entry | None, consents: ConsentRecord, fields: set[str]) -> bool:
-    """Whether processing is restricted, and all these fields might be held if it were not."""
+def may_keep(rules: Rules, partner: PartnerId, update: Entry | None, consents: ConsentRecord, kept: Fields) -> bool:
+    """Whether processing is restricted, and what was disclosed might be held under this contract if it were not."""
     contract = rules.contract(partner)
     profile = None if update is None else decoded(update.value)
     if contract is None or profile is None or not profile["restricted"]:
         return False
-    one, now = installation(), rules.now
-    terms = one.contracts[rules.contract_set][partner].terms().only(tuple(fields))
+    one, now, fields = installation(), rules.now, set(kept["fields"])
+    checked = one.contracts[rules.contract_set][partner]
+    if kept["contract"] != checked.digest(MASTER):
+        return False
+    terms = checked.terms().only(tuple(fields))
     free = _facts(profile | {"restricted": False})
     answer = decide(terms, one.law, Customer(free, consents, rules.acknowledged), now)
     return isinstance(answer, Permitted) and fields <= set(answer.fields) and _is_in_scope(contract, profile, now)

@@ -58,6 +58,7 @@ CASES: list[tuple[Outcome, list[str], Entries]] = [
     (Rejected(Cause.RECORD_TOO_LARGE, OLD), ["customers", "control"], [("RECALLED", "record_too_large")]),
     (Shared(RECTIFIED, b"record", rectifies=True), ["customers", "control"], [("SHARED", "rectified")]),
     (Restricted(KEPT), ["control"], [("REAFFIRMED", "processing_restricted")]),
+    (Unchanged(renewed=KEPT), [], [("REAFFIRMED", "still_restricted")]),
     (Unchanged(renewed=NEW), [], [("REAFFIRMED", None)]),
     (Unchanged(), [], []),
     (Withheld(Reason.NO_CONSENT_RECORD), [], []),

@@ -101,16 +101,16 @@ def test_a_grant_that_ends_recalls_what_is_kept(lane: Lane) -> None:
     assert hoshi(lane.step()) == [Recalled(held, Reason.GRANT_EXPIRED)]
 
 
-def test_a_grant_renewed_meanwhile_is_told_with_the_restriction(lane: Lane) -> None:
-    """On another basis it is kept for another reason; whoever folds the disclosures knows that it is not used still."""
+def test_a_grant_renewed_meanwhile_is_disclosed_and_nobody_is_told_twice(lane: Lane) -> None:
     lane.share()
     restrict(lane)
     lane.consent(A, "hoshi-card", "RENEWED")
-    assert [type(one) for one in hoshi(lane.step())] == [Restricted]
+    assert written(lane.step()) == [topics.DISCLOSURES]
     held = lane.held(A)
     assert held is not None
     assert held.restricted
     assert held.consents == (f"{A} hoshi-card RENEWED 1",)
+    assert kinds(lane) == ["RESTRICT"]
 
 
 def test_a_restriction_survives_a_restart(lane: Lane) -> None:
@@ -150,9 +150,23 @@ def test_what_was_wrong_and_never_told_is_not_told_later(lane: Lane) -> None:
     assert kinds(lane) == []
 
 
-def test_another_key_recalls_what_is_kept(lane: Lane) -> None:
-    """A record under the new name would be used; under the old one the rotation would never be over."""
+@pytest.mark.parametrize("rectified_at", [None, 5])
+def test_a_rectification_taken_back_is_none(lane: Lane, rectified_at: int | None) -> None:
+    """A writer with an older schema says nothing of it."""
+    lane.share(rectified_at=7)
+    lane.update(A, lane.installation.profile(given_name="Hana", rectified_at=rectified_at))
+    assert written(lane.step()) == ["partner.hoshi-card.customers", topics.DISCLOSURES]
+    assert kinds(lane) == []
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [{"pseudonym_epoch": 2}, {"fields": {**HOSHI["fields"], "email": {"truncate": 3}}}],
+    ids=["key", "transform"],
+)
+def test_another_contract_recalls_what_is_kept(lane: Lane, otherwise: dict[str, Any]) -> None:
+    """A record under it would be used; one that stays would be one that the contract does not allow any more."""
     lane.share()
     held = restrict(lane)
-    lane.adopt(lane.installation.renewed({**HOSHI, "pseudonym_epoch": 2}, ADRESSO))
+    lane.adopt(lane.installation.renewed({**HOSHI, **otherwise}, ADRESSO))
     assert hoshi(lane.step()) == [Recalled(held, Reason.PROCESSING_RESTRICTED)]

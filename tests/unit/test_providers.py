@@ -92,6 +92,17 @@ def test_nothing_is_asked_about_whom_a_provider_may_not_use() -> None:
     assert requests(book) == ["d-3"], "it may be used again"
 
 
+def test_an_answer_about_whom_a_provider_may_not_use_is_refused_and_asked_for_anew() -> None:
+    book = shared()
+    said = reply(book)
+    disclosed(book, entry("REAFFIRMED", "d-2", reason="processing_restricted"))
+    assert decide(arrival(), said, book) == Refused(RefusedFor.SUPERSEDED)
+    disclosed(book, entry("REAFFIRMED", "d-3", reason="still_restricted"))
+    assert requests(book) == []
+    disclosed(book, entry("SHARED", "d-4"))
+    assert requests(book) == ["d-4"]
+
+
 def test_nobody_is_asked_without_a_task() -> None:
     book = book_of(entry("SHARED", "d-1", provider="hoshi-card"))
     assert requests(book) == []

@@ -145,6 +145,14 @@ def test_what_is_to_be_kept_or_put_right_is_acknowledged_too(action: str, reason
     assert isinstance(outcome, Acknowledged)
 
 
+def test_what_stays_restricted_is_not_to_be_acknowledged_again() -> None:
+    known = two_customers()
+    known.disclose(
+        CustomerId("crm:2"), disclosure("crm:2", (HOSHI, "REAFFIRMED"), decision="d-2", reason="still_restricted")
+    )
+    assert (HOSHI, "d-2") not in known.open
+
+
 @pytest.mark.parametrize(
     ("what", "cause"),
     [

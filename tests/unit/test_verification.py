@@ -275,8 +275,16 @@ def test_a_withdrawal_ignored_because_processing_is_restricted(state: str, scope
     assert (found.faults, found.refused) == ((Fault.HELD_WITHOUT_REASON,), reason)
 
 
-def test_kept_under_a_former_key() -> None:
-    assert kept(key_epoch=2).difference().faults == (Fault.HELD_WITHOUT_REASON,)
+def test_kept_under_a_former_contract() -> None:
+    assert kept(contract="0" * 32).difference().faults == (Fault.HELD_WITHOUT_REASON,)
+
+
+def test_kept_on_as_before() -> None:
+    logs = kept()
+    allowed = consented().answer()
+    assert isinstance(allowed, Allowed)
+    logs.disclose(allowed, action="REAFFIRMED", reason="still_restricted")
+    assert logs.state() is State.EQUAL
 
 
 def test_nothing_is_shared_newly_while_processing_is_restricted() -> None:
