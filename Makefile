@@ -66,7 +66,7 @@ soak: setup ## Interleavings for as long as asked: make soak SECONDS=600
 	$(BIN)/python -m tests.simulation.run --seconds $(or $(SECONDS),600)
 
 integration: setup ## The tests on a real broker, which they start
-	REQUIRE_BROKER=1 $(BIN)/pytest -q tests/integration
+	REQUIRE_BROKER=1 $(BIN)/pytest -q --durations=10 tests/integration
 
 documents: setup build/documents/installed ## What partners get, before AsyncAPI's own parser
 	REQUIRE_LINTER=1 $(BIN)/pytest -q tests/documents
