@@ -16,7 +16,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    NewTopic,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialAlteration,
+    UserScramCredentialDeletion,
+    UserScramCredentialUpsertion,
+)
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.schema_registry_client import Schema
 
@@ -175,6 +183,24 @@ def test_a_killed_broker_is_reported_and_comes_back_with_its_data(copy: stack.En
     assert "broker   stopped" in told.stdout
     assert _command("up", "--state", folder).exit_code == 0
     assert _first_value(copy, "kept") == b"value"
+
+
+def test_a_killed_broker_remembers_users_though_one_was_removed(copy: stack.Endpoints, folder: Path) -> None:
+    """This one's name comes first in Java's hash tables, whatever their size: see `sluice.local.broker`."""
+    name, mechanism = "f5a5a608", ScramMechanism.SCRAM_SHA_512
+    admin = AdminClient(_admin_settings(copy))
+    alterations: tuple[UserScramCredentialAlteration, ...] = (
+        UserScramCredentialUpsertion(name, ScramCredentialInfo(mechanism, 4096), b"a password"),
+        UserScramCredentialDeletion(name, mechanism),
+    )
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline and not [*(folder / "broker/data/__cluster_metadata-0").glob("*.checkpoint")]:
+        for alteration in alterations:
+            for done in admin.alter_user_scram_credentials([alteration]).values():
+                done.result(20)
+        time.sleep(0.5)
+    _kill(folder, "broker")
+    assert not _is_refused(_admin_settings(stack.start(folder)))
 
 
 def test_a_killed_registry_comes_back_with_its_schemas(copy: stack.Endpoints, folder: Path) -> None:
