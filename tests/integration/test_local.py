@@ -188,7 +188,7 @@ def test_a_killed_broker_is_reported_and_comes_back_with_its_data(copy: stack.En
 def test_a_killed_broker_remembers_users_though_one_was_removed(copy: stack.Endpoints, folder: Path) -> None:
     """This one's name comes first in Java's hash tables, whatever their size: see `sluice.local.broker`."""
     name, mechanism = "f5a5a608", ScramMechanism.SCRAM_SHA_512
-    admin = AdminClient(_admin_settings(copy))
+    admin = AdminClient({**_admin_settings(copy)})
     alterations: tuple[UserScramCredentialAlteration, ...] = (
         UserScramCredentialUpsertion(name, ScramCredentialInfo(mechanism, 4096), b"a password"),
         UserScramCredentialDeletion(name, mechanism),
