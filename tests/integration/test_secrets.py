@@ -32,8 +32,8 @@ pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]  # every command the
 VARIABLE = "SLUICE_TEST_PASSWORD"
 HOSHIS = {VARIABLE: password(HOSHI)}
 """The one password that stands in the environment, of those who need it."""
-OWN_FILES = ("sluice-local.json", "broker/server.properties", "clients/", "master.key")
-"""Where secrets are kept."""
+OWN_FILES = ("sluice-local.json", "broker/server.properties", "clients/", "master.key", f"kit/{HOSHI}.properties")
+"""Where secrets are kept, and handed over."""
 
 COMMANDS: dict[str, list[str]] = {
     "acknowledge": ["acknowledge", HOSHI],
