@@ -44,7 +44,9 @@ class Kit:
         return self.log.read_text(encoding="utf-8")
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """What somebody reads who reads the table beside the consumer."""
+        """What somebody reads who reads the table beside the consumer; nothing before that has read to the end once."""
+        if not self.ask("SELECT name FROM sqlite_master WHERE name = 'customers'"):
+            return {}
         return {key: json.loads(record) for key, record in self.ask("SELECT pseudonym, record FROM customers")}
 
     def ask(self, question: str) -> list[tuple[Any, ...]]:
