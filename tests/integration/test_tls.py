@@ -96,6 +96,8 @@ def test_a_kit_brings_what_its_consumer_needs_for_tls(
     broker: ComposeBroker, settings: Settings, tmp_path: Path
 ) -> None:
     """Of the folders that its connection file was made in, the partner has none."""
+    sluice(broker, "simulate-crm", "--rate", "100", "--duration", "1")
+    sluice(broker, "run", "sharing", "--until-end")
     folder = tmp_path / "kit"
     sluice(broker, "partner-kit", ADRESSO, "--out", str(folder))
     handed_over = (folder / f"{ADRESSO}.properties").read_text(encoding="utf-8")
@@ -108,6 +110,7 @@ def test_a_kit_brings_what_its_consumer_needs_for_tls(
         held = {name for (name,) in db.execute("SELECT pseudonym FROM customers")}
     delivered = {r.key: r.value for r in read(settings.client(ADRESSO), topics.customers(ADRESSO), "partner.adresso.k")}
     assert held == {key.decode() for key, value in delivered.items() if key and value is not None}
+    assert held, "somebody is shared with it, and was read"
 
 
 @pytest.mark.parametrize("listener", ["passwords", "certificates"])
