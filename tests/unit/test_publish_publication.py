@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from producers.encoding import Encoded, Row
-from producers.publication import Nowhere, Problem, Summary, Tally, publish
+from producers.publication import Ending, Nowhere, Problem, Summary, Tally, publish
 from producers.publisher import Publisher
 from sluice.files.rows import Refused
 
@@ -174,3 +175,12 @@ def test_a_dry_run_publishes_nothing_and_says_what_is_valid() -> None:
     summary = tally.summary(1.0, dry_run=True)
     assert (summary.valid, summary.published, summary.unconfirmed, summary.is_complete) == (2, 0, 0, True)
     assert summary.sentence() == "2 rows read, 2 valid, nothing written, 0 refused, in 1.0 s."
+
+
+def test_ctrl_c_while_the_client_calls_back_is_heard_afterwards() -> None:
+    """The real client, to which nobody answers: it loses what a callback raises, and fails with a SystemError."""
+    producer = Producer({"bootstrap.servers": "127.0.0.1:1", "message.timeout.ms": "50", "log_level": "0"})
+    tally = Tally(10, lambda _: signal.raise_signal(signal.SIGINT))
+    publisher = Publisher(producer, "t", tally)
+    assert publish([row(1)], publisher, tally) is Ending.INTERRUPTED
+    assert (tally.summary(1.0).failed, tally.stopped) == (1, "interrupted")
