@@ -2,6 +2,9 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
+# Tests and demos start hundreds of short processes, and each would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild bench-onboarding bench-latency bench-dimensions bench-plots format lock clean documents image demo-address-hygiene demo-email-house
 
@@ -65,8 +68,8 @@ image: setup ## What the container image is made of, made in a plain folder and 
 soak: setup ## Interleavings for as long as asked: make soak SECONDS=600
 	$(BIN)/python -m tests.simulation.run --seconds $(or $(SECONDS),600)
 
-integration: setup ## The tests on a real broker, which they start
-	REQUIRE_BROKER=1 $(BIN)/pytest -q --durations=10 tests/integration
+integration: setup ## The tests on real brokers, which they start: two, for they mostly wait
+	REQUIRE_BROKER=1 $(BIN)/pytest -q -n 2 --dist worksteal --durations=10 tests/integration
 
 documents: setup build/documents/installed ## What partners get, before AsyncAPI's own parser
 	REQUIRE_LINTER=1 $(BIN)/pytest -q tests/documents
