@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from sluice.registry import Registry, SchemaNotFound
 from sluice.settings import Settings, load_settings
 from sluice.source_schema import leaves
 
+CONTACT = "whoever sent you this folder"
 _PROGRAMS = {"consumer.py": 0o644, "requirements.txt": 0o644, "kcat.sh": 0o755}
 _NOT_IN_FORCE = "its contract is not the one in force: run `sluice apply`, then this again."
 
@@ -34,7 +36,7 @@ _NOT_IN_FORCE = "its contract is not the one in force: run `sluice apply`, then 
 @click.command("partner-kit")
 @click.argument("partner")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder [./PARTNER-kit].")
-@click.option("--contact", default="whoever sent you this folder", help="Whom the partner asks, as it is to be read.")
+@click.option("--contact", default=CONTACT, help="Whom the partner asks, as it is to be read.")
 @click.option("--force", is_flag=True, help="Overwrite what somebody changed in the folder.")
 @click.option("--settings", "settings_path", type=click.Path(path_type=Path), help="Settings file [./sluice.yaml].")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
@@ -55,14 +57,35 @@ def partner_kit(  # noqa: PLR0913, PLR0917 - a command's options
       sluice partner-kit hoshi-card --contact "data-sharing@example.com"
       sluice partner-kit hoshi-card --out /media/handover --json | jq .written
     """
-    settings = load_settings(settings_path)
+    written = hand_over(load_settings(settings_path), PartnerId(partner), out, contact, force=force)
+    click.echo(json.dumps(written.as_json()) if as_json else written.sentence())
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A kit that can be handed over."""
+
+    partner: PartnerId
+    folder: Path
+    names: tuple[str, ...]
+    """Files that are new or other than before."""
+
+    def as_json(self) -> dict[str, object]:
+        return {"partner": self.partner, "folder": str(self.folder), "written": list(self.names)}
+
+    def sentence(self) -> str:
+        return (
+            f"{self.folder}: {', '.join(self.names) or 'nothing new'}\n"
+            f"{self.partner}.properties, or the key beside it, lets in: hand it over by another way than the rest."
+        )
+
+
+def hand_over(
+    settings: Settings, partner: PartnerId, out: Path | None = None, contact: str = CONTACT, *, force: bool = False
+) -> Written:
+    """Write the kit into `out`, or ./PARTNER-kit. Raises SluiceError, also where somebody has changed what is there."""
     folder = out or Path(f"{partner}-kit")
-    written = write(folder, kit(settings, PartnerId(partner), contact), force=force)
-    if as_json:
-        click.echo(json.dumps({"partner": partner, "folder": str(folder), "written": written}))
-        return
-    click.echo(f"{folder}: {', '.join(written) or 'nothing new'}")
-    click.echo(f"{partner}.properties, or the key beside it, lets in: hand it over by another way than the rest.")
+    return Written(partner, folder, tuple(write(folder, kit(settings, partner, contact), force=force)))
 
 
 def kit(settings: Settings, partner: PartnerId, contact: str) -> dict[str, File]:

@@ -12,6 +12,8 @@ from rich.console import Console
 
 from sluice.errors import SluiceError
 from sluice.installation import apply, partners_in
+from sluice.model import PartnerId
+from sluice.partner_kit.command import hand_over
 from sluice.planning import Plan, Removal, Step
 from sluice.rotation import rotate
 from sluice.settings import Settings, load_settings
@@ -26,6 +28,7 @@ from stream_processors.onboarding.holders import refuse_holders
     "--destroy", multiple=True, metavar="ADDRESS", help="Remove what is left over: an address, or partner/ID."
 )
 @click.option("--rotate", "user", metavar="USER", help="Give a user another password, and do nothing else.")
+@click.option("--kit", "kits", multiple=True, metavar="PARTNER", help="And write a partner's kit into ./PARTNER-kit.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def apply_command(  # noqa: PLR0913, PLR0917 - what somebody can say
@@ -33,6 +36,7 @@ def apply_command(  # noqa: PLR0913, PLR0917 - what somebody can say
     settings_path: Path | None,
     destroy: tuple[str, ...],
     user: str | None,
+    kits: tuple[str, ...],
     yes: bool,  # noqa: FBT001 - a flag
     as_json: bool,  # noqa: FBT001 - a flag
 ) -> None:
@@ -44,6 +48,7 @@ def apply_command(  # noqa: PLR0913, PLR0917 - what somebody can say
     \b
     Examples:
       sluice apply
+      sluice apply --kit hoshi-card
       sluice plan --out plan.json && sluice apply plan.json --yes
       sluice apply --destroy partner/hoshi-card
       sluice apply --destroy quota/hoshi-card --destroy topic/partner.old.customers
@@ -51,17 +56,20 @@ def apply_command(  # noqa: PLR0913, PLR0917 - what somebody can say
     """
     settings = load_settings(settings_path)
     if user is not None:
-        if file is not None or destroy:
-            raise click.UsageError("--rotate does nothing else: leave FILE and --destroy out.")
+        if file is not None or destroy or kits:
+            raise click.UsageError("--rotate does nothing else: leave FILE, --destroy and --kit out.")
         click.echo(rotate(settings, user))
         return
     desk = _Desk(settings, file, destroy, Console(highlight=False, stderr=as_json), yes)
     done = apply(settings, desk.told, destroy=destroy, approve=desk.approve)
+    written = [hand_over(settings, PartnerId(partner)) for partner in kits]
     if as_json:
         steps = [{"address": step.address, "sign": step.sign} for step in done.steps]
-        click.echo(json.dumps({"done": steps, "contract_set": done.contract_set}))
+        told = [kit.as_json() for kit in written]
+        click.echo(json.dumps({"done": steps, "contract_set": done.contract_set, "kits": told}))
     else:
-        desk.console.print(f"Contract set {done.contract_set[:12]} is in force.")
+        sentences = [f"Contract set {done.contract_set[:12]} is in force.", *(kit.sentence() for kit in written)]
+        desk.console.print(*sentences, sep="\n", soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,12 +62,14 @@ def _first_record(settings: Settings, folder: Path) -> None:
     with processes.processor(written, folder / "sharing.log"):
         text = _ASKS_NOBODY.read_text(encoding="utf-8").replace("partner: adresso", "partner: latecomer")
         (settings.contracts / "latecomer.yaml").write_text(text, encoding="utf-8")
-        _tell("one contract more, to its first record", lambda: _onboard(written, folder / "kit"))
+        _tell("one contract more, to its first record", lambda: _onboard(written))
 
 
-def _onboard(settings: Path, kit: Path) -> None:
-    processes.sluice("apply", "--yes", settings=settings)
-    processes.sluice("partner-kit", "latecomer", "--out", str(kit), settings=settings)
+def _onboard(settings: Path) -> None:
+    """One command, and the consumer that it has made."""
+    apply_it = [sys.executable, "-m", "sluice", "apply", "--yes", "--kit", "latecomer", "--settings", str(settings)]
+    subprocess.run(apply_it, cwd=settings.parent, stdout=subprocess.DEVNULL, check=True)
+    kit = settings.parent / "latecomer-kit"
     with subprocess.Popen([sys.executable, "consumer.py", "latecomer.properties"], cwd=kit) as consumer:
         while not _has_records(kit / "customers.db"):
             time.sleep(0.02)

@@ -8,19 +8,26 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from sluice.model import PartnerId
 from tests.integration.installation import Installation
 
 
 class Kit:
-    def __init__(self, installation: Installation, partner: PartnerId) -> None:
+    def __init__(self, folder: Path, partner: PartnerId) -> None:
         self.partner = partner
-        self.folder = installation.folder / f"{partner}-kit"
-        done = installation.run("partner-kit", partner, "--out", str(self.folder))
+        self.folder = folder
+        self.log = folder / "consumer.log"
+
+    @classmethod
+    def of(cls, installation: Installation, partner: PartnerId) -> Self:
+        """Made anew."""
+        kit = cls(installation.folder / f"{partner}-kit", partner)
+        done = installation.run("partner-kit", partner, "--out", str(kit.folder))
         assert done.returncode == 0, done.stderr
-        self.log = self.folder / "consumer.log"
+        return kit
 
     def consume(self, *, status: int = 0) -> str:
         """To the end of what is there; what the consumer said."""

@@ -7,10 +7,12 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Event, Thread
 from urllib.request import urlopen
 
@@ -55,7 +57,7 @@ def test_from_a_new_contract_to_the_first_record(installation: Installation) -> 
     text = (installation.contracts_folder / f"{ADRESSO}.yaml").read_text(encoding="utf-8")
     (installation.contracts_folder / f"{late}.yaml").write_text(text.replace(ADRESSO, late), encoding="utf-8")
     installation.apply()
-    kit = Kit(installation, late)
+    kit = Kit.of(installation, late)
     with installation.processor():
         installation.update("crm:1")
         eventually(lambda: installation.has(late, "crm:1"), "shared")
@@ -70,7 +72,7 @@ def test_from_a_new_contract_to_the_first_record(installation: Installation) -> 
 
 def test_partner_is_told_to_delete(installation: Installation) -> None:
     """Withdrawn: deleted to the last byte, then acknowledged; our own command says so."""
-    kit, returns = Kit(installation, HOSHI), installation.start_returns()
+    kit, returns = Kit.of(installation, HOSHI), installation.start_returns()
     with installation.processor(), kit.consuming():
         share(installation, "crm:1", "crm:2", given_name=NAME)
         eventually(lambda: len(kit.records()) == 2, "read")
@@ -85,7 +87,7 @@ def test_partner_is_told_to_delete(installation: Installation) -> None:
 
 
 def test_erased_at_the_source(installation: Installation) -> None:
-    kit, returns = Kit(installation, HOSHI), installation.start_returns()
+    kit, returns = Kit.of(installation, HOSHI), installation.start_returns()
     with installation.processor():
         share(installation, "crm:1", "crm:2")
         kit.consume()
@@ -99,7 +101,7 @@ def test_erased_at_the_source(installation: Installation) -> None:
 
 def test_processing_is_restricted(installation: Installation) -> None:
     """Kept and marked until it comes again; what was wrong is put right; each is acknowledged."""
-    kit, returns = Kit(installation, HOSHI), installation.start_returns()
+    kit, returns = Kit.of(installation, HOSHI), installation.start_returns()
     marked = "SELECT restricted FROM customers ORDER BY restricted"
     with installation.processor():
         share(installation, "crm:1", "crm:2", given_name="Hanna")
@@ -124,7 +126,7 @@ def test_processing_is_restricted(installation: Installation) -> None:
 
 
 def test_contract_ends(installation: Installation) -> None:
-    kit, returns = Kit(installation, ADRESSO), installation.start_returns()
+    kit, returns = Kit.of(installation, ADRESSO), installation.start_returns()
     with installation.processor():
         installation.update("crm:1")
         eventually(lambda: installation.has(ADRESSO, "crm:1"), "shared")
@@ -140,7 +142,7 @@ def test_contract_ends(installation: Installation) -> None:
 
 def test_partner_reads_a_recall_after_the_customer_was_shared_again(installation: Installation) -> None:
     """Everything in one go, and then the control messages once more: what was shared since stays."""
-    kit, returns = Kit(installation, HOSHI), installation.start_returns()
+    kit, returns = Kit.of(installation, HOSHI), installation.start_returns()
     with installation.processor():
         share(installation, "crm:1", "crm:2", given_name="before")
         withdraw(installation, "crm:1", "crm:2")
@@ -158,7 +160,7 @@ def test_partner_reads_a_recall_after_the_customer_was_shared_again(installation
 
 def test_partner_is_killed_in_the_middle(installation: Installation) -> None:
     """While records and recalls keep coming: nothing is missing, and nothing is there that should not be."""
-    kit, returns = Kit(installation, HOSHI), installation.start_returns()
+    kit, returns = Kit.of(installation, HOSHI), installation.start_returns()
     customers = [f"crm:{number}" for number in range(60)]
     with installation.processor():
         for number in range(6):
@@ -176,7 +178,7 @@ def test_partner_is_killed_in_the_middle(installation: Installation) -> None:
 
 def test_partner_was_away_for_longer_than_nulls_stay(installation: Installation) -> None:
     """What vanished meanwhile is not in the fresh table; the old one is readable until then; restrictions stay."""
-    kit = Kit(installation, HOSHI)
+    kit = Kit.of(installation, HOSHI)
     with installation.processor():
         share(installation, "crm:1")
     kit.consume()
@@ -198,7 +200,7 @@ def test_partner_was_away_for_longer_than_nulls_stay(installation: Installation)
 
 
 def test_partner_asks_for_what_a_topic_no_longer_has(installation: Installation) -> None:
-    kit = Kit(installation, HOSHI)
+    kit = Kit.of(installation, HOSHI)
     with installation.processor():
         share(installation, "crm:1")
         kit.consume()
@@ -213,7 +215,7 @@ def test_partner_asks_for_what_a_topic_no_longer_has(installation: Installation)
 
 def test_partner_meets_a_damaged_record(installation: Installation) -> None:
     """Named by its place and passed over; an aborted one is never seen."""
-    kit = Kit(installation, HOSHI)
+    kit = Kit.of(installation, HOSHI)
     administrator = installation.settings.client("admin")
     installation.is_tampered_with = True
     customers = topics.customers(HOSHI)
@@ -248,7 +250,7 @@ def _abort(client: dict[str, str], topic: str, value: bytes) -> None:
 
 def test_partner_is_told_what_does_not_delete(installation: Installation) -> None:
     """Restricted customers are marked until they come again, whatever else is said."""
-    kit, topic = Kit(installation, HOSHI), topics.control(HOSHI)
+    kit, topic = Kit.of(installation, HOSHI), topics.control(HOSHI)
     installation.is_tampered_with = True
     control = installation.writer(topic)
     with installation.processor():
@@ -277,7 +279,7 @@ def test_partner_is_told_what_does_not_delete(installation: Installation) -> Non
 
 
 def test_partner_waits_for_the_registry(installation: Installation) -> None:
-    kit = Kit(installation, HOSHI)
+    kit = Kit.of(installation, HOSHI)
     with installation.processor():
         share(installation, "crm:1")
     with registry_that_comes_back(installation.settings.registry()["url"]) as (url, comes_back):
@@ -313,7 +315,7 @@ def registry_that_comes_back(url: str) -> Iterator[tuple[str, Event]]:
 
 def test_partner_keeps_a_reader_open(installation: Installation) -> None:
     """While somebody still sees what was deleted it is not acknowledged."""
-    kit, returns = Kit(installation, HOSHI), installation.start_returns()
+    kit, returns = Kit.of(installation, HOSHI), installation.start_returns()
     with installation.processor(), kit.consuming():
         share(installation, "crm:1", given_name=NAME)
         eventually(kit.records, "read")
@@ -340,7 +342,7 @@ def _kcat_is_new_enough() -> bool:
     not _kcat_is_new_enough(), reason="no kcat with librdkafka 2.6.1; that a shell takes the script is tested anyway"
 )
 def test_kcat_shows_what_is_committed(installation: Installation) -> None:
-    kit = Kit(installation, HOSHI)
+    kit = Kit.of(installation, HOSHI)
     with installation.processor():
         share(installation, "crm:1", "crm:2")
         withdraw(installation, "crm:1")
@@ -359,10 +361,31 @@ def test_kcat_shows_what_is_committed(installation: Installation) -> None:
 
 
 def test_two_consumers_of_one_table(installation: Installation) -> None:
-    kit = Kit(installation, HOSHI)
+    kit = Kit.of(installation, HOSHI)
     with kit.consuming():
         eventually((kit.folder / "customers.db").exists, "one runs")
         kit.consume(status=1)
+
+
+def test_a_kit_comes_with_the_contract_that_is_put_in_force(installation: Installation, tmp_path: Path) -> None:
+    """One file, one command, and the partner has what it begins with."""
+    text = (installation.settings.contracts / f"{ADRESSO}.yaml").read_text(encoding="utf-8")
+    latecomer = text.replace(f"partner: {ADRESSO}", "partner: latecomer")
+    (installation.settings.contracts / "latecomer.yaml").write_text(latecomer, encoding="utf-8")
+    command = [sys.executable, "-m", "sluice", "apply", "--yes", "--json", "--kit", "latecomer"]
+    with installation.processor():
+        installation.update("crm:1")
+        done = subprocess.run(
+            [*command, "--settings", str(installation.settings_path)],
+            cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        (kit,) = json.loads(done.stdout)["kits"]
+        assert (kit["partner"], kit["folder"], "consumer.py" in kit["written"]) == ("latecomer", "latecomer-kit", True)
+        partner = Kit(tmp_path / "latecomer-kit", PartnerId("latecomer"))
+        with partner.consuming():
+            table = partner.folder / "customers.db"
+            eventually(lambda: table.exists() and partner.records(), "its consumer holds a customer")
 
 
 def test_a_kit_is_made_of_what_is_in_force(installation: Installation) -> None:
@@ -382,7 +405,7 @@ def test_a_kit_is_made_of_what_is_in_force(installation: Installation) -> None:
 
 
 def test_no_other_secret_is_in_a_kit(installation: Installation) -> None:
-    kit = Kit(installation, HOSHI)
+    kit = Kit.of(installation, HOSHI)
     users = ("admin", "crm", "sharing", "returns", ADRESSO, LISTMART)
     secrets = [installation.settings.client(user)["sasl.password"] for user in users]
     secrets.append(installation.settings.master_key.read().decode().strip())
