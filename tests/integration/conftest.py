@@ -23,13 +23,20 @@ _LOGS = pytest.StashKey[list[Path]]()
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Where the broker did not come back, what it last said."""
+    """What the test's processes last said; where the broker did not come back, what that said."""
     report = yield
-    if call.excinfo is not None and call.excinfo.errisinstance(LocalError):
-        for log in item.session.config.stash.get(_LOGS, ()):
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-            report.sections.append((log.name, "\n".join(lines[-_LINES:])))
+    if call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception):
+        installation = getattr(item, "funcargs", {}).get("installation")
+        logs = list(installation.logs) if isinstance(installation, Installation) else []
+        if call.excinfo.errisinstance(LocalError):
+            broker: list[Path] = item.session.config.stash.get(_LOGS, [])
+            logs += broker
+        report.sections += [(log.name, _end_of(log)) for log in logs]
     return report
+
+
+def _end_of(log: Path) -> str:
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES:])
 
 
 @pytest.fixture(scope="session")

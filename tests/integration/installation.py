@@ -67,6 +67,8 @@ class Installation:
         self.contracts_folder = folder / "contracts"
         self.is_tampered_with = False
         """A test has made partner topics or disclosures wrong on purpose."""
+        self.logs: list[Path] = []
+        """What each process of this test has said."""
         self._endpoints = endpoints
         self._processes: list[subprocess.Popen[bytes]] = []
         self._has_run = False
@@ -232,6 +234,7 @@ class Installation:
                 [*command, "--settings", str(self.settings_path)], stdout=file, stderr=file, start_new_session=True
             )
         self._processes.append(process)
+        self.logs.append(log)
         started = Processor(process, log)
         if wait:
             eventually(started.serves, f"{instance} serves what it was assigned: {log.read_text()}", 60)
@@ -249,6 +252,7 @@ class Installation:
         with log.open("wb") as file:
             process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
         self._processes.append(process)
+        self.logs.append(log)
         started = Processor(process, log)
         if wait:
             eventually(lambda: started.said("serving"), f"{what} are served: {log.read_text()}", 60)
