@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +36,7 @@ from sluice.settings import load_settings
 from sluice.source_schema import leaves
 from sluice.store import Row
 from stream_processors.sharing import folding
+from tests.integration.commands import Command, run
 
 PARTITIONS = 4
 CONTRACTS = Path("deploy/demo/contracts")
@@ -70,7 +70,7 @@ class Installation:
         self.logs: list[Path] = []
         """What each process of this test has said."""
         self._endpoints = endpoints
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Command] = []
         self._has_run = False
 
     def set_up(self) -> None:
@@ -227,36 +227,30 @@ class Installation:
     # what operators do
 
     def start_processor(self, instance: str = "0", *, wait: bool = True) -> Processor:
-        command = [sys.executable, "-m", "sluice", "run", "sharing", "--metrics-port", "0", "--instance", instance]
-        log = self.folder / f"sharing-{instance}-{len(self._processes)}.log"
-        with log.open("wb") as file:
-            process = subprocess.Popen(
-                [*command, "--settings", str(self.settings_path)], stdout=file, stderr=file, start_new_session=True
-            )
-        self._processes.append(process)
-        self.logs.append(log)
-        started = Processor(process, log)
+        started = self._start(f"sharing-{instance}", "sharing", "--metrics-port", "0", "--instance", instance)
         if wait:
-            eventually(started.serves, f"{instance} serves what it was assigned: {log.read_text()}", 60)
+            eventually(started.serves, f"{instance} serves what it was assigned: {started.log.read_text()}", 60)
         return started
 
     def start_returns(self, *, wait: bool = True) -> Processor:
-        return self._start("returns", wait=wait)
+        return self._start_serving("returns", wait=wait)
 
     def start_providers(self, *, wait: bool = True) -> Processor:
-        return self._start("providers", wait=wait)
+        return self._start_serving("providers", wait=wait)
 
-    def _start(self, what: str, *, wait: bool) -> Processor:
-        command = [sys.executable, "-m", "sluice", "run", what, "--settings", str(self.settings_path)]
-        log = self.folder / f"{what}-{len(self._processes)}.log"
-        with log.open("wb") as file:
-            process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+    def _start_serving(self, what: str, *, wait: bool) -> Processor:
+        started = self._start(what, what)
+        if wait:
+            eventually(lambda: started.said("serving"), f"{what} are served: {started.log.read_text()}", 60)
+        return started
+
+    def _start(self, name: str, *arguments: str) -> Processor:
+        log = self.folder / f"{name}-{len(self._processes)}.log"
+        log.touch()
+        process = Command(["run", *arguments, "--settings", str(self.settings_path)], log, log)
         self._processes.append(process)
         self.logs.append(log)
-        started = Processor(process, log)
-        if wait:
-            eventually(lambda: started.said("serving"), f"{what} are served: {log.read_text()}", 60)
-        return started
+        return Processor(process, log)
 
     def apply(self) -> None:
         """What the contracts folder holds now is in force."""
@@ -286,14 +280,7 @@ class Installation:
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """A command of ours, to its end."""
         self._has_run |= arguments[:2] == ("run", "sharing")
-        return subprocess.run(
-            [sys.executable, "-m", "sluice", *arguments, "--settings", str(self.settings_path)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-            env={**os.environ, **environment},
-        )
+        return run([*arguments, "--settings", str(self.settings_path)], environment)
 
     @property
     def has_processed(self) -> bool:
@@ -402,7 +389,7 @@ class Installation:
 class Processor:
     """A running `sluice run sharing`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: Command, log: Path) -> None:
         self.process = process
         self.log = log
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -22,6 +20,7 @@ import pytest
 from sluice import topics
 from sluice.local import stack
 from sluice.local.stack import Endpoints
+from tests.integration.commands import Command
 from tests.integration.installation import HOSHI, Installation, eventually
 
 pytestmark = pytest.mark.broker
@@ -112,15 +111,12 @@ def report(folder: Path, name: str) -> dict[str, Any]:
 
 class Watcher:
     def __init__(self, installation: Installation, folder: Path, what: str) -> None:
-        command = [sys.executable, "-m", "sluice", "publish", what, str(folder), "--watch", "--settle", "0.3"]
+        command = ["publish", what, str(folder), "--watch", "--settle", "0.3"]
         self.log = installation.folder / f"watch-{len(list(installation.folder.iterdir()))}.log"
-        with self.log.open("wb") as file:
-            self.process = subprocess.Popen(
-                [*command, "--settings", str(installation.settings_path)], stdout=file, stderr=file
-            )
+        self.process = Command([*command, "--settings", str(installation.settings_path)], self.log, self.log)
 
     def said(self, words: str) -> bool:
-        return words in self.log.read_text(encoding="utf-8")
+        return self.log.exists() and words in self.log.read_text(encoding="utf-8")
 
     def hears(self, words: str) -> None:
         eventually(lambda: self.said(words), f"{words}: {self.log.read_text()}", 90)

@@ -26,6 +26,7 @@ from sluice.log import Record
 from sluice.model import PartnerId
 from sluice.settings import Settings, load_settings
 from tests.integration import compose_broker
+from tests.integration.commands import run
 from tests.integration.compose_broker import ComposeBroker
 
 pytestmark = pytest.mark.broker
@@ -176,13 +177,7 @@ def test_new_certificates_leave_the_administrators_password(tmp_path: Path) -> N
 
 def sluice(broker: ComposeBroker, *arguments: str, settings: str = "sluice.yaml") -> str:
     """What one of our commands prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "sluice", *arguments, "--settings", str(broker.folder / settings)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = run([*arguments, "--settings", str(broker.folder / settings)])
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -6,14 +6,13 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.integration.commands import Command
 from tests.integration.installation import ADRESSO, HOSHI, Installation, Processor, eventually
 from tests.integration.proof import assert_verified
 
@@ -24,11 +23,8 @@ pytestmark = pytest.mark.broker
 def workers(installation: Installation) -> Iterator[Processor]:
     """Two, and what they say."""
     log = installation.folder / "workers.log"
-    command = [sys.executable, "-m", "sluice", "run", "sharing", "--workers", "2", "--metrics-port", "0"]
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [*command, "--settings", str(installation.settings_path)], stdout=file, stderr=file, start_new_session=True
-        )
+    command = ["run", "sharing", "--workers", "2", "--metrics-port", "0"]
+    process = Command([*command, "--settings", str(installation.settings_path)], log, log)
     started = Processor(process, log)
     yield started
     if process.poll() is None:

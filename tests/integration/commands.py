@@ -1,0 +1,85 @@
+"""Our commands, each in a process of its own, forked from one that has imported everything.
+
+To import takes longer than most of them run, and the tests start a thousand. Arguments, environment, output, signals
+and exit are those of `python -m sluice`; who tests how a process starts, or what a process list shows, says that.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sluice.cli import main
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["tests.integration.preloaded"])
+
+
+class Command:
+    """`sluice` with these arguments, running; in what of subprocess.Popen the tests use."""
+
+    def __init__(
+        self, arguments: Sequence[str], stdout: Path, stderr: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.args = ["sluice", *arguments]
+        given = {**os.environ, **(environment or {})}
+        what = (self.args, str(stdout), str(stderr), given, str(Path.cwd()))
+        self._process = _FORKS.Process(target=_become, args=what)
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Raises subprocess.TimeoutExpired."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def run(
+    arguments: Sequence[str], environment: Mapping[str, str] | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """To its end. Raises subprocess.TimeoutExpired."""
+    with tempfile.TemporaryDirectory() as folder:
+        stdout, stderr = Path(folder, "stdout"), Path(folder, "stderr")
+        command = Command(arguments, stdout, stderr, environment)
+        try:
+            code = command.wait(timeout)
+        finally:
+            command.kill()
+        texts = [path.read_text(encoding="utf-8") if path.exists() else "" for path in (stdout, stderr)]
+    return subprocess.CompletedProcess(command.args, code, *texts)
+
+
+def _become(arguments: list[str], stdout: str, stderr: str, environment: dict[str, str], folder: str) -> None:
+    os.setsid()
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    for descriptor, path in ((1, stdout), (2, stderr)):
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    sys.argv = arguments
+    main()
