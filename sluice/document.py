@@ -37,6 +37,12 @@ class Strict(BaseModel):
 
 T = TypeVar("T", bound=Strict)
 
+DEEPEST = 100
+"""How many levels a document may have; what people write has ten."""
+
+# Ten times as fast with libyaml, which PyYAML's wheels bring; whoever builds PyYAML without it waits.
+_LOADER: type[yaml.CSafeLoader | yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -68,7 +74,8 @@ def load(path: Path, model: type[T]) -> tuple[T, Source]:
         raise DocumentError(f"{path}: cannot be read: {error}.") from error
     places: dict[Loc, Place] = {}
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_depth(text, path)
+        node = yaml.compose(text, Loader=_LOADER)
         data = {} if node is None else _plain(node, (), places, path)
     except RecursionError:
         raise DocumentError(f"{path}:1:1: a part of this document contains itself.") from None
@@ -86,6 +93,19 @@ def load(path: Path, model: type[T]) -> tuple[T, Source]:
     except ValidationError as error:
         problems = [source.problem(tuple(detail["loc"]), _sentence(detail, model)) for detail in error.errors()]
         raise DocumentError("\n".join(dict.fromkeys(problems))) from None
+
+
+def _refuse_depth(text: str, path: Path) -> None:
+    """libyaml's composer calls itself for each level, until the process dies of it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEEPEST:
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise DocumentError(f"{path}:{line}:1: this is nested more than {DEEPEST} levels deep.")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _plain(node: yaml.Node, loc: Loc, places: dict[Loc, Place], path: Path) -> Value:

@@ -136,6 +136,9 @@ def test_a_scalar_that_cannot_be_read_is_told_where_it_stands(tmp_path: Path, te
     [
         pytest.param(GOOD + "# \x07\n", id="a control character"),
         pytest.param("name: &a [*a]\ninner: {from: 1}\n", id="something that contains itself"),
+        pytest.param("name: " + "[" * 100_000, id="brackets in brackets"),
+        pytest.param("- " * 100_000 + "a\n", id="lists in lists"),
+        pytest.param("name: " + "&a [" * 200 + "]" * 200, id="anchors in anchors"),
     ],
 )
 def test_what_no_document_should_hold_is_refused_too(tmp_path: Path, text: str) -> None:
