@@ -96,7 +96,7 @@ def load(path: Path, model: type[T]) -> tuple[T, Source]:
 
 
 def _refuse_depth(text: str, path: Path) -> None:
-    """libyaml's composer calls itself for each level, until the process dies of it."""
+    """The composer of libyaml calls itself for each level, until the process dies of it."""
     depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.CollectionStartEvent):
