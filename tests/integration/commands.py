@@ -28,6 +28,8 @@ class Command:
         self, arguments: Sequence[str], stdout: Path, stderr: Path, environment: Mapping[str, str] | None = None
     ) -> None:
         self.args = ["sluice", *arguments]
+        for path in (stdout, stderr):
+            path.touch()  # read before anything is said
         given = {**os.environ, **(environment or {})}
         what = (self.args, str(stdout), str(stderr), given, str(Path.cwd()))
         self._process = _FORKS.Process(target=_become, args=what)
@@ -68,12 +70,13 @@ def run(
             code = command.wait(timeout)
         finally:
             command.kill()
-        texts = [path.read_text(encoding="utf-8") if path.exists() else "" for path in (stdout, stderr)]
-    return subprocess.CompletedProcess(command.args, code, *texts)
+        said = stdout.read_text(encoding="utf-8"), stderr.read_text(encoding="utf-8")
+    return subprocess.CompletedProcess(command.args, code, *said)
 
 
 def _become(arguments: list[str], stdout: str, stderr: str, environment: dict[str, str], folder: str) -> None:
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs tests in the background has it ignored
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -246,7 +246,6 @@ class Installation:
 
     def _start(self, name: str, *arguments: str) -> Processor:
         log = self.folder / f"{name}-{len(self._processes)}.log"
-        log.touch()
         process = Command(["run", *arguments, "--settings", str(self.settings_path)], log, log)
         self._processes.append(process)
         self.logs.append(log)

@@ -116,7 +116,7 @@ class Watcher:
         self.process = Command([*command, "--settings", str(installation.settings_path)], self.log, self.log)
 
     def said(self, words: str) -> bool:
-        return self.log.exists() and words in self.log.read_text(encoding="utf-8")
+        return words in self.log.read_text(encoding="utf-8")
 
     def hears(self, words: str) -> None:
         eventually(lambda: self.said(words), f"{words}: {self.log.read_text()}", 90)
