@@ -201,7 +201,8 @@ def test_a_watcher_killed_at_any_moment_loses_no_row(installation: Installation,
         assert report(folder / "done", "many.csv")["summary"]["published"] == MANY
         report(folder / "done", "after.csv")
         watcher.end(signal.SIGTERM)
-    assert sum(installation.input_ends().values()) == before + MANY + 1
+    of_the_first = sum(installation.input_ends().values()) - MANY - 1
+    assert before <= of_the_first < MANY  # what was on its way when it died arrives after
     assert len(set(keys(installation))) == MANY
 
 
