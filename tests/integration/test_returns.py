@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +63,17 @@ def test_a_recall_is_acknowledged(installation: Installation) -> None:
     assert (accepted["decision_id"], accepted["partner"]) == (first["decision_id"], HOSHI)
     assert installation.refused() == []
     returns.stop()
+
+
+def test_the_working_folder_stays_as_it_was(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container it cannot be written; Faust would make a folder there."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    installation.start_returns().stop()
+    assert list(here.iterdir()) == []
 
 
 def test_a_recall_that_nobody_acknowledges_is_overdue_and_the_partner_is_paused(installation: Installation) -> None:
