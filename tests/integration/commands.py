@@ -13,12 +13,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from multiprocessing import forkserver
 from pathlib import Path
 
 from sluice.cli import main
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.integration.preloaded"])
+
+
+def get_ready() -> None:
+    """Start what they are forked from, in the folder where Python finds these modules."""
+    forkserver.ensure_running()
 
 
 class Command:

@@ -12,6 +12,7 @@ from sluice.errors import SluiceError
 from sluice.local import stack
 from sluice.local.errors import LocalError
 from sluice.local.stack import Endpoints
+from tests.integration import commands
 from tests.integration.installation import Installation
 from tests.integration.proof import assert_no_difference
 
@@ -43,6 +44,7 @@ def _end_of(log: Path) -> str:
 def endpoints(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Endpoints]:
     state = tmp_path_factory.mktemp("local")
     pytestconfig.stash[_LOGS] = [state / "logs" / "broker.log"]
+    commands.get_ready()
     try:
         started = stack.start(state)
     except SluiceError as error:
