@@ -11,14 +11,17 @@ from types import TracebackType
 from typing import Self
 
 _LOOK_SECONDS = 0.1
-_MARK = b"c4n4ry"
-_KEY_BYTES = b"\x5e\xc2\xe7" * 10 + b"\x5e\xc2"
+
+# Those who look at all processes of the machine, side by side, look for secrets of their own.
+_OWN = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+MARK = f"c4n4ry{_OWN}"
+_KEY_BYTES = bytes([0x5E, 0xC2, 0xE7 - _OWN]) * 10 + b"\x5e\xc2"
 ROOT_KEY = _KEY_BYTES.hex()
 """Wherever it is cut, three bytes tell it."""
 
 
 def password(user: str) -> str:
-    return f"c4n4ry-{user}-c4n4ry"
+    return f"{MARK}-{user}-{MARK}"
 
 
 def _in_base64(secret: bytes) -> Iterator[bytes]:
@@ -30,13 +33,13 @@ def _in_base64(secret: bytes) -> Iterator[bytes]:
 
 _CUT = _KEY_BYTES[:12]
 FORMS = {
-    "password": _MARK,
+    "password": MARK.encode(),
     "key": _CUT,
     "key, hexadecimal": _CUT.hex().encode(),
     "key, upper case": _CUT.hex().upper().encode(),
     "key, as Python prints it": repr(_CUT)[2:-1].encode(),
 }
-_NEEDLES = frozenset({*FORMS.values(), *_in_base64(_MARK), *_in_base64(_CUT), *_in_base64(_CUT.hex().encode())})
+_NEEDLES = frozenset({*FORMS.values(), *_in_base64(MARK.encode()), *_in_base64(_CUT), *_in_base64(_CUT.hex().encode())})
 
 
 def betrays(seen: bytes) -> bool:

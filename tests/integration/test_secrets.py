@@ -24,7 +24,7 @@ from sluice.cli import cli
 from sluice.local import broker, ports, stack, state
 from sluice.local.errors import LocalError
 from sluice.local.stack import Endpoints
-from tests.integration.canaries import FORMS, ROOT_KEY, Processes, betraying, betrays, files, password
+from tests.integration.canaries import FORMS, MARK, ROOT_KEY, Processes, betraying, betrays, files, password
 from tests.integration.installation import ADRESSO, CONTRACTS, HOSHI, LISTMART, Installation, eventually
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]  # every command there is, one after the other
@@ -395,7 +395,7 @@ def test_the_search_finds_what_is_planted(desk: Desk) -> None:
     producer = Producer({**desk.installation.settings.client("admin"), "compression.type": "lz4", "log_level": 0})
     producer.produce(topics.REJECTED, planted, b"key")
     producer.flush(10)
-    desk.run_broken("print('c4n4ry')", "contract-schema")
+    desk.run_broken(f"print('{MARK}')", "contract-schema")
     found = betraying(desk.seen())
     assert str(desk.installation.folder / "state" / "file") in found
     assert topics.REJECTED in found
