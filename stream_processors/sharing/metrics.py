@@ -1,4 +1,4 @@
-"""Every metric of the sharing processor: what it counts, in what unit. Labels never come from data."""
+"""What the sharing processor counts, and when."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ from collections import Counter as Tally
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.samples import Sample
 
 from sluice import topics
+from sluice.metrics import catalogue
 from sluice.model import label
 from stream_processors.sharing.batch import Batch
 from stream_processors.sharing.inputs import Inputs
-from stream_processors.sharing.latencies import Latencies
 from stream_processors.sharing.partition import Partition
-
-_SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600)
 
 STOPS = ("unreadable_consent_key", "open_transaction")
 """Why nothing is added on a partition."""
@@ -36,85 +34,23 @@ class Done:
 
 class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.events = Counter(
-            "sluice_events_total", "Input records processed and committed.", ["topic"], registry=registry
-        )
-        self.outcomes = Counter(
-            "sluice_outcomes_total",
-            "Outcomes of one customer at one partner, committed.",
-            ["partner", "outcome", "reason"],
-            registry=registry,
-        )
-        self.rejected = Counter(
-            "sluice_rejected_total",
-            "Input records that could not be used, committed.",
-            ["topic", "cause"],
-            registry=registry,
-        )
-        self.update_to_commit = Latencies(
-            "sluice_update_to_commit_seconds",
-            "From the timestamp of a customer update to the commit of what it changed.",
-            _SECONDS,
-        )
-        self.withdrawal_to_recall = Latencies(
-            "sluice_withdrawal_to_recall_seconds",
-            "From the timestamp of a consent event to the commit of the recall that it caused.",
-            _SECONDS,
-        )
-        for latencies in (self.update_to_commit, self.withdrawal_to_recall):
-            registry.register(latencies)
-        self.lag = Gauge(
-            "sluice_lag_records", "Customer updates between the position and the end.", ["partition"], registry=registry
-        )
-        self.widening_stopped = Gauge(
-            "sluice_widening_stopped",
-            "1 while nothing is added on this partition, for the reason named; recalls go on.",
-            ["partition", "reason"],
-            registry=registry,
-        )
-        self.catching_up = Gauge(
-            "sluice_catching_up",
-            "1 while customers of this partition are still to be reconciled: after a gap, rebuild or other contracts.",
-            ["partition"],
-            registry=registry,
-        )
-        self.to_reconcile = Gauge(
-            "sluice_customers_to_reconcile",
-            "Customers of this partition that are still to be reconciled, about.",
-            ["partition"],
-            registry=registry,
-        )
-        self.reconciled = Counter(
-            "sluice_customers_reconciled_total",
-            "Customers reconciled although no input named them: for the time, after a wait, to catch up.",
-            registry=registry,
-        )
-        self.to_fold = Gauge(
-            "sluice_records_to_fold",
-            "Records that the store of this partition still lacks before it is served.",
-            ["partition"],
-            registry=registry,
-        )
-        self.paused = Gauge(
-            "sluice_updates_paused",
-            "1 while the updates of this partition are held, because too many of them were rejected.",
-            ["partition"],
-            registry=registry,
-        )
-        self.fenced = Counter(
-            "sluice_fenced_total", "Transactions of dead instances that were ended.", registry=registry
-        )
-        self.unavailable = Gauge(
-            "sluice_unavailable", "1 while the broker or the registry does not answer.", registry=registry
-        )
-        self.batches = Counter("sluice_batches_total", "Transactions committed.", registry=registry)
-        self.aborts = Counter("sluice_aborts_total", "Transactions aborted and tried again.", registry=registry)
-        self.barrier = Histogram(
-            "sluice_barrier_seconds",
-            "From asking for the consents' end until everything below it was read.",
-            buckets=_SECONDS,
-            registry=registry,
-        )
+        self.events = catalogue.EVENTS.counter(registry)
+        self.outcomes = catalogue.OUTCOMES.counter(registry)
+        self.rejected = catalogue.REJECTED.counter(registry)
+        self.update_to_commit = catalogue.UPDATE_TO_COMMIT.latencies(registry)
+        self.withdrawal_to_recall = catalogue.WITHDRAWAL_TO_RECALL.latencies(registry)
+        self.lag = catalogue.LAG.gauge(registry)
+        self.widening_stopped = catalogue.WIDENING_STOPPED.gauge(registry)
+        self.catching_up = catalogue.CATCHING_UP.gauge(registry)
+        self.to_reconcile = catalogue.TO_RECONCILE.gauge(registry)
+        self.reconciled = catalogue.RECONCILED.counter(registry)
+        self.to_fold = catalogue.TO_FOLD.gauge(registry)
+        self.paused = catalogue.PAUSED.gauge(registry)
+        self.fenced = catalogue.FENCED.counter(registry)
+        self.unavailable = catalogue.UNAVAILABLE.gauge(registry)
+        self.batches = catalogue.BATCHES.counter(registry)
+        self.aborts = catalogue.ABORTS.counter(registry)
+        self.barrier = catalogue.BARRIER.histogram(registry)
 
     def committed(self, batches: Collection[Batch], inputs: Inputs, at_ms: int) -> None:
         """What a committed transaction held. Events last, so that who sees one counted sees what came of it."""

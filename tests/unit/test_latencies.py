@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from stream_processors.sharing.latencies import Latencies
+from sluice.metrics.latencies import Latencies
 
 BOUNDS = (0.005, 0.01, 1, 2.5, 60)
 
