@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, for_code
 from kafka.protocol.admin import AlterClientQuotasRequest, DescribeClientQuotasRequest
 
 from sluice.errors import SluiceError
@@ -104,4 +104,5 @@ def options(client: ClientConfig) -> dict[str, Any]:
 
 def _refuse(code: int, message: str | None) -> None:
     if code:
-        raise KafkaTrouble(f"Cannot look after quotas: {message or f'the broker answers with error {code}'}.")
+        why = (message or for_code(code).description or f"the broker answers with error {code}").rstrip(".")
+        raise KafkaTrouble(f"Cannot look after quotas: {why}.")

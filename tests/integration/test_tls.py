@@ -18,6 +18,7 @@ import pytest
 from sluice import topics
 from sluice.errors import SluiceError
 from sluice.installation import apply
+from sluice.kafka import quotas
 from sluice.kafka.admin import answers
 from sluice.kafka.clients import KafkaTrouble, KafkaUnavailable, admin_client
 from sluice.kafka.tailing import Tail
@@ -112,6 +113,17 @@ def test_a_kit_brings_what_its_consumer_needs_for_tls(
     delivered = {r.key: r.value for r in read(settings.client(ADRESSO), topics.customers(ADRESSO), "partner.adresso.k")}
     assert held == {key.decode() for key, value in delivered.items() if key and value is not None}
     assert held, "somebody is shared with it, and was read"
+
+
+def test_quotas_are_set_over_tls(broker: ComposeBroker, settings: Settings) -> None:
+    """By another library than everything else, which brings its own TLS; with a password, and with a certificate."""
+    admin = settings.client("admin")
+    quotas.set_rates(admin, {HOSHI: 1_000_000})
+    assert quotas.read_rates(admin)[HOSHI] == 1_000_000
+    quotas.set_rates(admin, {HOSHI: None})
+    assert HOSHI not in quotas.read_rates(admin)
+    with pytest.raises(KafkaTrouble, match="not authorized"):
+        quotas.read_rates(broker.with_certificate(HOSHI))
 
 
 @pytest.mark.parametrize("listener", ["passwords", "certificates"])
