@@ -19,6 +19,7 @@ from producers.encoding import CONSENTS, nothing_filled, record_filling
 from producers.file_publication import Order, opened, publish_file
 from producers.publication import Ending, Summary
 from producers.watching import Watcher
+from sluice import interrupts
 from sluice.errors import SluiceError
 from sluice.files.filling import Filling
 
@@ -65,7 +66,7 @@ def _digest(drop: Drop) -> bytes:
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
     """As by Ctrl-C: whatever ends services ends this one between rows."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, interrupts.hear)
     try:
         yield
     finally:

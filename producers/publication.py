@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
@@ -173,7 +174,8 @@ def publish(rows: Iterable[Row], sink: Sink, tally: Tally, max_errors: int | Non
             sink.finish()
     except KeyboardInterrupt:
         tally.stopped = "interrupted"
-        sink.abandon()
+        with suppress(KeyboardInterrupt):  # a second one ends the waiting too
+            sink.abandon()
         return Ending.INTERRUPTED
     ended = Ending.ERRORS if tally.stopped else Ending.READ
     tally.stopped = tally.stopped or sink.trouble

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -27,7 +26,6 @@ DELIVERY_SECONDS: Final = 30.0
 _CONNECT_SECONDS = 10.0
 _ABANDON_SECONDS = 5.0
 _ROOM_SECONDS = 0.1
-_ANSWERS_EVERY_SECONDS = 0.02
 
 # Faults of one row. Anything else hits the rows behind it too.
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
@@ -65,7 +63,6 @@ class Publisher:
         self.topic = topic
         self._tally = tally
         self.trouble: str | None = None
-        self._answers_at = 0.0
 
     def send(self, row: Encoded) -> None:
         """Hand the row over; with a full queue, wait for room. The broker's answer goes to the tally, later."""
@@ -79,26 +76,21 @@ class Publisher:
             except KafkaException as error:
                 self._failed(row.line, error.args[0])
             break
-        if time.monotonic() >= self._answers_at:
-            self._hear(0)
+        self._hear(0)
 
     def finish(self) -> None:
         """Every row ends within DELIVERY_SECONDS, one way or the other."""
         flushed(self._producer, DELIVERY_SECONDS + _ABANDON_SECONDS)
 
     def abandon(self) -> None:
-        """Drop what is not sent, and wait a little for the answers to what is. A second Ctrl-C ends the waiting too."""
-        try:
-            # not what is on its way: that may arrive, so its answer is worth a moment
-            self._producer.purge(in_queue=True, in_flight=False)
-            flushed(self._producer, _ABANDON_SECONDS)
-        except KeyboardInterrupt:
-            return
+        """Drop what is not sent, and wait a little for the answers to what is."""
+        # not what is on its way: that may arrive, so its answer is worth a moment
+        self._producer.purge(in_queue=True, in_flight=False)
+        flushed(self._producer, _ABANDON_SECONDS)
 
     def _hear(self, seconds: float) -> None:
         with interrupts_deferred():
             self._producer.poll(seconds)
-        self._answers_at = time.monotonic() + _ANSWERS_EVERY_SECONDS
 
     def _answered(self, line: int, error: KafkaError | None, _: Message) -> None:
         if error is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
@@ -121,7 +122,8 @@ def simulate(run: Run, terms: list[Recipient], encoders: Mapping[Feed, Encoder],
         else:
             publishers[CUSTOMERS].finish()
     except KeyboardInterrupt:
-        publishers[CUSTOMERS].abandon()
+        with suppress(KeyboardInterrupt):  # a second one ends the waiting too
+            publishers[CUSTOMERS].abandon()
     return _totals(counts, output.tally, time.monotonic() - started)
 
 

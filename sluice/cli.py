@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import signal
 import sys
 from importlib.metadata import EntryPoint, entry_points, version
 
 import click
 
-from sluice import wire
+from sluice import interrupts, wire
 from sluice.errors import SluiceError
 
 GROUP = "sluice.commands"
@@ -59,6 +60,8 @@ def cli() -> None:
 
 def main() -> None:
     """Exits 1 with a sentence for what somebody has to mend, 2 for a wrong call, 130 when interrupted."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else somebody has it ignored
+        signal.signal(signal.SIGINT, interrupts.hear)
     try:
         status = cli(standalone_mode=False)
     except SluiceError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -39,8 +40,10 @@ T = TypeVar("T", bound=Strict)
 
 DEEPEST = 100
 """How many levels a document may have; what people write has ten."""
+MOST_VALUES = 100_000
+"""How many values, those of aliases each time; the largest token table has some thousands."""
 
-# Ten times as fast with libyaml, which PyYAML's wheels bring; whoever builds PyYAML without it waits.
+# PyYAML's wheels bring libyaml. Built without it, it is slower, and refuses tabs that libyaml takes between words.
 _LOADER: type[yaml.CSafeLoader | yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -73,18 +76,8 @@ def load(path: Path, model: type[T]) -> tuple[T, Source]:
     except (OSError, UnicodeDecodeError) as error:
         raise DocumentError(f"{path}: cannot be read: {error}.") from error
     places: dict[Loc, Place] = {}
-    try:
-        _refuse_depth(text, path)
-        node = yaml.compose(text, Loader=_LOADER)
-        data = {} if node is None else _plain(node, (), places, path)
-    except RecursionError:
-        raise DocumentError(f"{path}:1:1: a part of this document contains itself.") from None
-    except yaml.reader.ReaderError as error:
-        raise DocumentError(f"{path}:1:1: this is not YAML: {error.reason} (at character {error.position}).") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-        raise DocumentError(f"{path}:{where}: this is not YAML: {error.problem}.") from None
+    node = _composed(text, path)
+    data = {} if node is None else _Plain(path, places).value(node, ())
     source = Source(path, places)
     if not isinstance(data, dict):
         raise DocumentError(f"{path}:1:1: this document has to be a mapping of keys to values.")
@@ -93,6 +86,30 @@ def load(path: Path, model: type[T]) -> tuple[T, Source]:
     except ValidationError as error:
         problems = [source.problem(tuple(detail["loc"]), _sentence(detail, model)) for detail in error.errors()]
         raise DocumentError("\n".join(dict.fromkeys(problems))) from None
+
+
+def _composed(text: str, path: Path) -> yaml.Node | None:
+    """By libyaml, which is ten times as fast; what it refuses is told as PyYAML's own parser does, which says more."""
+    try:
+        _refuse_depth(text, path)
+        return yaml.compose(text, Loader=_LOADER)
+    except yaml.YAMLError as error:
+        said = error
+        with suppress(RecursionError):
+            try:
+                yaml.compose(text, Loader=yaml.SafeLoader)
+            except yaml.YAMLError as own:
+                said = own
+    raise _not_yaml(said, path)
+
+
+def _not_yaml(error: yaml.YAMLError, path: Path) -> DocumentError:
+    if isinstance(error, yaml.reader.ReaderError):
+        return DocumentError(f"{path}:1:1: this is not YAML: {error.reason} (at character {error.position}).")
+    marked = error if isinstance(error, yaml.MarkedYAMLError) else None
+    mark = marked and marked.problem_mark
+    where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+    return DocumentError(f"{path}:{where}: this is not YAML: {marked.problem if marked else error}.")
 
 
 def _refuse_depth(text: str, path: Path) -> None:
@@ -108,26 +125,44 @@ def _refuse_depth(text: str, path: Path) -> None:
             depth -= 1
 
 
-def _plain(node: yaml.Node, loc: Loc, places: dict[Loc, Place], path: Path) -> Value:
-    """The node as plain data; `places` is filled. A key's own place counts, for that is what people look for."""
-    places.setdefault(loc, (node.start_mark.line + 1, node.start_mark.column + 1))
-    if isinstance(node, yaml.MappingNode):
+@dataclass(slots=True)
+class _Plain:
+    """Nodes as plain data. An alias stands for all that it names, so few lines can be many values."""
+
+    path: Path
+    places: dict[Loc, Place]
+    """Filled. A key's own place counts, for that is what people look for."""
+    values: int = 0
+
+    def value(self, node: yaml.Node, loc: Loc) -> Value:
+        line, column = node.start_mark.line + 1, node.start_mark.column + 1
+        self.values += 1
+        if self.values > MOST_VALUES:
+            raise DocumentError(f"{self.path}:{line}:{column}: this says more than {MOST_VALUES:,} values.")
+        if len(loc) > DEEPEST:
+            raise DocumentError(f"{self.path}:{line}:{column}: this is nested more than {DEEPEST} levels deep.")
+        self.places.setdefault(loc, (line, column))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, loc)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*loc, index)) for index, item in enumerate(node.value)]
+        try:
+            return _scalar(node)
+        except ValueError:
+            raise DocumentError(f"{self.path}:{line}:{column}: {_unreadable(node)}") from None
+        except yaml.YAMLError as error:
+            raise _not_yaml(error, self.path) from None
+
+    def _mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Value]:
         mapping: dict[str, Value] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value)
             place = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
             if key in mapping:
-                raise DocumentError(f"{path}:{place[0]}:{place[1]}: `{key}` stands here twice; remove one.")
-            places[(*loc, key)] = place
-            mapping[key] = _plain(value_node, (*loc, key), places, path)
+                raise DocumentError(f"{self.path}:{place[0]}:{place[1]}: `{key}` stands here twice; remove one.")
+            self.places[(*loc, key)] = place
+            mapping[key] = self.value(value_node, (*loc, key))
         return mapping
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, (*loc, index), places, path) for index, item in enumerate(node.value)]
-    try:
-        return _scalar(node)
-    except ValueError:
-        line, column = node.start_mark.line + 1, node.start_mark.column + 1
-        raise DocumentError(f"{path}:{line}:{column}: {_unreadable(node)}") from None
 
 
 def _unreadable(node: yaml.Node) -> str:

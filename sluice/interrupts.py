@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 
 @contextmanager
@@ -18,25 +18,36 @@ def interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@dataclass
+class _Deferred:
+    """Signals are the process's, and so is this. Handlers run in the main thread, between two of its instructions."""
+
+    depth: int = 0
+    heard: bool = False
+
+
+_deferred = _Deferred()
+
+
+def hear(number: int, frame: object) -> None:  # noqa: ARG001 - as Python calls it
+    """The handler of signals that end a command: KeyboardInterrupt, unless it is deferred."""
+    if _deferred.depth:
+        _deferred.heard = True
+    else:
+        raise KeyboardInterrupt
+
+
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """What would raise KeyboardInterrupt meanwhile raises it at the end.
+    """What `hear` would raise meanwhile is raised at the end; other handlers are none of its business.
 
     For calls of confluent-kafka that call back: what is raised in a callback they lose, and fail with a SystemError.
     """
-    heard: list[int] = []
-    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if _raises(number)]
-    for number in numbers:
-        signal.signal(number, lambda number, _: heard.append(number))
+    _deferred.depth += 1
     try:
         yield
     finally:
-        for number in numbers:
-            signal.signal(number, signal.default_int_handler)
-        if heard:
+        _deferred.depth -= 1
+        if _deferred.heard and not _deferred.depth:
+            _deferred.heard = False
             raise KeyboardInterrupt
-
-
-def _raises(number: signal.Signals) -> bool:
-    here = threading.current_thread() is threading.main_thread()
-    return here and signal.getsignal(number) is signal.default_int_handler

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError, for_code
+from kafka.errors import ClusterAuthorizationFailedError, KafkaError, for_code
 from kafka.protocol.admin import AlterClientQuotasRequest, DescribeClientQuotasRequest
 
 from sluice.errors import SluiceError
@@ -103,6 +103,12 @@ def options(client: ClientConfig) -> dict[str, Any]:
 
 
 def _refuse(code: int, message: str | None) -> None:
-    if code:
-        why = (message or for_code(code).description or f"the broker answers with error {code}").rstrip(".")
-        raise KafkaTrouble(f"Cannot look after quotas: {why}.")
+    if not code:
+        return
+    error = for_code(code)
+    if error is ClusterAuthorizationFailedError:
+        raise KafkaTrouble(
+            "Cannot look after quotas: this user lacks the right to (DescribeConfigs, AlterConfigs on the cluster)."
+        )
+    kind = KafkaUnavailable if error.retriable else KafkaTrouble
+    raise kind(f"Cannot look after quotas: {message or getattr(error, 'message', None) or error.__name__} ({code}).")

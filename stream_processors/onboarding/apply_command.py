@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from sluice.contract import load_contracts
+from sluice.document import nearest
 from sluice.errors import SluiceError
 from sluice.installation import apply, partners_in
 from sluice.model import PartnerId
@@ -30,7 +32,7 @@ from stream_processors.onboarding.holders import refuse_holders
 @click.option("--rotate", "user", metavar="USER", help="Give a user another password, and do nothing else.")
 @click.option("--kit", "kits", multiple=True, metavar="PARTNER", help="And write a partner's kit into ./PARTNER-kit.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON, and a line for each kit.")
 def apply_command(  # noqa: PLR0913, PLR0917 - what somebody can say
     file: Path | None,
     settings_path: Path | None,
@@ -60,16 +62,28 @@ def apply_command(  # noqa: PLR0913, PLR0917 - what somebody can say
             raise click.UsageError("--rotate does nothing else: leave FILE, --destroy and --kit out.")
         click.echo(rotate(settings, user))
         return
+    wanted = [PartnerId(partner) for partner in kits]
+    _refuse_kits_of_nobody(settings, wanted, destroy)
     desk = _Desk(settings, file, destroy, Console(highlight=False, stderr=as_json), yes)
     done = apply(settings, desk.told, destroy=destroy, approve=desk.approve)
-    written = [hand_over(settings, PartnerId(partner)) for partner in kits]
     if as_json:
         steps = [{"address": step.address, "sign": step.sign} for step in done.steps]
-        told = [kit.as_json() for kit in written]
-        click.echo(json.dumps({"done": steps, "contract_set": done.contract_set, "kits": told}))
+        click.echo(json.dumps({"done": steps, "contract_set": done.contract_set}))
     else:
-        sentences = [f"Contract set {done.contract_set[:12]} is in force.", *(kit.sentence() for kit in written)]
-        desk.console.print(*sentences, sep="\n", soft_wrap=True)
+        desk.console.print(f"Contract set {done.contract_set[:12]} is in force.")
+    for partner in wanted:
+        written = hand_over(settings, partner)
+        click.echo(json.dumps(written.as_json()) if as_json else written.sentence())
+
+
+def _refuse_kits_of_nobody(settings: Settings, wanted: list[PartnerId], destroy: tuple[str, ...]) -> None:
+    """Before anything is done. Raises SluiceError."""
+    if not wanted:
+        return
+    known = load_contracts(settings.contracts).keys() - partners_in(destroy)
+    for partner in wanted:
+        if partner not in known:
+            raise SluiceError(f"There is no contract with {partner}{nearest(partner, known)}; nothing was done.")
 
 
 @dataclass(frozen=True, slots=True)

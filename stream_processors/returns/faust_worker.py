@@ -11,7 +11,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from tempfile import TemporaryDirectory
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -36,11 +36,10 @@ Settle = Callable[[Sequence[Arrival]], Awaitable[None]]
 class Worker:
     """One member of the group. Not to be started twice: another set of topics is another worker."""
 
-    def __init__(self, client: ClientConfig, group: str, partners: Iterable[PartnerId]) -> None:
+    def __init__(self, client: ClientConfig, group: str, partners: Iterable[PartnerId], unused: Path) -> None:
+        """`unused`: where Faust makes folders for tables, of which we have none."""
         self._partners = {topics.returns(partner): partner for partner in partners}
-        # Faust makes a folder for tables, in the working directory unless told, and we have none.
-        self._unused = TemporaryDirectory(prefix="sluice-returns-", ignore_cleanup_errors=True)
-        self._app = faust.App(group, datadir=self._unused.name, **_settings(client))
+        self._app = faust.App(group, datadir=str(unused), **_settings(client))
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def start(self, settle: Settle, on_assigned: Callable[[], None]) -> None:
@@ -93,7 +92,6 @@ class Worker:
         """Commits what was acknowledged, and leaves the group."""
         self._failure.cancel()
         await self._app.stop()
-        self._unused.cleanup()
 
     def _topic(self, *names: str) -> Any:  # noqa: ANN401 - Faust has no types
         return self._app.topic(*names, key_type=bytes, value_type=bytes)

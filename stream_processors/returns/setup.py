@@ -8,6 +8,8 @@ import signal
 import sys
 from collections.abc import Awaitable
 from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import structlog
@@ -48,15 +50,17 @@ def serve(settings: Settings, port: int) -> None:
         ) from error
     _log.info("serving_metrics", url=f"http://{host}:{server.server_port}/metrics")
     try:
-        asyncio.run(_Process(settings, metrics).run())
+        with TemporaryDirectory(prefix="sluice-returns-", ignore_cleanup_errors=True) as unused:
+            asyncio.run(_Process(settings, metrics, Path(unused)).run())
     finally:
         server.shutdown()
 
 
 class _Process:
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, unused: Path) -> None:
         self._settings = settings
         self._metrics = metrics
+        self._unused = unused
         self._stopped = asyncio.Event()
         self._turns = 0
 
@@ -80,7 +84,7 @@ class _Process:
         with closing(source), watched(lambda: desk.turns):
             await desk.catch_up()
             partners = self._partners(desk)
-            worker = Worker(self._settings.client(USER), self._settings.returns.group, partners)
+            worker = Worker(self._settings.client(USER), self._settings.returns.group, partners, self._unused)
             await worker.start(lambda arrivals: desk.settle(arrivals, worker.write), desk.assigned)
             _log.info("serving", partners=sorted(partners))
             try:

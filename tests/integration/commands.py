@@ -1,11 +1,14 @@
 """Our commands, each in a process of its own, forked from one that has imported everything.
 
-To import takes longer than most of them run, and the tests start a thousand. Arguments, environment, output, signals
-and exit are those of `python -m sluice`; who tests how a process starts, or what a process list shows, says that.
+To import takes longer than most of them run, and the tests start a thousand. Arguments, environment, folder, output,
+signals and status are those of `python -m sluice`. What is not: standard input is empty, and what Python itself reads
+from the environment when it starts was read before. Who tests how a process starts, or what a process list shows,
+runs `python -m sluice`.
 """
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -14,17 +17,27 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from weakref import WeakSet
 
 from sluice.cli import main
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.integration.preloaded"])
+_started: WeakSet[BaseProcess] = WeakSet()
 
 
 def get_ready() -> None:
     """Start what they are forked from, in the folder where Python finds these modules."""
     forkserver.ensure_running()
+
+
+def kill_the_rest() -> None:
+    """What a test left running: Python waits for it at its end."""
+    for process in _started:
+        if process.exitcode is None:
+            process.kill()
 
 
 class Command:
@@ -40,6 +53,7 @@ class Command:
         what = (self.args, str(stdout), str(stderr), given, str(Path.cwd()))
         self._process = _FORKS.Process(target=_become, args=what)
         self._process.start()
+        _started.add(self._process)
         assert self._process.pid is not None
         self.pid: int = self._process.pid
 
@@ -90,5 +104,9 @@ def _become(arguments: list[str], stdout: str, stderr: str, environment: dict[st
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(opened, descriptor)
         os.close(opened)
+    tempfile.tempdir = None  # looked up anew
     sys.argv = arguments
-    main()
+    try:
+        main()
+    finally:
+        atexit._run_exitfuncs()

@@ -52,6 +52,7 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Con
             raise
         pytest.skip(f"no broker: {error}")
     yield started
+    commands.kill_the_rest()
     stack.stop(state)
 
 

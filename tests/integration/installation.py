@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -419,12 +418,12 @@ class Processor:
         return samples(eventually(lambda: self.said("serving_metrics"), "metrics served")["url"])
 
     def kill(self) -> None:
-        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.kill()
         self.process.wait()
 
     def stop(self) -> None:
         """Gracefully; asserts that it ends well."""
-        os.kill(self.process.pid, signal.SIGTERM)
+        self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(20) == 0, self.log.read_text()
 
     def ends_with(self, sentence: str) -> None:

@@ -380,12 +380,25 @@ def test_a_kit_comes_with_the_contract_that_is_put_in_force(installation: Instal
             cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        (kit,) = json.loads(done.stdout)["kits"]
+        applied, kit = map(json.loads, done.stdout.splitlines())
+        assert applied["done"]
         assert (kit["partner"], kit["folder"], "consumer.py" in kit["written"]) == ("latecomer", "latecomer-kit", True)
         partner = Kit(tmp_path / "latecomer-kit", PartnerId("latecomer"))
         with partner.consuming():
             table = partner.folder / "customers.db"
             eventually(lambda: table.exists() and partner.records(), "its consumer holds a customer")
+
+
+@pytest.mark.parametrize("more", [("--kit", "latecomr"), ("--kit", HOSHI, "--destroy", f"partner/{HOSHI}")])
+def test_nothing_is_done_where_nobody_can_be_handed_a_kit(installation: Installation, more: tuple[str, ...]) -> None:
+    """A name that was mistyped, or that is taken away by the same command."""
+    text = (installation.settings.contracts / f"{ADRESSO}.yaml").read_text(encoding="utf-8")
+    latecomer = text.replace(f"partner: {ADRESSO}", "partner: latecomer")
+    (installation.settings.contracts / "latecomer.yaml").write_text(latecomer, encoding="utf-8")
+    done = installation.run("apply", "--yes", *more)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"There is no contract with {more[1]}")
+    assert topics.customers(PartnerId("latecomer")) not in installation.admin.list_topics(timeout=10).topics
 
 
 def test_a_kit_is_made_of_what_is_in_force(installation: Installation) -> None:

@@ -68,12 +68,16 @@ def test_a_recall_is_acknowledged(installation: Installation) -> None:
 def test_the_working_folder_stays_as_it_was(
     installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a container it cannot be written; Faust would make a folder there."""
-    here = tmp_path / "here"
+    """In a container it cannot be written; Faust would make a folder there. Nor does anything stay elsewhere."""
+    here, temporary = tmp_path / "here", tmp_path / "temporary"
     here.mkdir()
+    temporary.mkdir()
     monkeypatch.chdir(here)
-    installation.start_returns().stop()
-    assert list(here.iterdir()) == []
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    returns = installation.start_returns()
+    assert [path.name[:15] for path in temporary.iterdir()] == ["sluice-returns-"]
+    returns.stop()
+    assert [*here.iterdir(), *temporary.iterdir()] == []
 
 
 def test_a_recall_that_nobody_acknowledges_is_overdue_and_the_partner_is_paused(installation: Installation) -> None:

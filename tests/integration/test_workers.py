@@ -26,9 +26,12 @@ def workers(installation: Installation) -> Iterator[Processor]:
     command = ["run", "sharing", "--workers", "2", "--metrics-port", "0"]
     process = Command([*command, "--settings", str(installation.settings_path)], log, log)
     started = Processor(process, log)
-    yield started
-    if process.poll() is None:
-        started.stop()
+    try:
+        yield started
+        if process.poll() is None:
+            started.stop()
+    finally:
+        process.kill()
 
 
 def children(process: int) -> list[int]:

@@ -139,10 +139,33 @@ def test_a_scalar_that_cannot_be_read_is_told_where_it_stands(tmp_path: Path, te
         pytest.param("name: " + "[" * 100_000, id="brackets in brackets"),
         pytest.param("- " * 100_000 + "a\n", id="lists in lists"),
         pytest.param("name: " + "&a [" * 200 + "]" * 200, id="anchors in anchors"),
+        pytest.param(
+            "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)),
+            id="a few lines that stand for a million million values",
+        ),
     ],
 )
 def test_what_no_document_should_hold_is_refused_too(tmp_path: Path, text: str) -> None:
     assert told(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("name: *x\n", "1:7: this is not YAML: found undefined alias 'x'."),
+        ("name: @a\n", "1:7: this is not YAML: found character '@' that cannot start any token."),
+        ("é: 1\nb: \x07\n", "1:1: this is not YAML: special characters are not allowed (at character 8)."),
+    ],
+)
+def test_what_is_no_yaml_is_told_with_the_character(tmp_path: Path, text: str, problem: str) -> None:
+    """As PyYAML's own parser tells it; libyaml says less, and counts bytes."""
+    assert told(tmp_path, text) == [problem]
+
+
+@pytest.mark.parametrize(("levels", "is_refused"), [(100, False), (101, True)])
+def test_how_deep_a_document_may_be(tmp_path: Path, levels: int, is_refused: bool) -> None:  # noqa: FBT001 - a case
+    text = "name: " + "[" * (levels - 1) + "]" * (levels - 1) + "\n"
+    assert any("levels deep" in problem for problem in told(tmp_path, text)) is is_refused
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "just words\n", "5\n"])

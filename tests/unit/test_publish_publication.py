@@ -13,6 +13,7 @@ from producers.encoding import Encoded, Row
 from producers.publication import Ending, Nowhere, Problem, Summary, Tally, publish
 from producers.publisher import Publisher
 from sluice.files.rows import Refused
+from sluice.interrupts import hear
 
 Answer = Callable[[KafkaError | None, Message], None]
 
@@ -66,6 +67,14 @@ class Broker:
                 self.topic.append((key, value))
             answer(None if code is None else KafkaError(code), Message())
         return len(queue)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """As the command line hears it."""
+    before = signal.signal(signal.SIGINT, hear)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def row(line: int) -> Encoded:
@@ -177,6 +186,7 @@ def test_a_dry_run_publishes_nothing_and_says_what_is_valid() -> None:
     assert summary.sentence() == "2 rows read, 2 valid, nothing written, 0 refused, in 1.0 s."
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_while_the_client_calls_back_is_heard_afterwards() -> None:
     """The real client, to which nobody answers: it loses what a callback raises, and fails with a SystemError."""
     producer = Producer({"bootstrap.servers": "127.0.0.1:1", "message.timeout.ms": "50", "log_level": "0"})
@@ -184,3 +194,27 @@ def test_ctrl_c_while_the_client_calls_back_is_heard_afterwards() -> None:
     publisher = Publisher(producer, "t", tally)
     assert publish([row(1)], publisher, tally) is Ending.INTERRUPTED
     assert (tally.summary(1.0).failed, tally.stopped) == (1, "interrupted")
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_ctrl_c_while_what_is_left_is_abandoned_is_heard_too() -> None:
+    """Else a watcher whose broker is away could not be ended."""
+    tally = Tally(10, lambda _: None)
+    broker = Broker(room=1, answers={b"k1": FORBIDDEN})
+    publisher = Publisher(broker, "t", tally)
+
+    def purge(**_: bool) -> None:
+        broker.purge = lambda **_: None  # type: ignore[method-assign]
+        signal.raise_signal(signal.SIGINT)
+
+    broker.purge = purge  # type: ignore[assignment,method-assign]
+    assert publish([row(1), row(2), row(3)], publisher, tally) is Ending.INTERRUPTED
+
+
+def test_answers_are_heard_while_there_is_room_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What hits the rows behind too is known after a few of them."""
+    broker = Broker(answers={b"k1": FORBIDDEN})
+    monkeypatch.setattr(broker, "poll", lambda _: broker._answer(broker.answers))
+    summary = run(broker, [row(line) for line in range(1, 100)])
+    assert summary.read < 10
+    assert summary.stopped == "this user may not write to t"
