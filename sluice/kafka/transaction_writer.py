@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from sluice.interrupts import interrupts_deferred
 from sluice.kafka.clients import ClientConfig, KafkaTrouble, reason, translated
 from sluice.log import Aborted, Fenced
 
@@ -99,7 +100,7 @@ class TransactionWriter:
 
     def flush(self) -> Mapping[int, int]:
         """Wait until everything is written; the end, by partition, of what was written to the confirmed topic."""
-        with self._judging("write"):
+        with interrupts_deferred(), self._judging("write"):
             remaining = self._producer.flush(_FLUSH_SECONDS)
         if self._delivery_error is not None:
             raise Aborted(
