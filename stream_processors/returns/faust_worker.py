@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from stream_processors.returns.partner_return import Arrival
 _BATCH = 500
 _WITHIN_SECONDS = 0.1
 _SEND_SECONDS = 20.0
+_STOP_SECONDS = 8.0
 
 
 Settle = Callable[[Sequence[Arrival]], Awaitable[None]]
@@ -89,9 +90,14 @@ class Worker:
                 await future
 
     async def stop(self) -> None:
-        """Commits what was acknowledged, and leaves the group."""
+        """Commits what was acknowledged, and leaves the group.
+
+        Within _STOP_SECONDS, or it is left behind: the thread of Faust's consumer can die while it stops, with the
+        broker away, and then nobody tells whoever waits for it.
+        """
         self._failure.cancel()
-        await self._app.stop()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._app.stop(), _STOP_SECONDS)
 
     def _topic(self, *names: str) -> Any:  # noqa: ANN401 - Faust has no types
         return self._app.topic(*names, key_type=bytes, value_type=bytes)
