@@ -41,7 +41,7 @@ T = TypeVar("T", bound=Strict)
 DEEPEST = 100
 """How many levels a document may have; what people write has ten."""
 MOST_VALUES = 100_000
-"""How many values, those of aliases each time; the largest token table has some thousands."""
+"""How many values, those of aliases each time; what people write has some hundreds."""
 
 # PyYAML's wheels bring libyaml. Built without it, it is slower, and refuses tabs that libyaml takes between words.
 _LOADER: type[yaml.CSafeLoader | yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -89,7 +89,7 @@ def load(path: Path, model: type[T]) -> tuple[T, Source]:
 
 
 def _composed(text: str, path: Path) -> yaml.Node | None:
-    """By libyaml, which is ten times as fast; what it refuses is told as PyYAML's own parser does, which says more."""
+    """By libyaml, which is the faster by far; what it refuses is told as PyYAML's own parser does, which says more."""
     try:
         _refuse_depth(text, path)
         return yaml.compose(text, Loader=_LOADER)

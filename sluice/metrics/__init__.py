@@ -1,4 +1,4 @@
-"""Every metric of every process, declared once: what counts, what alerts and what draws speak of the same."""
+"""Every metric of every process, declared once."""
 
 from sluice.metrics.declaration import Declared, Kind, Unit
 from sluice.metrics.latencies import Latencies

@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
+from sluice.metrics import catalogue
 from sluice.redaction import TRANSFORMS
 from sluice.settings import Settings
 from stream_processors.providers.metrics import Metrics as ProvidersMetrics
@@ -70,7 +71,9 @@ def test_every_metric_is_in_the_catalogue_and_nothing_else_is() -> None:
     Metrics(registry)
     ReturnsMetrics(registry)
     ProvidersMetrics(registry)
-    assert documented == {family.name for family in registry.collect()}
+    counted = {family.name for family in registry.collect()}
+    assert documented == counted
+    assert {metric.name.removesuffix("_total") for metric in catalogue.EVERYTHING} == counted
 
 
 def test_every_transform_is_in_the_table_and_nothing_else_is() -> None:
