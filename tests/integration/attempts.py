@@ -24,7 +24,7 @@ from confluent_kafka.admin import (
 from kafka.admin import KafkaAdminClient, UserScramCredentialUpsertion
 
 from sluice.kafka import quotas
-from sluice.kafka.clients import ClientConfig, admin_client
+from sluice.kafka.clients import ClientConfig, KafkaTrouble, admin_client
 
 Attempt = Callable[[], object]
 _ANY: Any = None
@@ -154,8 +154,8 @@ def _begin(client: ClientConfig, transactional_id: str) -> None:
 def _quota(client: ClientConfig, user: str) -> None:
     try:
         quotas.set_rates(client, {user: None})
-    except Exception as error:
-        if "authoriz" in str(error).lower():
+    except KafkaTrouble as error:
+        if "lacks the right" in str(error):
             raise KafkaException(_Refused()) from error
         raise
 
