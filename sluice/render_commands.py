@@ -8,6 +8,7 @@ import click
 import yaml
 
 from sluice.contract import check, load_contracts
+from sluice.metrics import rules
 from sluice.provisioning import desired, our_source_schema
 from sluice.settings import load_settings
 from sluice.source_schema import leaves
@@ -44,3 +45,14 @@ def kubernetes(
     wanted = desired(checked, settings.groups)
     made = resources(wanted, Cluster(cluster, settings.partitions, frozenset(certificate)))
     click.echo(yaml.safe_dump_all(made, sort_keys=False), nl=False)
+
+
+@render.command()
+def prometheus() -> None:
+    """Print recording and alerting rules: what is promised, and what somebody has to look at.
+
+    \b
+    Example:
+      sluice render prometheus > /etc/prometheus/rules/sluice.yaml
+    """
+    click.echo(rules.document(), nl=False)

@@ -1,0 +1,127 @@
+"""What somebody has to look at, each with its cause. docs/alerts.md says what to do, under the alert's name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sluice.metrics.catalogue import (
+    ABORTS,
+    LAG,
+    PARTNER_PAUSED,
+    PAUSED,
+    PROVIDERS_UNAVAILABLE,
+    RECALLS,
+    REJECTED,
+    RETURNS_UNAVAILABLE,
+    TO_RECONCILE,
+    UNAVAILABLE,
+    WIDENING_STOPPED,
+)
+
+RUNBOOK = "docs/alerts.md"
+
+
+class Severity(StrEnum):
+    PAGE = "page"
+    """Customers' rights or the flow are at stake now: somebody gets up."""
+    TICKET = "ticket"
+    """Somebody looks at it on the next working day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    name: str
+    expr: str
+    severity: Severity
+    summary: str
+    lasting: str = "0s"
+    """For how long the expression has to hold."""
+
+    def rule(self) -> dict[str, object]:
+        """As Prometheus has it in YAML."""
+        annotations = {"summary": self.summary, "runbook_url": f"{RUNBOOK}#{self.name.lower()}"}
+        return {
+            "alert": self.name,
+            "expr": self.expr,
+            "for": self.lasting,
+            "labels": {"severity": self.severity.value},
+            "annotations": annotations,
+        }
+
+
+CAUSES = (
+    Alert(
+        "SluiceDown",
+        'up{job=~"sharing|returns|providers"} == 0',
+        Severity.PAGE,
+        "{{ $labels.job }} at {{ $labels.instance }} does not answer",
+        "30s",
+    ),
+    Alert(
+        "SluiceUnavailable",
+        f"max({UNAVAILABLE.name}) > 0 or max({RETURNS_UNAVAILABLE.name}) > 0 or max({PROVIDERS_UNAVAILABLE.name}) > 0",
+        Severity.PAGE,
+        "Broker or schema registry do not answer: nothing moves, no recall either",
+        "30s",
+    ),
+    Alert(
+        "SluiceWideningStopped",
+        f"max by (partition, reason) ({WIDENING_STOPPED.name}) > 0",
+        Severity.PAGE,
+        "Nothing new is shared on partition {{ $labels.partition }}: {{ $labels.reason }}",
+        "1m",
+    ),
+    Alert(
+        "SluiceUpdatesPaused",
+        f"max by (partition) ({PAUSED.name}) > 0",
+        Severity.PAGE,
+        "Updates of partition {{ $labels.partition }} are held: too many of them cannot be used",
+        "1m",
+    ),
+    Alert(
+        "SluiceNotProgressing",
+        f"max_over_time(({LAG.name} > 0)[5m:30s]) and changes({LAG.name}[5m]) == 0",
+        Severity.PAGE,
+        "{{ $value }} updates wait on partition {{ $labels.partition }}, and nobody works on them",
+        "2m",
+    ),
+    Alert(
+        "SluiceAborting",
+        f"sum(rate({ABORTS.name}[10m])) > 0.05",
+        Severity.TICKET,
+        "Transactions are aborted again and again",
+        "10m",
+    ),
+    Alert(
+        "SluiceRejecting",
+        f"sum by (topic, cause) (increase({REJECTED.name}[1h])) > 100",
+        Severity.TICKET,
+        "{{ $value | humanize }} records of {{ $labels.topic }} could not be used in an hour: {{ $labels.cause }}",
+    ),
+    Alert(
+        "SluiceCatchingUpForLong",
+        f"sum({TO_RECONCILE.name}) > 0",
+        Severity.TICKET,
+        "{{ $value | humanize }} customers are still to be reconciled after six hours",
+        "6h",
+    ),
+    Alert(
+        "SluiceRecallDueSoon",
+        f'sum by (partner) ({RECALLS.name}{{state="due_soon"}}) > 0',
+        Severity.TICKET,
+        "{{ $labels.partner }} has {{ $value }} recalls to acknowledge, soon",
+    ),
+    Alert(
+        "SluiceRecallOverdue",
+        f'sum by (partner) ({RECALLS.name}{{state="overdue"}}) > 0',
+        Severity.PAGE,
+        "{{ $labels.partner }} has not acknowledged {{ $value }} recalls in time",
+    ),
+    Alert(
+        "SluicePartnerPaused",
+        f"max by (partner) ({PARTNER_PAUSED.name}) > 0",
+        Severity.TICKET,
+        "{{ $labels.partner }} gets nothing new, because a recall is overdue",
+    ),
+)
