@@ -38,9 +38,14 @@ class Alert:
     lasting: str = "0s"
     """For how long the expression has to hold."""
 
+    @property
+    def runbook(self) -> str:
+        """Where it says what to do."""
+        return f"{RUNBOOK}#{self.name.lower()}"
+
     def rule(self) -> dict[str, object]:
         """As Prometheus has it in YAML."""
-        annotations = {"summary": self.summary, "runbook_url": f"{RUNBOOK}#{self.name.lower()}"}
+        annotations = {"summary": self.summary, "runbook_url": self.runbook}
         return {
             "alert": self.name,
             "expr": self.expr,
@@ -81,7 +86,8 @@ CAUSES = (
     ),
     Alert(
         "SluiceNotProgressing",
-        f"max_over_time(({LAG.name} > 0)[5m:30s]) and changes({LAG.name}[5m]) == 0",
+        # whoever had the partition before has no gauge of it any more
+        f"max by (partition) ({LAG.name}) > 0 and max by (partition) (changes({LAG.name}[5m])) == 0",
         Severity.PAGE,
         "{{ $value }} updates wait on partition {{ $labels.partition }}, and nobody works on them",
         "2m",

@@ -1,0 +1,183 @@
+"""What each alert is shown, and what it makes of it: a case in which it fires, and one in which it does not.
+
+Values are in promtool's notation: `start+step x count`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    alert: str
+    series: dict[str, str]
+    """Values by series, a sample `every` so often."""
+    after: str
+    """When Prometheus is asked."""
+    fires: dict[str, str] | None = field(default=None)
+    """With these labels beside its severity; None: it does not."""
+    says: str = ""
+    every: str = "1m"
+    """Between two samples, and two evaluations."""
+
+
+def latencies(name: str, all_of_them: str, in_time: str) -> dict[str, str]:
+    return {f'{name}_count{{instance="a"}}': all_of_them, f'{name}_bucket{{instance="a",le="5.0"}}': in_time}
+
+
+_UPDATES = "sluice_update_to_commit_seconds"
+_RECALLS = "sluice_withdrawal_to_recall_seconds"
+
+_LATE = "{share} of {what} take longer than 5 s"
+_UNREADABLE = 'sluice_rejected_total{topic="crm.customer-updates",cause="unreadable",instance="a"}'
+_STOPPED = 'sluice_widening_stopped{partition="1",reason="open_transaction",instance="a"}'
+_LAG = 'sluice_lag_records{partition="0",instance="a"}'
+_TO_RECONCILE = 'sluice_customers_to_reconcile{partition="0",instance="a"}'
+
+
+def _recalls(state: str) -> str:
+    return f'sluice_recalls{{partner="hoshi-card",state="{state}",instance="a"}}'
+
+
+CASES = (
+    Case(
+        "SluiceUpdatesLate",
+        latencies(_UPDATES, "0+100x120", "0+80x120"),
+        "2h",
+        {},
+        _LATE.format(share="20%", what="customer updates"),
+    ),
+    Case("SluiceUpdatesLate", latencies(_UPDATES, "0+100x120", "0+95x120"), "2h"),
+    # a rate that one hour does not mind, and six do
+    Case(
+        "SluiceUpdatesLate",
+        latencies(_UPDATES, "0+100x480", "0+93x480"),
+        "8h",
+        {},
+        _LATE.format(share="7%", what="customer updates"),
+    ),
+    # it is over: the short windows say so
+    Case("SluiceUpdatesLate", latencies(_UPDATES, "0+100x180", "0+50x120 6100+100x60"), "175m"),
+    # nothing happens
+    Case("SluiceUpdatesLate", latencies(_UPDATES, "0x120", "0x120"), "2h"),
+    Case(
+        "SluiceUpdatesLateForDays",
+        latencies(_UPDATES, "0+100x450", "0+98x450"),
+        "74h",
+        {},
+        f"{_LATE.format(share='2%', what='customer updates')}, for days",
+        "10m",
+    ),
+    Case("SluiceUpdatesLateForDays", latencies(_UPDATES, "0+1000x450", "0+995x450"), "74h", every="10m"),
+    Case(
+        "SluiceRecallsLate",
+        latencies(_RECALLS, "0+1000x120", "0+980x120"),
+        "2h",
+        {},
+        _LATE.format(share="2%", what="recalls"),
+    ),
+    Case("SluiceRecallsLate", latencies(_RECALLS, "0+1000x120", "0+995x120"), "2h"),
+    Case(
+        "SluiceRecallsLateForDays",
+        latencies(_RECALLS, "0+1000x450", "0+998x450"),
+        "74h",
+        {},
+        f"{_LATE.format(share='0.2%', what='recalls')}, for days",
+        "10m",
+    ),
+    Case("SluiceRecallsLateForDays", latencies(_RECALLS, "0+10000x450", "0+9995x450"), "74h", every="10m"),
+    Case(
+        "SluiceDown",
+        {'up{job="sharing",instance="a"}': "1 0 0 0"},
+        "3m",
+        {"job": "sharing", "instance": "a"},
+        "sharing at a does not answer",
+    ),
+    Case("SluiceDown", {'up{job="prometheus",instance="a"}': "0x10"}, "5m"),
+    Case(
+        "SluiceUnavailable",
+        {'sluice_unavailable{instance="a"}': "0x10", 'sluice_returns_unavailable{instance="b"}': "1x10"},
+        "5m",
+        {},
+        "Broker or schema registry do not answer: nothing moves, no recall either",
+    ),
+    Case(
+        "SluiceUnavailable",
+        {'sluice_unavailable{instance="a"}': "0x10", 'sluice_returns_unavailable{instance="b"}': "0x10"},
+        "5m",
+    ),
+    Case(
+        "SluiceWideningStopped",
+        {_STOPPED: "1x10"},
+        "5m",
+        {"partition": "1", "reason": "open_transaction"},
+        "Nothing new is shared on partition 1: open_transaction",
+    ),
+    Case("SluiceWideningStopped", {_STOPPED: "0x3 1 0x6"}, "5m"),
+    Case(
+        "SluiceUpdatesPaused",
+        {'sluice_updates_paused{partition="2",instance="a"}': "1x10"},
+        "5m",
+        {"partition": "2"},
+        "Updates of partition 2 are held: too many of them cannot be used",
+    ),
+    Case("SluiceUpdatesPaused", {'sluice_updates_paused{partition="2",instance="a"}': "0x10"}, "5m"),
+    Case(
+        "SluiceNotProgressing",
+        {_LAG: "70x20"},
+        "15m",
+        {"partition": "0"},
+        "70 updates wait on partition 0, and nobody works on them",
+    ),
+    Case("SluiceNotProgressing", {_LAG: "70-1x20"}, "15m"),
+    Case("SluiceNotProgressing", {_LAG: "0x20"}, "15m"),
+    Case(
+        "SluiceAborting",
+        {'sluice_aborts_total{instance="a"}': "0+6x40"},
+        "35m",
+        {},
+        "Transactions are aborted again and again",
+    ),
+    Case("SluiceAborting", {'sluice_aborts_total{instance="a"}': "0 1 2 3x37"}, "35m"),
+    Case(
+        "SluiceRejecting",
+        {_UNREADABLE: "0+5x60"},
+        "1h",
+        {"topic": "crm.customer-updates", "cause": "unreadable"},
+        "300 records of crm.customer-updates could not be used in an hour: unreadable",
+    ),
+    Case("SluiceRejecting", {_UNREADABLE: "0+1x60"}, "1h"),
+    Case(
+        "SluiceCatchingUpForLong",
+        {_TO_RECONCILE: "9x500"},
+        "8h",
+        {},
+        "9 customers are still to be reconciled after six hours",
+    ),
+    Case("SluiceCatchingUpForLong", {_TO_RECONCILE: "9x100 0x400"}, "8h"),
+    Case(
+        "SluiceRecallDueSoon",
+        {_recalls("due_soon"): "2x10"},
+        "5m",
+        {"partner": "hoshi-card"},
+        "hoshi-card has 2 recalls to acknowledge, soon",
+    ),
+    Case("SluiceRecallDueSoon", {_recalls("open"): "2x10"}, "5m"),
+    Case(
+        "SluiceRecallOverdue",
+        {_recalls("overdue"): "1x10"},
+        "5m",
+        {"partner": "hoshi-card"},
+        "hoshi-card has not acknowledged 1 recalls in time",
+    ),
+    Case("SluiceRecallOverdue", {_recalls("overdue"): "0x10"}, "5m"),
+    Case(
+        "SluicePartnerPaused",
+        {'sluice_partner_paused{partner="adresso",instance="a"}': "1x10"},
+        "5m",
+        {"partner": "adresso"},
+        "adresso gets nothing new, because a recall is overdue",
+    ),
+    Case("SluicePartnerPaused", {'sluice_partner_paused{partner="adresso",instance="a"}': "0x10"}, "5m"),
+)

@@ -1,0 +1,70 @@
+"""Each alert before Prometheus' own promtool: it fires where it should, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sluice.metrics import rules
+from sluice.metrics.alerts import CAUSES, Alert
+from sluice.metrics.objectives import OBJECTIVES, alerts
+from tests.alerts.cases import CASES, Case
+
+ALERTS = {alert.name: alert for alert in (*CAUSES, *(one for objective in OBJECTIVES for one in alerts(objective)))}
+
+
+@pytest.fixture(scope="module")
+def promtool() -> str:
+    fetched = Path("build/prometheus/usr/bin/promtool")
+    found = str(fetched) if fetched.exists() else shutil.which("promtool")
+    if found is None:
+        if os.environ.get("REQUIRE_PROMTOOL") == "1":
+            pytest.fail("no promtool: `make alerts` fetches it")
+        pytest.skip("no promtool: `make alerts` fetches it")
+    return found
+
+
+@pytest.fixture(scope="module")
+def rules_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("rules") / "sluice.yaml"
+    path.write_text(rules.document(), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.alert}-{'fires' if case.fires is not None else 'not'}")
+def test_an_alert_fires_when_it_should_and_not_otherwise(
+    promtool: str, rules_file: Path, tmp_path: Path, case: Case
+) -> None:
+    asked = tmp_path / "asked.yaml"
+    asked.write_text(json.dumps(_asked(rules_file, case, ALERTS[case.alert])), encoding="utf-8")  # JSON is YAML
+    done = subprocess.run([promtool, "test", "rules", str(asked)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _asked(rules_file: Path, case: Case, alert: Alert) -> dict[str, object]:
+    expected: dict[str, object] = {"eval_time": case.after, "alertname": case.alert}
+    if case.fires is not None:
+        labels = {"severity": alert.severity.value, **case.fires}
+        annotations = {"summary": case.says, "runbook_url": alert.runbook}
+        expected["exp_alerts"] = [{"exp_labels": labels, "exp_annotations": annotations}]
+    return {
+        "rule_files": [str(rules_file)],
+        "evaluation_interval": case.every,
+        "tests": [
+            {
+                "interval": case.every,
+                "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
+                "alert_rule_test": [expected],
+            }
+        ],
+    }
+
+
+def test_each_alert_is_shown_both() -> None:
+    assert {case.alert for case in CASES if case.fires is not None} == set(ALERTS)
+    assert {case.alert for case in CASES if case.fires is None} == set(ALERTS)
