@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import signal
 import sys
-from importlib.metadata import EntryPoint, entry_points, version
+from importlib.metadata import EntryPoint, entry_points
 
 import click
 
-from sluice import interrupts, wire
+from sluice import interrupts
 from sluice.errors import SluiceError
+from sluice.form import form, release
 
 GROUP = "sluice.commands"
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -31,17 +32,12 @@ class Commands(click.Group):
         return command
 
 
-def form() -> str:
-    """Whether what every record passes through runs compiled (hatch_build.py)."""
-    return "pure Python" if wire.__file__.endswith(".py") else "compiled"
-
-
 def _offered() -> dict[str, EntryPoint]:
     return {offer.name: offer for offer in entry_points(group=GROUP)}
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(f"{version('sluice')} ({form()})", prog_name="sluice")
+@click.version_option(f"{release()} ({form()})", prog_name="sluice")
 def cli() -> None:
     """Share customer data over Kafka with whom the customer agreed to, as long as they agree.
 

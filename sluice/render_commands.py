@@ -9,6 +9,7 @@ import yaml
 
 from sluice.contract import check, load_contracts
 from sluice.metrics import rules
+from sluice.metrics.dashboards import DASHBOARDS
 from sluice.provisioning import desired, our_source_schema
 from sluice.settings import load_settings
 from sluice.source_schema import leaves
@@ -56,3 +57,19 @@ def prometheus() -> None:
       sluice render prometheus > /etc/prometheus/rules/sluice.yaml
     """
     click.echo(rules.document(), nl=False)
+
+
+@render.command()
+@click.argument("folder", type=_FOLDER)
+def grafana(folder: Path) -> None:
+    """Write dashboards into FOLDER, a JSON file each: overview, one partner, recalls, inside the processor.
+
+    \b
+    Example:
+      sluice render grafana /var/lib/grafana/dashboards
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for dashboard in DASHBOARDS:
+        path = folder / f"{dashboard.uid}.json"
+        path.write_text(dashboard.text(), encoding="utf-8")
+        click.echo(str(path))

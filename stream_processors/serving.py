@@ -6,15 +6,13 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from prometheus_client import CollectorRegistry, start_http_server
 from structlog.typing import EventDict
 
-from sluice.errors import SluiceError
+from sluice.metrics.serving import registry_of_a_process, served
 from sluice.settings import Settings
 from stream_processors.sharing.metrics import Done, Metrics
 from stream_processors.sharing.setup import processor
@@ -39,32 +37,16 @@ def serve(settings: Settings, port: int, until: Callable[[bool], bool] | None = 
     Logs are JSON lines on standard error. `port` 0 takes a free one. Raises SluiceError.
     """
     log_as_json(settings.sharing.instance)
-    registry = CollectorRegistry()
+    registry = registry_of_a_process()
     metrics = Metrics(registry)
     work = processor(settings, metrics)
-    with metrics_served(registry, settings.sharing.metrics.host, port):
+    with served(registry, settings.sharing.metrics.host, port):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: work.stop())
         collect_rarely()
         with watched(lambda: work.turns):
             held_up = work.run(until)
     return Served(metrics.done(), held_up)
-
-
-@contextmanager
-def metrics_served(registry: CollectorRegistry, host: str, port: int) -> Iterator[None]:
-    """While inside, over HTTP; the log says where. `port` 0 takes a free one. Raises SluiceError."""
-    try:
-        server, _ = start_http_server(port, host, registry)
-    except OSError as error:
-        raise SluiceError(
-            f"Cannot serve metrics on {host}:{port}: {error.strerror}. Choose another with --metrics-port."
-        ) from error
-    structlog.get_logger(__name__).info("serving_metrics", url=f"http://{host}:{server.server_port}/metrics")
-    try:
-        yield
-    finally:
-        server.shutdown()
 
 
 def collect_rarely() -> None:

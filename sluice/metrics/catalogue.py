@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from sluice.metrics.declaration import Declared, Kind, Unit
 
+BUILD = Declared(
+    Kind.GAUGE,
+    "sluice_build_info",
+    "1, of the release that runs, and whether it is compiled.",
+    Unit.FLAG,
+    ("version", "form"),
+)
+
 EVENTS = Declared(
     Kind.COUNTER,
     "sluice_events_total",
@@ -175,4 +183,5 @@ ON_RETURNS = (RETURNS, RECALLS, PARTNER_PAUSED, RETURNS_UNAVAILABLE)
 """Of `sluice run returns`."""
 ON_PROVIDERS = (PROVIDER_REQUESTS, PROVIDER_REPLIES, TAKEN_BACK, PROVIDERS_UNAVAILABLE)
 """Of `sluice run providers`."""
-EVERYTHING = (*SHARING, *ON_RETURNS, *ON_PROVIDERS)
+OF_EACH = (BUILD,)
+EVERYTHING = (*OF_EACH, *SHARING, *ON_RETURNS, *ON_PROVIDERS)

@@ -9,7 +9,6 @@ from contextlib import closing, suppress
 from functools import partial
 
 import structlog
-from prometheus_client import CollectorRegistry
 
 from sluice import topics
 from sluice.avro import Decode
@@ -18,6 +17,7 @@ from sluice.kafka.admin import topic_names
 from sluice.kafka.clients import KafkaUnavailable, admin_client
 from sluice.kafka.inbox import Inbox
 from sluice.log import Aborted
+from sluice.metrics.serving import registry_of_a_process, served
 from sluice.model import PartnerId
 from sluice.registry import Registry, RegistryUnavailable, registered_writer
 from sluice.settings import Settings
@@ -27,7 +27,7 @@ from stream_processors.providers.desk import Desk, ProvidersChanged
 from stream_processors.providers.metrics import Metrics
 from stream_processors.providers.reading import LOGS, fold
 from stream_processors.providers.written import Writers
-from stream_processors.serving import log_as_json, metrics_served
+from stream_processors.serving import log_as_json
 from stream_processors.watchdog import watched
 
 USER = "providers"
@@ -38,8 +38,8 @@ _AGAIN_SECONDS = 1.0
 def serve(settings: Settings, port: int) -> None:
     """Until SIGINT or SIGTERM. Logs are JSON lines on standard error; `port` 0 takes a free one. Raises SluiceError."""
     log_as_json(USER)
-    registry = CollectorRegistry()
-    with metrics_served(registry, settings.providers.metrics.host, port):
+    registry = registry_of_a_process()
+    with served(registry, settings.providers.metrics.host, port):
         _Process(settings, Metrics(registry)).run()
 
 

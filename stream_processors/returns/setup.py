@@ -13,13 +13,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, start_http_server
 
 from sluice import topics
 from sluice.avro import Writer
 from sluice.errors import SluiceError
 from sluice.kafka.admin import topic_names
 from sluice.kafka.clients import KafkaUnavailable, admin_client
+from sluice.metrics.serving import registry_of_a_process, served
 from sluice.model import PartnerId
 from sluice.registry import Registry, RegistryUnavailable, registered_writer
 from sluice.settings import Settings
@@ -39,21 +39,11 @@ def serve(settings: Settings, port: int) -> None:
     """Until SIGINT or SIGTERM. Logs are JSON lines on standard error; `port` 0 takes a free one. Raises SluiceError."""
     log_as_json(USER)
     _log_client()
-    registry = CollectorRegistry()
+    registry = registry_of_a_process()
     metrics = Metrics(registry)
-    host = settings.returns.metrics.host
-    try:
-        server, _ = start_http_server(port, host, registry)
-    except OSError as error:
-        raise SluiceError(
-            f"Cannot serve metrics on {host}:{port}: {error.strerror}. Choose another with --metrics-port."
-        ) from error
-    _log.info("serving_metrics", url=f"http://{host}:{server.server_port}/metrics")
-    try:
-        with TemporaryDirectory(prefix="sluice-returns-", ignore_cleanup_errors=True) as unused:
-            asyncio.run(_Process(settings, metrics, Path(unused)).run())
-    finally:
-        server.shutdown()
+    unused = TemporaryDirectory(prefix="sluice-returns-", ignore_cleanup_errors=True)
+    with served(registry, settings.returns.metrics.host, port), unused as folder:
+        asyncio.run(_Process(settings, metrics, Path(folder)).run())
 
 
 class _Process:

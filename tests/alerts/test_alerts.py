@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -68,3 +69,17 @@ def _asked(rules_file: Path, case: Case, alert: Alert) -> dict[str, object]:
 def test_each_alert_is_shown_both() -> None:
     assert {case.alert for case in CASES if case.fires is not None} == set(ALERTS)
     assert {case.alert for case in CASES if case.fires is None} == set(ALERTS)
+
+
+def test_each_alert_has_its_section() -> None:
+    """And each section its alert; with the severity that it has."""
+    sections = re.findall(
+        r"^### (Sluice\w+)\n\n\*\*(Page|Ticket)\.\*\*", Path("docs/alerts.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert {name: severity.lower() for name, severity in sections} == {
+        alert.name: alert.severity.value for alert in ALERTS.values()
+    }
+
+
+def test_the_rules_that_are_deployed_are_the_ones_that_are_made() -> None:
+    assert Path("deploy/prometheus/sluice.yaml").read_text(encoding="utf-8") == rules.document()

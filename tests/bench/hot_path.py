@@ -26,8 +26,8 @@ from schemas import catalogue
 from sluice import topics
 from sluice.avro import Reader, Writer, unframe
 from sluice.avro import Record as AvroRecord
-from sluice.cli import form
 from sluice.contract import check, load_contracts
+from sluice.form import form
 from sluice.keys import MasterKey, PartnerKeys
 from sluice.law.loading import shipped_law
 from sluice.log import Ends, Positions, Record

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from hatch_build import COMPILED
-from sluice.cli import cli, form
+from sluice.cli import cli
+from sluice.form import form
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sluice import topics
-from sluice.cli import form
+from sluice.form import form
 from tests.bench.compare.field import GROUP, Field, Reached, Watch, events_per_second
 from tests.chaos.machine import machine
 

@@ -1,0 +1,59 @@
+"""Questions to Prometheus about declared metrics, each with the unit of its answer as Grafana names units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sluice.metrics.declaration import Declared, Kind, Unit
+
+WINDOW = "$__rate_interval"
+"""Grafana's: at least four scrapes."""
+
+_UNITS = {Unit.SECONDS: "s", Unit.BYTES: "bytes", Unit.FLAG: "bool_on_off"}
+_PER_SECOND = "cps"
+_COUNT = "short"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    expr: str
+    legend: str
+    unit: str
+
+
+def per_second(metric: Declared, *by: str, where: str = "") -> Query:
+    """How fast a counter grows."""
+    assert metric.kind is Kind.COUNTER
+    return Query(_sum(f"rate({metric.name}{_braced(where)}[{WINDOW}])", by), _legend(by, metric), _PER_SECOND)
+
+
+def grown(metric: Declared, window: str, *by: str, where: str = "") -> Query:
+    """By how much a counter has grown."""
+    assert metric.kind is Kind.COUNTER
+    return Query(_sum(f"increase({metric.name}{_braced(where)}[{window}])", by), _legend(by, metric), _COUNT)
+
+
+def total(metric: Declared, *by: str, where: str = "") -> Query:
+    """A gauge, over all processes. For flags: on how many it is set; with every label named, whether it is."""
+    assert metric.kind is Kind.GAUGE
+    unit = _UNITS.get(metric.unit, _COUNT) if metric.unit is not Unit.FLAG or by else _COUNT
+    return Query(_sum(f"{metric.name}{_braced(where)}", by), _legend(by, metric), unit)
+
+
+def quantile(metric: Declared, share: float) -> Query:
+    """What this share of events takes no longer than."""
+    assert metric.kind is Kind.HISTOGRAM
+    rates = f"sum by (le) (rate({metric.name}_bucket[{WINDOW}]))"
+    return Query(f"histogram_quantile({share:g}, {rates})", f"{share:.4g} of them", _UNITS[metric.unit])
+
+
+def _sum(inner: str, by: tuple[str, ...]) -> str:
+    return f"sum by ({', '.join(by)}) ({inner})" if by else f"sum({inner})"
+
+
+def _braced(where: str) -> str:
+    return f"{{{where}}}" if where else ""
+
+
+def _legend(by: tuple[str, ...], metric: Declared) -> str:
+    return " ".join(f"{{{{{label}}}}}" for label in by) or metric.name
