@@ -68,7 +68,7 @@ image: setup ## What the container image is made of, made in a plain folder and 
 soak: setup ## Interleavings for as long as asked: make soak SECONDS=600
 	$(BIN)/python -m tests.simulation.run --seconds $(or $(SECONDS),600)
 
-integration: setup ## The tests on real brokers, which they start: two, for they mostly wait
+integration: setup build/prometheus/installed ## The tests on real brokers, which they start: two, for they mostly wait
 	REQUIRE_BROKER=1 $(BIN)/pytest -q -n 2 --dist worksteal --durations=10 tests/integration
 
 documents: setup build/documents/installed ## What partners get, before AsyncAPI's own parser

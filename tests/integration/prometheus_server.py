@@ -1,0 +1,79 @@
+"""A real Prometheus, which scrapes what tests start."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice.local import ports
+from tests.integration.installation import eventually
+
+
+class Prometheus:
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def ask(self, expr: str) -> list[dict[str, Any]]:
+        """The samples of an instant query's answer. Raises urllib's HTTPError for a query that is none."""
+        answer = self._get("/api/v1/query", query=expr)
+        found: list[dict[str, Any]] = answer["data"]["result"]
+        return found
+
+    def is_ready(self) -> bool:
+        try:
+            return bool(urllib.request.urlopen(f"{self._url}/-/ready", timeout=5).status == 200)  # noqa: S310 - our own server
+        except OSError:
+            return False
+
+    def _get(self, path: str, **arguments: str) -> dict[str, Any]:
+        url = f"{self._url}{path}?{urllib.parse.urlencode(arguments)}"
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own server
+            told: dict[str, Any] = json.load(answer)
+        return told
+
+
+def program(name: str) -> str:
+    """Where `make alerts` has put it, or the machine has it; skips the test otherwise."""
+    fetched = Path("build/prometheus/usr/bin") / name
+    found = str(fetched.absolute()) if fetched.exists() else shutil.which(name)
+    if found is None:
+        if os.environ.get("REQUIRE_BROKER") == "1":
+            pytest.fail(f"no {name}: `make alerts` fetches it")
+        pytest.skip(f"no {name}: `make alerts` fetches it")
+    return found
+
+
+@contextmanager
+def prometheus(folder: Path, targets: Mapping[str, str]) -> Iterator[Prometheus]:
+    """Scrapes each target (`host:port`, by job) every second, and judges our rules as often."""
+    (port,) = ports.choose(1)
+    jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
+    settings = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(Path("deploy/prometheus/sluice.yaml").absolute())],
+        "scrape_configs": jobs,
+    }
+    (folder / "prometheus.yaml").write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
+    command = [
+        program("prometheus"),
+        f"--config.file={folder / 'prometheus.yaml'}",
+        f"--storage.tsdb.path={folder / 'prometheus'}",
+        f"--web.listen-address={ports.LOOPBACK}:{port}",
+    ]
+    with (folder / "prometheus.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as running:
+        try:
+            server = Prometheus(f"http://{ports.LOOPBACK}:{port}")
+            eventually(server.is_ready, "Prometheus is ready")
+            yield server
+        finally:
+            running.terminate()
