@@ -52,6 +52,13 @@ LAG = Declared(
     Unit.RECORDS,
     ("partition",),
 )
+LAG_SECONDS = Declared(
+    Kind.GAUGE,
+    "sluice_lag_seconds",
+    "Age of the newest customer update that was processed while others wait behind it; 0 when none does.",
+    Unit.SECONDS,
+    ("partition",),
+)
 WIDENING_STOPPED = Declared(
     Kind.GAUGE,
     "sluice_widening_stopped",
@@ -111,6 +118,25 @@ ABORTS = Declared(
     "sluice_aborts_total",
     "Transactions aborted and tried again.",
     Unit.TRANSACTIONS,
+)
+TRANSACTION = Declared(
+    Kind.HISTOGRAM,
+    "sluice_transaction_seconds",
+    "From the first record of a transaction until it is committed or given up.",
+    Unit.SECONDS,
+)
+ASSIGNMENTS = Declared(
+    Kind.COUNTER,
+    "sluice_assignments_total",
+    "Times that the group has given this process other partitions.",
+    Unit.TIMES,
+)
+CONTRACT_SET = Declared(
+    Kind.GAUGE,
+    "sluice_contract_set_info",
+    "1, of the contract set by which this process decides.",
+    Unit.FLAG,
+    ("contract_set",),
 )
 BARRIER = Declared(
     Kind.HISTOGRAM,
@@ -175,8 +201,9 @@ PROVIDERS_UNAVAILABLE = Declared(
 )
 
 SHARING = (
-    EVENTS, OUTCOMES, REJECTED, UPDATE_TO_COMMIT, WITHDRAWAL_TO_RECALL, BARRIER, LAG, WIDENING_STOPPED, CATCHING_UP,
-    TO_RECONCILE, RECONCILED, TO_FOLD, PAUSED, FENCED, UNAVAILABLE, BATCHES, ABORTS,
+    EVENTS, OUTCOMES, REJECTED, UPDATE_TO_COMMIT, WITHDRAWAL_TO_RECALL, BARRIER, TRANSACTION, LAG, LAG_SECONDS,
+    WIDENING_STOPPED, CATCHING_UP, TO_RECONCILE, RECONCILED, TO_FOLD, PAUSED, FENCED, UNAVAILABLE, BATCHES, ABORTS,
+    ASSIGNMENTS, CONTRACT_SET,
 )  # fmt: skip
 """Of `sluice run sharing`."""
 ON_RETURNS = (RETURNS, RECALLS, PARTNER_PAUSED, RETURNS_UNAVAILABLE)

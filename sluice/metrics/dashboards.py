@@ -119,7 +119,7 @@ OVERVIEW = Dashboard(
             metrics.WITHDRAWAL_TO_RECALL.meaning,
             (quantile(metrics.WITHDRAWAL_TO_RECALL, 0.5), quantile(metrics.WITHDRAWAL_TO_RECALL, 0.999)),
         ),
-        Panel("Updates that wait", metrics.LAG.meaning, (total(metrics.LAG, "partition"),)),
+        Panel("Behind by", metrics.LAG_SECONDS.meaning, (total(metrics.LAG_SECONDS, "partition"),)),
         Panel(
             "Recalls that are overdue",
             metrics.RECALLS.meaning,
@@ -236,6 +236,17 @@ PROCESSOR = Dashboard(
             (quantile(metrics.BARRIER, 0.5), quantile(metrics.BARRIER, 0.99)),
         ),
         Panel("Updates that wait", metrics.LAG.meaning, (total(metrics.LAG, "partition"),)),
+        Panel(
+            "A transaction takes",
+            metrics.TRANSACTION.meaning,
+            (quantile(metrics.TRANSACTION, 0.5), quantile(metrics.TRANSACTION, 0.99)),
+        ),
+        Panel("Given other partitions, in an hour", metrics.ASSIGNMENTS.meaning, (grown(metrics.ASSIGNMENTS, "1h"),)),
+        Panel(
+            "Contract set in force",
+            metrics.CONTRACT_SET.meaning,
+            (total(metrics.CONTRACT_SET, "contract_set"),),
+        ),
         Panel("Still to reconcile", metrics.TO_RECONCILE.meaning, (total(metrics.TO_RECONCILE, "partition"),)),
         Panel("Reconciled a second", metrics.RECONCILED.meaning, (per_second(metrics.RECONCILED),)),
         Panel("Catching up", metrics.CATCHING_UP.meaning, (total(metrics.CATCHING_UP, "partition"),)),

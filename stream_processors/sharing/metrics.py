@@ -51,6 +51,12 @@ class Metrics:
         self.batches = catalogue.BATCHES.counter(registry)
         self.aborts = catalogue.ABORTS.counter(registry)
         self.barrier = catalogue.BARRIER.histogram(registry)
+        self.transaction = catalogue.TRANSACTION.histogram(registry)
+        self.lag_seconds = catalogue.LAG_SECONDS.gauge(registry)
+        self.assignments = catalogue.ASSIGNMENTS.counter(registry)
+        self.contract_set = catalogue.CONTRACT_SET.gauge(registry)
+        self._processed_to: dict[int, int] = {}
+        """The timestamp of the newest update that was processed, by partition."""
 
     def committed(self, batches: Collection[Batch], inputs: Inputs, at_ms: int) -> None:
         """What a committed transaction held. Events last, so that who sees one counted sees what came of it."""
@@ -64,6 +70,7 @@ class Metrics:
                 self.outcomes.labels(*labels).inc(count)
             for record, cause in batch.rejects:
                 self.rejected.labels(record.topic, cause.value).inc()
+        self._processed_to.update((record.partition, record.timestamp) for record in inputs.updates)
         self.events.labels(topics.CUSTOMER_UPDATES).inc(len(inputs.updates))
         self.events.labels(topics.CONSENT_EVENTS).inc(len(inputs.consents))
 
@@ -82,10 +89,19 @@ class Metrics:
             transactions=sum(int(sample.value) for sample in _totals(self.batches)),
         )
 
-    def standing(self, partition: Partition, behind: int, *, braked: bool) -> None:
+    def decides_by(self, contract_set: str) -> None:
+        """From now on."""
+        self.contract_set.clear()
+        self.contract_set.labels(contract_set).set(1)
+
+    def standing(self, partition: Partition, behind: int, at_ms: int, *, braked: bool) -> None:
         """How a partition stands after a batch."""
         number = partition.number
         self.lag.labels(number).set(max(behind, 0))
+        if behind <= 0:
+            self.lag_seconds.labels(number).set(0)
+        elif number in self._processed_to:
+            self.lag_seconds.labels(number).set(max(at_ms - self._processed_to[number], 0) / 1000)
         self.catching_up.labels(number).set(partition.meta.catching_up)
         self.paused.labels(number).set(braked)
         stopped = partition.stopped_by()
@@ -94,7 +110,8 @@ class Metrics:
 
     def forget(self, partition: int) -> None:
         """The partition is somebody else's now."""
-        for gauge in (self.lag, self.catching_up, self.to_reconcile, self.paused, self.to_fold):
+        self._processed_to.pop(partition, None)
+        for gauge in (self.lag, self.lag_seconds, self.catching_up, self.to_reconcile, self.paused, self.to_fold):
             gauge.remove(partition)
         for reason in STOPS:
             self.widening_stopped.remove(partition, reason)

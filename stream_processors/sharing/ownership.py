@@ -31,6 +31,7 @@ class Ownership:
         self._metrics = metrics
         self._clock = clock
         self.view = plan.sets.newest()
+        metrics.decides_by(self.view.contract_set)
         self.partitions: dict[int, Partition] = {}
         self.positions: dict[int, Positions] = {}
         self.checkpoints: dict[int, Checkpoint] = {}
@@ -47,6 +48,7 @@ class Ownership:
         committed = self._log.committed(numbers)
         self._log.take()
         self.arrivals.begin(self._recovery(), committed)
+        self._metrics.assignments.inc()
         _log.info("assigned", partitions=sorted(numbers))
 
     def advance(self, for_ms: float) -> bool:
@@ -75,6 +77,7 @@ class Ownership:
         _log.info("contract_set_changed", before=self.view.contract_set, now=newest.contract_set)
         self._plan.identity_now(newest)
         self.view = newest
+        self._metrics.decides_by(newest.contract_set)
         for partition in self.partitions.values():
             partition.adopt(newest)
         return True

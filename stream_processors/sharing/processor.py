@@ -120,7 +120,8 @@ class Processor:
         if positions == self._own.positions and not self._changes_anything(batches, checkpoints):
             self._idle(batches, inputs, moment)
             return
-        committed = self._transact(batches, positions, checkpoints, moment)  # (e) to (h)
+        with self._metrics.transaction.time():
+            committed = self._transact(batches, positions, checkpoints, moment)  # (e) to (h)
         self._settle(batches, positions, committed, moment)  # (i)
         self._measure(batches, inputs)
 
@@ -313,10 +314,11 @@ class Processor:
 
     def _gauge(self, ends: Mapping[int, Ends]) -> None:
         self._metrics.unavailable.set(0)
+        now, monotonic_ms = self._clock.wall_ms(), self._clock.monotonic_ms()
         for number, partition in self._own.partitions.items():
             behind = ends[number].driving_high - self._log.driving_reached(number)
             self._own.progress.reconciling(partition)
-            self._metrics.standing(partition, behind, braked=partition.brake.holds(self._clock.monotonic_ms()))
+            self._metrics.standing(partition, behind, now, braked=partition.brake.holds(monotonic_ms))
 
 
 def _by_partition(records: list[Record]) -> dict[int, list[Record]]:
