@@ -1,0 +1,122 @@
+"""An installation looked over: well, and with one thing after the other that is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sluice.local.stack import Endpoints
+from sluice.model import PartnerId
+from tests.integration.installation import HOSHI, Installation
+
+pytestmark = pytest.mark.broker
+
+
+def findings(installation: Installation) -> dict[str, tuple[str, str]]:
+    """State and sentence, by check."""
+    done = installation.run("doctor", "--json")
+    assert done.stderr == ""
+    told = {line["check"]: (line["state"], line["says"]) for line in map(json.loads, done.stdout.splitlines())}
+    assert done.returncode == (0 if {state for state, _ in told.values()} == {"fine"} else 1)
+    return told
+
+
+def not_well(installation: Installation) -> dict[str, str]:
+    return {check: says for check, (state, says) in findings(installation).items() if state != "fine"}
+
+
+@pytest.fixture
+def running(installation: Installation) -> Iterator[Installation]:
+    """Somebody shares and somebody hears; nothing is left over of other tests."""
+    left = [one["address"] for one in json.loads(installation.run("plan", "--json").stdout)["left_over"]]
+    destroy = [word for address in left for word in ("--destroy", address)]
+    assert installation.run("apply", "--yes", *destroy).returncode == 0
+    started = installation.start_processor(), installation.start_returns()
+    yield installation
+    for one in started:
+        one.stop()
+
+
+def test_an_installation_that_is_well(running: Installation) -> None:
+    assert not_well(running) == {}
+    shown = running.run("doctor").stdout
+    assert "TROUBLE" not in shown
+    assert "The broker at" in shown
+
+
+def _no_key(installation: Installation) -> None:
+    (installation.folder / "master.key").unlink()
+
+
+def _contract_that_is_none(installation: Installation) -> None:
+    path = installation.contracts_folder / f"{HOSHI}.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("email: keep", "email: kep"), encoding="utf-8")
+
+
+def _contract_that_is_not_applied(installation: Installation) -> None:
+    wanted = installation.contracts_folder / "latecomer.yaml"
+    text = (installation.contracts_folder / f"{HOSHI}.yaml").read_text(encoding="utf-8")
+    wanted.write_text(text.replace(f"partner: {HOSHI}", f"partner: {PartnerId('latecomer')}"), encoding="utf-8")
+
+
+def _store_of_last_month(installation: Installation) -> None:
+    then = time.time() - 30 * 86_400
+    state = installation.folder / "old-state"
+    shutil.copytree(installation.folder / "state", state)
+    for path in state.rglob("*"):
+        os.utime(path, (then, then))
+    installation.write_settings(state=str(state))
+
+
+@pytest.mark.parametrize(
+    ("breaks", "says"),
+    [
+        pytest.param(_no_key, {"key": "master.key", "plan": "master.key"}, id="no key"),
+        pytest.param(_contract_that_is_none, {"contracts": "kep", "plan": "kep"}, id="a contract that is none"),
+        pytest.param(_contract_that_is_not_applied, {"plan": "`sluice apply` mends it"}, id="something is missing"),
+        pytest.param(_store_of_last_month, {"store": "30 days ago"}, id="a store of last month"),
+    ],
+)
+def test_each_trouble_is_told_with_what_to_do(
+    running: Installation, breaks: Callable[[Installation], None], says: dict[str, str]
+) -> None:
+    breaks(running)
+    found = not_well(running)
+    assert found.keys() == says.keys(), found
+    for check, words in says.items():
+        assert words in found[check]
+    if breaks is _no_key:
+        running.is_tampered_with = True
+
+
+def test_nobody_works(installation: Installation) -> None:
+    assert "`sluice run sharing` and `sluice run returns`" in not_well(installation)["processes"]
+
+
+def test_what_cannot_be_reached_hides_the_rest(installation: Installation, endpoints: Endpoints) -> None:
+    """A wrong password of one user, and no registry: what needs them is said to be unseen, not fine."""
+    clients = installation.folder / "clients"
+    shutil.copytree(endpoints.clients, clients)
+    _replace(clients / "sharing.properties", "sasl.password=", "sasl.password=x")
+    _replace(clients / "registry.properties", "url=http://127.0.0.1:", "url=http://127.0.0.1:1/")
+    settings = json.loads(installation.settings_path.read_text(encoding="utf-8"))
+    installation.settings_path.write_text(json.dumps({**settings, "clients": str(clients)}), encoding="utf-8")
+    found = findings(installation)
+    assert found["user admin"][0] == "fine"
+    assert found["user sharing"][0] == "trouble"
+    assert "`sluice apply --rotate sharing`" in found["user sharing"][1]
+    assert found["registry"][0] == "trouble"
+    unseen = {check for check, (state, _) in found.items() if state == "unseen"}
+    assert unseen == {"clock", "contracts", "plan", "store", "processes"}
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
