@@ -67,7 +67,7 @@ CAUSES = (
         "SluiceUnavailable",
         f"max({UNAVAILABLE.name}) > 0 or max({RETURNS_UNAVAILABLE.name}) > 0 or max({PROVIDERS_UNAVAILABLE.name}) > 0",
         Severity.PAGE,
-        "Broker or schema registry do not answer: nothing moves, no recall either",
+        "A process waits for the broker or the schema registry: what it does is not done meanwhile",
         "30s",
     ),
     Alert(
@@ -114,13 +114,13 @@ CAUSES = (
     ),
     Alert(
         "SluiceRecallDueSoon",
-        f'sum by (partner) ({RECALLS.name}{{state="due_soon"}}) > 0',
+        f'max by (partner) ({RECALLS.name}{{state="due_soon"}}) > 0',
         Severity.TICKET,
         "{{ $labels.partner }} has {{ $value }} recalls to acknowledge, soon",
     ),
     Alert(
         "SluiceRecallOverdue",
-        f'sum by (partner) ({RECALLS.name}{{state="overdue"}}) > 0',
+        f'max by (partner) ({RECALLS.name}{{state="overdue"}}) > 0',
         Severity.PAGE,
         "{{ $labels.partner }} has not acknowledged {{ $value }} recalls in time",
     ),

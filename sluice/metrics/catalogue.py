@@ -55,7 +55,7 @@ LAG = Declared(
 LAG_SECONDS = Declared(
     Kind.GAUGE,
     "sluice_lag_seconds",
-    "Age of the newest customer update that was processed while others wait behind it; 0 when none does.",
+    "For how long what partners hold has been behind the customer updates of this partition; 0 when none waits.",
     Unit.SECONDS,
     ("partition",),
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.metrics import catalogue as metrics
-from sluice.metrics.queries import Query, grown, per_second, quantile, total
+from sluice.metrics.queries import Query, grown, most, per_second, quantile, total
 
 _COLUMNS = 24
 _HEIGHT = 8
@@ -123,7 +123,7 @@ OVERVIEW = Dashboard(
         Panel(
             "Recalls that are overdue",
             metrics.RECALLS.meaning,
-            (total(metrics.RECALLS, "partner", where='state="overdue"'),),
+            (most(metrics.RECALLS, "partner", where='state="overdue"'),),
         ),
         Panel(
             "Broker or registry away",
@@ -164,13 +164,13 @@ PARTNER = Dashboard(
             (grown(metrics.OUTCOMES, "1h", "reason", where=f'{_ONE},outcome="withheld"'),),
             width=12,
         ),
-        Panel("Recalls", metrics.RECALLS.meaning, (total(metrics.RECALLS, "state", where=_ONE),)),
+        Panel("Recalls", metrics.RECALLS.meaning, (most(metrics.RECALLS, "state", where=_ONE),)),
         Panel(
             "Returns, in an hour",
             metrics.RETURNS.meaning,
             (grown(metrics.RETURNS, "1h", "type", "outcome", "cause", where=_ONE),),
         ),
-        Panel("Paused", metrics.PARTNER_PAUSED.meaning, (total(metrics.PARTNER_PAUSED, "partner", where=_ONE),)),
+        Panel("Paused", metrics.PARTNER_PAUSED.meaning, (most(metrics.PARTNER_PAUSED, "partner", where=_ONE),)),
         Panel(
             "Requests and replies a second",
             metrics.PROVIDER_REPLIES.meaning,
@@ -204,10 +204,10 @@ RECALLS = Dashboard(
             ),
             width=12,
         ),
-        Panel("Open", metrics.RECALLS.meaning, (total(metrics.RECALLS, "partner", where='state="open"'),)),
-        Panel("Due soon", metrics.RECALLS.meaning, (total(metrics.RECALLS, "partner", where='state="due_soon"'),)),
-        Panel("Overdue", metrics.RECALLS.meaning, (total(metrics.RECALLS, "partner", where='state="overdue"'),)),
-        Panel("Paused partners", metrics.PARTNER_PAUSED.meaning, (total(metrics.PARTNER_PAUSED, "partner"),)),
+        Panel("Open", metrics.RECALLS.meaning, (most(metrics.RECALLS, "partner", where='state="open"'),)),
+        Panel("Due soon", metrics.RECALLS.meaning, (most(metrics.RECALLS, "partner", where='state="due_soon"'),)),
+        Panel("Overdue", metrics.RECALLS.meaning, (most(metrics.RECALLS, "partner", where='state="overdue"'),)),
+        Panel("Paused partners", metrics.PARTNER_PAUSED.meaning, (most(metrics.PARTNER_PAUSED, "partner"),)),
         Panel(
             "Appended values taken back, in an hour",
             metrics.TAKEN_BACK.meaning,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sluice.metrics.declaration import Declared, Kind, Unit
 
@@ -38,6 +38,13 @@ def total(metric: Declared, *by: str, where: str = "") -> Query:
     assert metric.kind is Kind.GAUGE
     unit = _UNITS.get(metric.unit, _COUNT) if metric.unit is not Unit.FLAG or by else _COUNT
     return Query(_sum(f"{metric.name}{_braced(where)}", by), _legend(by, metric), unit)
+
+
+def most(metric: Declared, *by: str, where: str = "") -> Query:
+    """A gauge that every process has of the same thing."""
+    assert metric.kind is Kind.GAUGE
+    asked = total(metric, *by, where=where)
+    return replace(asked, expr=asked.expr.replace("sum", "max", 1))
 
 
 def quantile(metric: Declared, share: float) -> Query:

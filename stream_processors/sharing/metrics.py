@@ -11,7 +11,7 @@ from prometheus_client.samples import Sample
 
 from sluice import topics
 from sluice.metrics import catalogue
-from sluice.model import label
+from sluice.model import Cause, label
 from stream_processors.sharing.batch import Batch
 from stream_processors.sharing.inputs import Inputs
 from stream_processors.sharing.partition import Partition
@@ -37,6 +37,9 @@ class Metrics:
         self.events = catalogue.EVENTS.counter(registry)
         self.outcomes = catalogue.OUTCOMES.counter(registry)
         self.rejected = catalogue.REJECTED.counter(registry)
+        for topic in (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS):
+            for cause in Cause:
+                self.rejected.labels(topic, cause.value)  # from 0: what begins at a value did not grow, to Prometheus
         self.update_to_commit = catalogue.UPDATE_TO_COMMIT.latencies(registry)
         self.withdrawal_to_recall = catalogue.WITHDRAWAL_TO_RECALL.latencies(registry)
         self.lag = catalogue.LAG.gauge(registry)
@@ -55,8 +58,8 @@ class Metrics:
         self.lag_seconds = catalogue.LAG_SECONDS.gauge(registry)
         self.assignments = catalogue.ASSIGNMENTS.counter(registry)
         self.contract_set = catalogue.CONTRACT_SET.gauge(registry)
-        self._processed_to: dict[int, int] = {}
-        """The timestamp of the newest update that was processed, by partition."""
+        self._current_at: dict[int, int] = {}
+        """Up to when a partition's updates are with the partners, or at least since when they are known to wait."""
 
     def committed(self, batches: Collection[Batch], inputs: Inputs, at_ms: int) -> None:
         """What a committed transaction held. Events last, so that who sees one counted sees what came of it."""
@@ -70,7 +73,7 @@ class Metrics:
                 self.outcomes.labels(*labels).inc(count)
             for record, cause in batch.rejects:
                 self.rejected.labels(record.topic, cause.value).inc()
-        self._processed_to.update((record.partition, record.timestamp) for record in inputs.updates)
+        self._current_at.update((record.partition, record.timestamp) for record in inputs.updates)
         self.events.labels(topics.CUSTOMER_UPDATES).inc(len(inputs.updates))
         self.events.labels(topics.CONSENT_EVENTS).inc(len(inputs.consents))
 
@@ -99,9 +102,9 @@ class Metrics:
         number = partition.number
         self.lag.labels(number).set(max(behind, 0))
         if behind <= 0:
-            self.lag_seconds.labels(number).set(0)
-        elif number in self._processed_to:
-            self.lag_seconds.labels(number).set(max(at_ms - self._processed_to[number], 0) / 1000)
+            self._current_at[number] = at_ms
+        since = self._current_at.setdefault(number, at_ms)
+        self.lag_seconds.labels(number).set(max(at_ms - since, 0) / 1000)
         self.catching_up.labels(number).set(partition.meta.catching_up)
         self.paused.labels(number).set(braked)
         stopped = partition.stopped_by()
@@ -110,7 +113,7 @@ class Metrics:
 
     def forget(self, partition: int) -> None:
         """The partition is somebody else's now."""
-        self._processed_to.pop(partition, None)
+        self._current_at.pop(partition, None)
         for gauge in (self.lag, self.lag_seconds, self.catching_up, self.to_reconcile, self.paused, self.to_fold):
             gauge.remove(partition)
         for reason in STOPS:

@@ -94,12 +94,13 @@ class Ownership:
 
     def close(self) -> None:
         """Nothing is ours."""
-        self.arrivals.close()
-        self._standby.close()
-        for number, partition in self.partitions.items():
-            partition.store.close()
+        for number in {*self.partitions, *self.arrivals.numbers}:
             self._metrics.forget(number)
             self.progress.forget(number)
+        self.arrivals.close()
+        self._standby.close()
+        for partition in self.partitions.values():
+            partition.store.close()
         self.partitions = {}
         self.committed({}, {})
 

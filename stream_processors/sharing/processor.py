@@ -314,11 +314,11 @@ class Processor:
 
     def _gauge(self, ends: Mapping[int, Ends]) -> None:
         self._metrics.unavailable.set(0)
-        now, monotonic_ms = self._clock.wall_ms(), self._clock.monotonic_ms()
+        now = self._clock.wall_ms()
         for number, partition in self._own.partitions.items():
             behind = ends[number].driving_high - self._log.driving_reached(number)
             self._own.progress.reconciling(partition)
-            self._metrics.standing(partition, behind, now, braked=partition.brake.holds(monotonic_ms))
+            self._metrics.standing(partition, behind, now, braked=partition.brake.retry_at_ms is not None)
 
 
 def _by_partition(records: list[Record]) -> dict[int, list[Record]]:

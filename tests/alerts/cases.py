@@ -100,7 +100,7 @@ CASES = (
         {'sluice_unavailable{instance="a"}': "0x10", 'sluice_returns_unavailable{instance="b"}': "1x10"},
         "5m",
         {},
-        "Broker or schema registry do not answer: nothing moves, no recall either",
+        "A process waits for the broker or the schema registry: what it does is not done meanwhile",
     ),
     Case(
         "SluiceUnavailable",
@@ -142,7 +142,8 @@ CASES = (
     Case("SluiceAborting", {'sluice_aborts_total{instance="a"}': "0 1 2 3x37"}, "35m"),
     Case(
         "SluiceRejecting",
-        {_UNREADABLE: "0+5x60"},
+        # a bad deploy, in one batch
+        {_UNREADABLE: "0x10 300x50"},
         "1h",
         {"topic": "crm.customer-updates", "cause": "unreadable"},
         "300 records of crm.customer-updates could not be used in an hour: unreadable",
@@ -166,7 +167,8 @@ CASES = (
     Case("SluiceRecallDueSoon", {_recalls("open"): "2x10"}, "5m"),
     Case(
         "SluiceRecallOverdue",
-        {_recalls("overdue"): "1x10"},
+        # known to two processes
+        {_recalls("overdue"): "1x10", _recalls("overdue").replace('"a"', '"b"'): "1x10"},
         "5m",
         {"partner": "hoshi-card"},
         "hoshi-card has not acknowledged 1 recalls in time",
