@@ -2,69 +2,150 @@
 
 from __future__ import annotations
 
+import http.client
 import shutil
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.error import HTTPError
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 from sluice import topics
 from sluice.contract import check, load_contracts
 from sluice.errors import SluiceError
 from sluice.installation import plan
-from sluice.kafka.admin import answers, client_ids, topic_settings
+from sluice.kafka.admin import client_ids, cluster_id, topic_settings
 from sluice.kafka.clients import admin_client
 from sluice.keys import load_master_key
 from sluice.planning.plan import summary
+from sluice.recording import newest_set
 from sluice.registry import Registry
 from sluice.settings import Settings
 from sluice.source_schema import leaves
 from stream_processors.doctor.verdict import State, Verdict
 
-USERS = ("admin", "sharing", "returns", "providers")
-"""Whose connection files have to work here: ours. CRMs and partners keep theirs."""
+ADMIN = "admin"
+OTHERS = ("sharing", "returns", "providers")
+"""Ours, whose connection files are needed where they run. CRMs and partners keep theirs."""
 
 SKEW_SECONDS = 5.0
 """Of a machine without NTP; HTTP tells whole seconds."""
-FREE_SHARE = 0.1
+LEAST_FREE_BYTES = 1 << 30
 _ANSWER_SECONDS = 5.0
-_DAY_MS = 24 * 60 * 60 * 1000
+_DAY_SECONDS = 86_400
 
-Found = Iterator[Verdict]
+Look = Callable[[Settings], Verdict]
 
 
-def every(settings: Settings) -> Found:
+def every(settings: Settings) -> Iterator[Verdict]:
     """Each as soon as it is known."""
-    yield _told(_key, settings)
-    yield _told(_disk, settings)
-    reachable = True
-    for user in USERS:
-        verdict = _user(settings, user)
-        reachable &= verdict.state is State.FINE
-        yield verdict
-    registry = _told(_registry, settings)
+    yield _told("disk", _disk, settings)
+    admin = _told(f"user {ADMIN}", partial(_user, ADMIN), settings)
+    yield admin
+    for user in OTHERS:
+        yield _told(f"user {user}", partial(_user, user), settings)
+    registry = _told("registry", _registry, settings)
     yield registry
-    yield _told(_clock, settings)
-    is_there = reachable and registry.state is State.FINE
+    yield _told("clock", _clock, settings)
+    is_there = {State.FINE} == {admin.state, registry.state}
     for name, look in _ON_BOTH.items():
-        yield _told(look, settings) if is_there else Verdict(name, State.UNSEEN, "Broker and registry come first.")
+        if is_there:
+            yield _told(name, look, settings)
+        else:
+            yield Verdict(name, State.UNSEEN, "The broker, as its administrator, and the registry come first.")
 
 
-def _told(look: Callable[[Settings], Verdict], settings: Settings) -> Verdict:
+def _told(name: str, look: Look, settings: Settings) -> Verdict:
     """What stops a check is what it found."""
     try:
         return look(settings)
-    except SluiceError as error:
-        return Verdict(look.__name__.removeprefix("_"), State.TROUBLE, " ".join(str(error).split()))
+    except (SluiceError, OSError) as error:
+        return Verdict(name, State.TROUBLE, " ".join(str(error).split()))
+
+
+def _disk(settings: Settings) -> Verdict:
+    """Where the stores and their copies lie; a store that is written anew lies there twice for a while."""
+    for folder in filter(None, (settings.sharing.state, settings.sharing.snapshots)):
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        free, needed = shutil.disk_usage(there).free, max(LEAST_FREE_BYTES, sum(size for _, size in _files(folder)))
+        if free < needed:
+            says = f"Make room where {folder} lies: {free / 1e9:.1f} GB are free, {needed / 1e9:.1f} may be needed."
+            return Verdict("disk", State.TROUBLE, says)
+    return Verdict("disk", State.FINE, "There is room where the stores lie.")
+
+
+def _files(folder: Path) -> Iterator[tuple[float, int]]:
+    """When each was written, and its size. A running store makes and deletes files meanwhile."""
+    for path in folder.rglob("*"):
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            continue
+        if not path.is_dir():
+            yield found.st_mtime, found.st_size
+
+
+def _user(user: str, settings: Settings) -> Verdict:
+    client = settings.client(user)
+    cluster_id(admin_client(client))
+    return Verdict(f"user {user}", State.FINE, f"The broker at {client.get('bootstrap.servers')} lets {user} in.")
+
+
+def _registry(settings: Settings) -> Verdict:
+    with closing(Registry(settings.registry())) as registry:
+        registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
+    return Verdict("registry", State.FINE, f"The registry at {settings.registry()['url']} has the customers' schema.")
+
+
+def _clock(settings: Settings) -> Verdict:
+    """Beside the registry's, which says its time with every answer (RFC 9110, 6.6.1)."""
+    said = _time_of_the_registry(settings)
+    if said is None:
+        return Verdict(
+            "clock", State.UNSEEN, "The registry does not say its time, so there is nothing to compare with."
+        )
+    off = (datetime.now(UTC) - said).total_seconds()
+    if abs(off) > SKEW_SECONDS:
+        way = "ahead of" if off > 0 else "behind"
+        says = (
+            f"This machine's clock is {abs(off):.0f} s {way} the registry's: let NTP set both; consents count by time."
+        )
+        return Verdict("clock", State.TROUBLE, says)
+    return Verdict("clock", State.FINE, "This machine's clock and the registry's agree.")
+
+
+def _time_of_the_registry(settings: Settings) -> datetime | None:
+    known = settings.registry()
+    trusted = HTTPSHandler(context=ssl.create_default_context(cafile=known.get("ssl.ca.location")))
+    straight = build_opener(ProxyHandler({}), trusted)
+    try:
+        with straight.open(Request(known["url"], method="HEAD"), timeout=_ANSWER_SECONDS) as answer:  # noqa: S310 - ours
+            headers = answer.headers
+    except HTTPError as error:
+        headers = error.headers
+    except (OSError, http.client.HTTPException):
+        return None
+    try:
+        said = parsedate_to_datetime(headers.get("Date", ""))
+    except ValueError:
+        return None
+    return said if said.tzinfo else said.replace(tzinfo=UTC)
 
 
 def _key(settings: Settings) -> Verdict:
-    load_master_key(settings.master_key)
-    return Verdict("key", State.FINE, "The master key can be had.")
+    master, recorded = load_master_key(settings.master_key), newest_set(settings.client(ADMIN))
+    if recorded is not None and recorded.master_key != master.fingerprint:
+        says = (
+            "This is another master key than partners' names were made with: restore that one. Do not `sluice apply`, "
+            "which would recall everybody."
+        )
+        return Verdict("key", State.TROUBLE, says)
+    return Verdict("key", State.FINE, "The master key is the one that partners' names were made with.")
 
 
 def _contracts(settings: Settings) -> Verdict:
@@ -76,114 +157,56 @@ def _contracts(settings: Settings) -> Verdict:
     return Verdict("contracts", State.FINE, f"The contracts can be kept: {partners or 'there are none'}.")
 
 
-def _disk(settings: Settings) -> Verdict:
-    folder = next(path for path in (settings.sharing.state, *settings.sharing.state.parents) if path.exists())
-    usage = shutil.disk_usage(folder)
-    free = f"{usage.free / 1e9:.1f} GB of {usage.total / 1e9:.1f} are free where the stores lie"
-    if usage.free < FREE_SHARE * usage.total:
-        return Verdict("disk", State.TROUBLE, f"Only {free} ({folder}): make room, or name another `sharing.state`.")
-    return Verdict("disk", State.FINE, f"{free}.")
-
-
-def _user(settings: Settings, user: str) -> Verdict:
-    name = f"user {user}"
-    try:
-        client = settings.client(user)
-    except SluiceError as error:
-        return Verdict(name, State.TROUBLE, str(error))
-    if answers(admin_client(client), _ANSWER_SECONDS):
-        return Verdict(name, State.FINE, f"The broker at {client.get('bootstrap.servers')} lets {user} in.")
-    return Verdict(
-        name,
-        State.TROUBLE,
-        f"The broker at {client.get('bootstrap.servers')} does not answer {user}: start it, or mend {user}.properties "
-        f"(`sluice apply --rotate {user}` makes another password).",
-    )
-
-
-def _registry(settings: Settings) -> Verdict:
-    with closing(Registry(settings.registry())) as registry:
-        registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
-    return Verdict("registry", State.FINE, f"The registry at {settings.registry()['url']} has the customers' schema.")
-
-
-def _clock(settings: Settings) -> Verdict:
-    """Beside the registry's, which says its time with every answer (RFC 9110, 6.6.1)."""
-    url = settings.registry()["url"]
-    try:
-        with urlopen(Request(url, method="HEAD"), timeout=_ANSWER_SECONDS) as answer:  # noqa: S310 - from the settings
-            said = answer.headers.get("Date")
-    except HTTPError as error:
-        said = error.headers.get("Date")
-    except (URLError, OSError):
-        said = None
-    if said is None:
-        return Verdict(
-            "clock", State.UNSEEN, "The registry does not say its time, so there is nothing to compare with."
-        )
-    off = (datetime.now(UTC) - parsedate_to_datetime(said)).total_seconds()
-    if abs(off) > SKEW_SECONDS:
-        way = "ahead of" if off > 0 else "behind"
-        return Verdict(
-            "clock",
-            State.TROUBLE,
-            f"This machine's clock is {abs(off):.0f} s {way} the registry's: let NTP set both; consents count by time.",
-        )
-    return Verdict("clock", State.FINE, "This machine's clock and the registry's agree.")
-
-
 def _plan(settings: Settings) -> Verdict:
     """Topics and their settings, partitions, users, rights neither too few nor too many, quotas, schemas, the set."""
     found = plan(settings).plan
-    if found.is_empty:
-        return Verdict(
-            "plan", State.FINE, "Topics, rights, quotas, schemas and the set in force are as the contracts ask."
-        )
-    said = [f"{finding.address}: {finding.says}" for finding in found.findings]
     if found.steps:
-        said.append(f"missing or other than asked for: {summary(found.steps)} (`sluice apply` mends it)")
+        says = f"`sluice plan` shows what differs from what the contracts ask: {summary(found.steps)}."
+        return Verdict("plan", State.TROUBLE, says)
+    if stopping := found.stopping():
+        return Verdict("plan", State.TROUBLE, "; ".join(f"{finding.address}: {finding.says}" for finding in stopping))
+    beside = [f"{finding.address}: {finding.says}" for finding in found.findings]
     if found.left_over:
-        said.append(f"left over: {summary(found.left_over)} (`sluice apply --destroy ADDRESS` removes it)")
-    return Verdict("plan", State.TROUBLE, f"`sluice plan` shows what differs. {'; '.join(said)}.")
+        beside.append(f"left over: {summary(found.left_over)}, which `sluice apply --destroy ADDRESS` removes")
+    if beside:
+        return Verdict("plan", State.NOTICE, f"As the contracts ask, and beside it: {'; '.join(beside)}.")
+    return Verdict("plan", State.FINE, "Topics, rights, quotas, schemas and the set in force are as the contracts ask.")
 
 
 def _store(settings: Settings) -> Verdict:
     """Whoever was away for longer than tombstones are kept may have missed a deletion, and reads everything anew."""
-    if not settings.sharing.state.exists():
-        return Verdict("store", State.FINE, "There is no store yet: the processor makes it from the logs.")
-    written = max((path.stat().st_mtime for path in _files(settings.sharing.state)), default=time.time())
-    days = (time.time() - written) / 86_400
-    admin = admin_client(settings.client("admin"))
-    kept = int(topic_settings(admin, [topics.CUSTOMER_UPDATES])[topics.CUSTOMER_UPDATES]["delete.retention.ms"])
-    if days * _DAY_MS > kept:
-        return Verdict(
-            "store",
-            State.TROUBLE,
-            f"The store was last written {days:.0f} days ago, and deletions are kept for {kept // _DAY_MS}: delete "
-            f"{settings.sharing.state} while the processor is stopped; it is made again from the logs.",
+    folders = sorted(path for path in settings.sharing.state.glob("*") if path.is_dir())
+    if not folders:
+        return Verdict("store", State.NOTICE, f"No store lies in {settings.sharing.state}: it is made from the logs.")
+    broker = admin_client(settings.client(ADMIN))
+    kept_ms = int(topic_settings(broker, [topics.CUSTOMER_UPDATES])[topics.CUSTOMER_UPDATES]["delete.retention.ms"])
+    old = [folder.name for folder in folders if (time.time() - _written(folder)) * 1000 > kept_ms]
+    if old:
+        says = (
+            f"Deletions are kept for {kept_ms // 1000 // _DAY_SECONDS} days, and for longer nothing was written in "
+            f"{settings.sharing.state} for {', '.join(old)}: delete these folders while their processes are stopped."
         )
-    return Verdict("store", State.FINE, f"The store was last written {_ago(time.time() - written)} ago.")
+        return Verdict("store", State.TROUBLE, says)
+    return Verdict("store", State.FINE, f"Written while deletions were still to be heard: {len(folders)} instances.")
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())
-
-
-def _ago(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 3600:.1f} h"
+def _written(folder: Path) -> float:
+    return max((written for written, _ in _files(folder)), default=time.time())
 
 
 def _processes(settings: Settings) -> Verdict:
-    groups = {"sharing": settings.sharing.group, "returns": settings.returns.group}
-    admin = admin_client(settings.client("admin"))
-    away = [name for name, group in groups.items() if not client_ids(admin, group)]
-    if away:
-        commands = " and ".join(f"`sluice run {name}`" for name in away)
-        return Verdict("processes", State.TROUBLE, f"Nobody works as {', '.join(away)}: start {commands}.")
+    broker = admin_client(settings.client(ADMIN))
+    if not client_ids(broker, settings.sharing.group):
+        says = "Nobody shares, and nobody recalls: start `sluice run sharing`."
+        return Verdict("processes", State.TROUBLE, says)
+    if not client_ids(broker, settings.returns.group):
+        says = "Somebody shares. Nobody hears what partners return: `sluice run returns` does."
+        return Verdict("processes", State.NOTICE, says)
     return Verdict("processes", State.FINE, "Somebody shares, and somebody hears what partners return.")
 
 
-_ON_BOTH: dict[str, Callable[[Settings], Verdict]] = {
+_ON_BOTH: dict[str, Look] = {
+    "key": _key,
     "contracts": _contracts,
     "plan": _plan,
     "store": _store,

@@ -12,7 +12,12 @@ from sluice.settings import load_settings
 from stream_processors.doctor.checks import every
 from stream_processors.doctor.verdict import State
 
-_MARKS = {State.FINE: "[green]fine   [/]", State.TROUBLE: "[bold red]TROUBLE[/]", State.UNSEEN: "[yellow]unseen [/]"}
+_MARKS = {
+    State.FINE: "[green]fine   [/]",
+    State.NOTICE: "[cyan]notice [/]",
+    State.TROUBLE: "[bold red]TROUBLE[/]",
+    State.UNSEEN: "[yellow]unseen [/]",
+}
 
 
 @click.command("doctor")
@@ -21,23 +26,23 @@ _MARKS = {State.FINE: "[green]fine   [/]", State.TROUBLE: "[bold red]TROUBLE[/]"
 def doctor(settings_path: Path | None, as_json: bool) -> int:  # noqa: FBT001 - a flag
     """Look over a whole installation, and say what to do about each thing that is not well. Changes nothing.
 
-    Key, contracts, disk, who may log in, registry, clock, everything that `sluice plan` compares (topics and their
-    partitions and settings, rights too few or too many, quotas, schemas, the set in force), the store's age, and
-    whether anybody works. Exits 1 when something is not well, or could not be looked at.
+    Disk, who may log in, registry, clock, master key, contracts, everything that `sluice plan` compares (topics and
+    their partitions and settings, rights too few or too many, quotas, schemas, the set in force), the age of the
+    stores, and whether anybody shares. Whether providers are served it cannot see. Exits 1 when something is not well.
 
     \b
     Examples:
       sluice doctor
-      sluice doctor --json | jq -r 'select(.state != "fine") | .says'
+      sluice doctor --json | jq -r 'select(.state == "trouble") | .says'
     """
     settings = load_settings(settings_path)
     console = Console(highlight=False)
-    is_well = True
+    troubles = 0
     for verdict in every(settings):
-        is_well &= verdict.state is State.FINE
+        troubles += verdict.state is State.TROUBLE
         if as_json:
             click.echo(json.dumps(verdict.as_json()))
         else:
             console.print(f"{_MARKS[verdict.state]} [bold]{verdict.check:<15}[/] ", end="")
             console.print(verdict.says, markup=False, soft_wrap=True)
-    return 0 if is_well else 1
+    return 1 if troubles else 0

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 class State(StrEnum):
     FINE = "fine"
+    NOTICE = "notice"
+    """In the ordinary course of things, and worth knowing."""
     TROUBLE = "trouble"
     UNSEEN = "unseen"
     """It could not be looked at, for something else comes first."""

@@ -26,11 +26,11 @@ class Usage(NamedTuple):
 
 
 @contextmanager
-def registry_whose_clock_is_off(by: timedelta, status: int) -> Iterator[str]:
+def registry_that_says(date: str, status: int) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             self.send_response_only(status)
-            self.send_header("Date", format_datetime(datetime.now(UTC) + by, usegmt=True))
+            self.send_header("Date", date)
             self.end_headers()
 
         def log_message(self, *_what: object) -> None: ...
@@ -60,7 +60,7 @@ def settings(folder: Path, url: str) -> Settings:
     ],
 )
 def test_a_clock_that_is_off(tmp_path: Path, status: int, off: timedelta, state: State, words: str) -> None:
-    with registry_whose_clock_is_off(off, status) as url:
+    with registry_that_says(format_datetime(datetime.now(UTC) + off, usegmt=True), status) as url:
         found = checks._clock(settings(tmp_path, url))
     assert (found.state, words in found.says) == (state, True)
 
@@ -69,8 +69,22 @@ def test_a_clock_with_nothing_to_compare_it_with(tmp_path: Path) -> None:
     assert checks._clock(settings(tmp_path, "http://127.0.0.1:1")).state is State.UNSEEN
 
 
-@pytest.mark.parametrize(("free", "state"), [(9, State.TROUBLE), (11, State.FINE)])
+@pytest.mark.parametrize("said", ["", "0", "next Tuesday"])
+def test_a_registry_that_says_nonsense_of_its_time(tmp_path: Path, said: str) -> None:
+    with registry_that_says(said, 200) as url:
+        assert checks._clock(settings(tmp_path, url)).state is State.UNSEEN
+
+
+@pytest.mark.parametrize(("free", "state"), [(checks.LEAST_FREE_BYTES - 1, State.TROUBLE), (1 << 31, State.FINE)])
 def test_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, state: State) -> None:
     """Of the folder that is there, where the stores' is not made yet."""
-    monkeypatch.setattr(shutil, "disk_usage", {tmp_path: Usage(100, 100 - free, free)}.__getitem__)
+    monkeypatch.setattr(shutil, "disk_usage", {tmp_path: Usage(1 << 40, 0, free)}.__getitem__)
     assert checks._disk(settings(tmp_path, "http://nobody")).state is state
+
+
+def test_files_that_go_while_they_are_looked_at_are_no_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of a store that runs."""
+    (tmp_path / "here").write_bytes(b"123")
+    there = [tmp_path / "gone", tmp_path / "here"]
+    monkeypatch.setattr(Path, "rglob", lambda *_: iter(there))
+    assert [size for _, size in checks._files(tmp_path)] == [3]
