@@ -8,6 +8,8 @@ from enum import StrEnum
 from sluice.metrics.catalogue import (
     ABORTS,
     LAG,
+    LAG_SECONDS,
+    PARTITIONS,
     PARTNER_PAUSED,
     PAUSED,
     PROVIDERS_UNAVAILABLE,
@@ -20,6 +22,8 @@ from sluice.metrics.catalogue import (
 )
 
 RUNBOOK = "docs/alerts.md"
+JOBS = "(.*/)?(sharing|returns|providers)"
+"""As Prometheus' own settings name them, or its operator for Kubernetes, which puts the namespace before."""
 
 
 class Severity(StrEnum):
@@ -58,10 +62,24 @@ class Alert:
 CAUSES = (
     Alert(
         "SluiceDown",
-        'up{job=~"sharing|returns|providers"} == 0',
+        f'up{{job=~"{JOBS}"}} == 0',
         Severity.PAGE,
         "{{ $labels.job }} at {{ $labels.instance }} does not answer",
         "30s",
+    ),
+    Alert(
+        "SluiceGone",
+        f"absent({PARTITIONS.name})",
+        Severity.PAGE,
+        "No sharing processor tells anything: nothing is shared, and nothing recalled",
+        "1m",
+    ),
+    Alert(
+        "SluicePartitionUnserved",
+        f"max({PARTITIONS.name}) - (count(count by (partition) ({LAG.name})) or vector(0)) > 0",
+        Severity.PAGE,
+        "{{ $value }} partitions are with no process: nothing is shared from them, and nothing recalled",
+        "5m",
     ),
     Alert(
         "SluiceUnavailable",
@@ -86,10 +104,10 @@ CAUSES = (
     ),
     Alert(
         "SluiceNotProgressing",
-        # whoever had the partition before has no gauge of it any more
-        f"max by (partition) ({LAG.name}) > 0 and max by (partition) (changes({LAG.name}[5m])) == 0",
+        f"max by (partition) ({LAG_SECONDS.name}) > 300 "
+        f"unless on (partition) max by (partition) ({PAUSED.name}) > 0 unless on () max({UNAVAILABLE.name}) > 0",
         Severity.PAGE,
-        "{{ $value }} updates wait on partition {{ $labels.partition }}, and nobody works on them",
+        "Partners are {{ $value | humanizeDuration }} behind the updates of partition {{ $labels.partition }}",
         "2m",
     ),
     Alert(

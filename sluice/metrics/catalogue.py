@@ -45,6 +45,12 @@ WITHDRAWAL_TO_RECALL = Declared(
     "From the timestamp of a consent event to the commit of the recall that it caused.",
     Unit.SECONDS,
 )
+PARTITIONS = Declared(
+    Kind.GAUGE,
+    "sluice_partitions",
+    "Partitions of the inputs: each has to be with some process, which then tells its lag.",
+    Unit.COUNT,
+)
 LAG = Declared(
     Kind.GAUGE,
     "sluice_lag_records",
@@ -201,9 +207,9 @@ PROVIDERS_UNAVAILABLE = Declared(
 )
 
 SHARING = (
-    EVENTS, OUTCOMES, REJECTED, UPDATE_TO_COMMIT, WITHDRAWAL_TO_RECALL, BARRIER, TRANSACTION, LAG, LAG_SECONDS,
-    WIDENING_STOPPED, CATCHING_UP, TO_RECONCILE, RECONCILED, TO_FOLD, PAUSED, FENCED, UNAVAILABLE, BATCHES, ABORTS,
-    ASSIGNMENTS, CONTRACT_SET,
+    EVENTS, OUTCOMES, REJECTED, UPDATE_TO_COMMIT, WITHDRAWAL_TO_RECALL, BARRIER, TRANSACTION, PARTITIONS, LAG,
+    LAG_SECONDS, WIDENING_STOPPED, CATCHING_UP, TO_RECONCILE, RECONCILED, TO_FOLD, PAUSED, FENCED, UNAVAILABLE,
+    BATCHES, ABORTS, ASSIGNMENTS, CONTRACT_SET,
 )  # fmt: skip
 """Of `sluice run sharing`."""
 ON_RETURNS = (RETURNS, RECALLS, PARTNER_PAUSED, RETURNS_UNAVAILABLE)

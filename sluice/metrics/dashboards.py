@@ -241,6 +241,7 @@ PROCESSOR = Dashboard(
             metrics.TRANSACTION.meaning,
             (quantile(metrics.TRANSACTION, 0.5), quantile(metrics.TRANSACTION, 0.99)),
         ),
+        Panel("Partitions", metrics.PARTITIONS.meaning, (most(metrics.PARTITIONS),)),
         Panel("Given other partitions, in an hour", metrics.ASSIGNMENTS.meaning, (grown(metrics.ASSIGNMENTS, "1h"),)),
         Panel(
             "Contract set in force",
@@ -256,7 +257,9 @@ PROCESSOR = Dashboard(
             "Of each process, as the operating system counts it.",
             (
                 Query(
-                    'process_resident_memory_bytes{job=~"sharing|returns|providers"}', "{{job}} {{instance}}", "bytes"
+                    'process_resident_memory_bytes{job=~"(.*/)?(sharing|returns|providers)"}',
+                    "{{job}} {{instance}}",
+                    "bytes",
                 ),
             ),
         ),
@@ -265,7 +268,7 @@ PROCESSOR = Dashboard(
             "Seconds of processor time that each process takes in a second.",
             (
                 Query(
-                    'rate(process_cpu_seconds_total{job=~"sharing|returns|providers"}[$__rate_interval])',
+                    'rate(process_cpu_seconds_total{job=~"(.*/)?(sharing|returns|providers)"}[$__rate_interval])',
                     "{{job}} {{instance}}",
                     "s",
                 ),

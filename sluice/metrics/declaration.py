@@ -24,6 +24,7 @@ class Unit(StrEnum):
     RECALLS = "recalls"
     TRANSACTIONS = "transactions"
     TIMES = "times"
+    COUNT = "of them"
     SECONDS = "seconds"
     BYTES = "bytes"
     FLAG = "1 or 0"

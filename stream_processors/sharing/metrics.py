@@ -42,6 +42,7 @@ class Metrics:
                 self.rejected.labels(topic, cause.value)  # from 0: what begins at a value did not grow, to Prometheus
         self.update_to_commit = catalogue.UPDATE_TO_COMMIT.latencies(registry)
         self.withdrawal_to_recall = catalogue.WITHDRAWAL_TO_RECALL.latencies(registry)
+        self.partitions = catalogue.PARTITIONS.gauge(registry)
         self.lag = catalogue.LAG.gauge(registry)
         self.widening_stopped = catalogue.WIDENING_STOPPED.gauge(registry)
         self.catching_up = catalogue.CATCHING_UP.gauge(registry)

@@ -32,6 +32,7 @@ class Ownership:
         self._clock = clock
         self.view = plan.sets.newest()
         metrics.decides_by(self.view.contract_set)
+        metrics.partitions.set(self.view.partitions)
         self.partitions: dict[int, Partition] = {}
         self.positions: dict[int, Positions] = {}
         self.checkpoints: dict[int, Checkpoint] = {}

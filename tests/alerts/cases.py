@@ -33,6 +33,7 @@ _LATE = "{share} of {what} take longer than 5 s"
 _UNREADABLE = 'sluice_rejected_total{topic="crm.customer-updates",cause="unreadable",instance="a"}'
 _STOPPED = 'sluice_widening_stopped{partition="1",reason="open_transaction",instance="a"}'
 _LAG = 'sluice_lag_records{partition="0",instance="a"}'
+_BEHIND = 'sluice_lag_seconds{partition="0",instance="a"}'
 _TO_RECONCILE = 'sluice_customers_to_reconcile{partition="0",instance="a"}'
 
 
@@ -89,10 +90,10 @@ CASES = (
     Case("SluiceRecallsLateForDays", latencies(_RECALLS, "0+10000x450", "0+9995x450"), "74h", every="10m"),
     Case(
         "SluiceDown",
-        {'up{job="sharing",instance="a"}': "1 0 0 0"},
+        {'up{job="sluice/sharing",instance="a"}': "1 0 0 0"},
         "3m",
-        {"job": "sharing", "instance": "a"},
-        "sharing at a does not answer",
+        {"job": "sluice/sharing", "instance": "a"},
+        "sluice/sharing at a does not answer",
     ),
     Case("SluiceDown", {'up{job="prometheus",instance="a"}': "0x10"}, "5m"),
     Case(
@@ -123,15 +124,53 @@ CASES = (
         "Updates of partition 2 are held: too many of them cannot be used",
     ),
     Case("SluiceUpdatesPaused", {'sluice_updates_paused{partition="2",instance="a"}': "0x10"}, "5m"),
+    # while updates come
     Case(
         "SluiceNotProgressing",
-        {_LAG: "70x20"},
+        {_LAG: "70+50x20", _BEHIND: "0+60x20"},
         "15m",
         {"partition": "0"},
-        "70 updates wait on partition 0, and nobody works on them",
+        "Partners are 15m 0s behind the updates of partition 0",
     ),
-    Case("SluiceNotProgressing", {_LAG: "70-1x20"}, "15m"),
-    Case("SluiceNotProgressing", {_LAG: "0x20"}, "15m"),
+    Case("SluiceNotProgressing", {_LAG: "70+50x20", _BEHIND: "0+60x5 10x15"}, "15m"),
+    Case(
+        "SluiceNotProgressing", {_BEHIND: "0+60x20", 'sluice_updates_paused{partition="0",instance="a"}': "1x20"}, "15m"
+    ),
+    Case("SluiceNotProgressing", {_BEHIND: "0+60x20", 'sluice_unavailable{instance="a"}': "1x20"}, "15m"),
+    Case(
+        "SluiceGone",
+        {'up{job="sharing",instance="a"}': "1x10"},
+        "5m",
+        {},
+        "No sharing processor tells anything: nothing is shared, and nothing recalled",
+    ),
+    Case("SluiceGone", {'sluice_partitions{instance="a"}': "4x10"}, "5m"),
+    Case(
+        "SluicePartitionUnserved",
+        {'sluice_partitions{instance="a"}': "2x20", _LAG: "0x20"},
+        "15m",
+        {},
+        "1 partitions are with no process: nothing is shared from them, and nothing recalled",
+    ),
+    Case(
+        "SluicePartitionUnserved",
+        {'sluice_partitions{instance="a"}': "1x20"},
+        "15m",
+        {},
+        "1 partitions are with no process: nothing is shared from them, and nothing recalled",
+    ),
+    # two processes, and one partition that moved
+    Case(
+        "SluicePartitionUnserved",
+        {
+            'sluice_partitions{instance="a"}': "2x20",
+            'sluice_partitions{instance="b"}': "2x20",
+            _LAG: "0x20",
+            'sluice_lag_records{partition="1",instance="a"}': "0x5 _x15",
+            'sluice_lag_records{partition="1",instance="b"}': "_x6 0x14",
+        },
+        "15m",
+    ),
     Case(
         "SluiceAborting",
         {'sluice_aborts_total{instance="a"}': "0+6x40"},
