@@ -84,7 +84,10 @@ build/documents/installed: tests/documents/package-lock.json
 	@touch $@
 
 alerts: setup build/prometheus/installed ## Each alert before Prometheus' promtool, firing and not (docs/alerts.md)
-	$(BIN)/pytest -q -rs -n auto tests/alerts
+	$(prometheus-required) $(BIN)/pytest -q -rs -n auto tests/alerts
+
+# Where it was fetched, nothing may be skipped.
+prometheus-required = REQUIRE_PROMETHEUS=$$(test -e build/prometheus/installed && echo 1)
 
 # Debian's package, unpacked and not installed, unless the machine has one. Without either, what needs it is skipped and named.
 build/prometheus/installed:

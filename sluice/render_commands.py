@@ -49,14 +49,16 @@ def kubernetes(
 
 
 @render.command()
-def prometheus() -> None:
+@click.option("--kubernetes", is_flag=True, help="As a PrometheusRule, for Prometheus' operator.")
+def prometheus(*, kubernetes: bool) -> None:
     """Print recording and alerting rules: what is promised, and what somebody has to look at.
 
     \b
-    Example:
+    Examples:
       sluice render prometheus > /etc/prometheus/rules/sluice.yaml
+      sluice render prometheus --kubernetes | kubectl apply --namespace sluice --filename -
     """
-    click.echo(rules.document(), nl=False)
+    click.echo(rules.resource() if kubernetes else rules.document(), nl=False)
 
 
 @render.command()

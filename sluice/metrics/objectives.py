@@ -51,6 +51,8 @@ class Burning:
 FAST = (Burning(14.4, "1h", "5m"), Burning(6, "6h", "30m"))
 """A fiftieth of the month's room in an hour, a twentieth in six."""
 SLOW = (Burning(1, "3d", "6h"),)
+_FEWEST_LATE = 3
+"""In the long window. Where little happens, one that is late is a large share of it, and nobody gets up for one."""
 
 
 def recorded(objective: Objective) -> Iterator[Rule]:
@@ -75,8 +77,15 @@ def _burning(objective: Objective, rates: tuple[Burning, ...]) -> str:
     terms = []
     for rate in rates:
         bound = f"{rate.times * room:.6g}"
-        terms.append(f"({_series(objective, rate.long)} > {bound} and {_series(objective, rate.short)} > {bound})")
+        shares = f"{_series(objective, rate.long)} > {bound} and {_series(objective, rate.short)} > {bound}"
+        terms.append(f"({shares} and {_late(objective, rate.long)} >= {_FEWEST_LATE})")
     return " or ".join(terms)
+
+
+def _late(objective: Objective, window: str) -> str:
+    """How many."""
+    name, bound = objective.latencies.name, f'le="{float(objective.within_seconds)}"'
+    return f"(sum(increase({name}_count[{window}])) - sum(increase({name}_bucket{{{bound}}}[{window}])))"
 
 
 def _series(objective: Objective, window: str) -> str:

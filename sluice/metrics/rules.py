@@ -11,10 +11,25 @@ _HEAD = "# Made by `sluice render prometheus`; what to do about each alert stand
 
 
 def document() -> str:
-    """A group for each objective and one for causes."""
+    """The file of rules that Prometheus reads."""
+    return _HEAD + _text({"groups": _groups()})
+
+
+def resource() -> str:
+    """The same as a PrometheusRule, for Prometheus' operator on Kubernetes."""
+    head = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule", "metadata": {"name": "sluice"}}
+    return _HEAD.replace("prometheus`", "prometheus --kubernetes`") + _text({**head, "spec": {"groups": _groups()}})
+
+
+def _text(content: dict[str, object]) -> str:
+    return str(yaml.safe_dump(content, sort_keys=False, width=1000))
+
+
+def _groups() -> list[dict[str, object]]:
+    """One for each objective and one for causes."""
     groups: list[dict[str, object]] = []
     for objective in OBJECTIVES:
         rules: list[Rule] = [*recorded(objective), *(alert.rule() for alert in alerts(objective))]
         groups.append({"name": f"sluice-{objective.name}", "rules": rules})
     groups.append({"name": "sluice-causes", "rules": [alert.rule() for alert in CAUSES]})
-    return _HEAD + str(yaml.safe_dump({"groups": groups}, sort_keys=False, width=1000))
+    return groups

@@ -6,6 +6,9 @@ _TARGET_MS = 20.0
 """Time to decide a batch in, as far as it can be chosen: customers that inputs name come first, others fill it up."""
 _NAMED_TO_OTHERS = 4
 """What live traffic is slowed down by at the most: one other customer for so many that inputs name."""
+_LONGEST_MS = 1_000.0
+"""Time to decide inputs in. A longer batch gains nothing, keeps withdrawals waiting, and may outlast the session."""
+_FIRST_BATCH = 1_000
 _OPENING_MS, _OPENING_SERVING_MS = 500.0, 15.0
 _FEWEST, _MOST = 8, 2_000
 _AT_FIRST = 64.0
@@ -15,7 +18,8 @@ class Pace:
     """Adapts itself to how long the last batches took."""
 
     def __init__(self, batch: int) -> None:
-        self._most = self.batch = batch
+        self._most = batch
+        self.batch = min(batch, _FIRST_BATCH)
         self._fitting = _AT_FIRST
 
     def allowance(self, partitions: int, named: int) -> int:
@@ -31,10 +35,13 @@ class Pace:
         if customers and elapsed_ms > 0:
             fitting = customers * _TARGET_MS / elapsed_ms
             self._fitting = min(max(min(fitting, (self._fitting + fitting) / 2), _FEWEST), _MOST)
+            if elapsed_ms > _LONGEST_MS:
+                self.batch = max(int(self.batch * _LONGEST_MS / elapsed_ms), 1)
 
     def begin_anew(self) -> None:
         """What customers take is not known any more: under other contracts nothing is decided yet."""
         self._fitting = min(self._fitting, _AT_FIRST)
+        self.batch = min(self.batch, _FIRST_BATCH)
 
     def opening_ms(self, *, serving: bool) -> float:
         """How long to bring up partitions before the next poll."""
@@ -46,4 +53,4 @@ class Pace:
 
     def recover(self) -> None:
         """A batch was committed."""
-        self.batch = min(self.batch + max(self.batch // 8, 1), self._most)
+        self.batch = min(self.batch + max(self.batch // 2, 1), self._most)

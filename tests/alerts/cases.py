@@ -79,6 +79,8 @@ CASES = (
         _LATE.format(share="2%", what="recalls"),
     ),
     Case("SluiceRecallsLate", latencies(_RECALLS, "0+1000x120", "0+995x120"), "2h"),
+    # one of ten in an hour: a large share, and one
+    Case("SluiceRecallsLate", latencies(_RECALLS, "0x110 0+1x10", "0x110 0+1x9 9"), "2h"),
     Case(
         "SluiceRecallsLateForDays",
         latencies(_RECALLS, "0+1000x450", "0+998x450"),

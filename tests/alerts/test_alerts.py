@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ def promtool() -> str:
     fetched = Path("build/prometheus/usr/bin/promtool")
     found = str(fetched) if fetched.exists() else shutil.which("promtool")
     if found is None:
+        assert not os.environ.get("REQUIRE_PROMETHEUS"), "promtool is required, and not there"
         pytest.skip("no promtool: `make alerts` fetches it")
     return found
 
@@ -80,3 +82,4 @@ def test_each_alert_has_its_section() -> None:
 
 def test_the_rules_that_are_deployed_are_the_ones_that_are_made() -> None:
     assert Path("deploy/prometheus/sluice.yaml").read_text(encoding="utf-8") == rules.document()
+    assert Path("deploy/kubernetes/base/rules.yaml").read_text(encoding="utf-8") == rules.resource()

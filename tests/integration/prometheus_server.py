@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import urllib.parse
@@ -46,6 +47,7 @@ def program(name: str) -> str:
     fetched = Path("build/prometheus/usr/bin") / name
     found = str(fetched.absolute()) if fetched.exists() else shutil.which(name)
     if found is None:
+        assert not os.environ.get("REQUIRE_PROMETHEUS"), f"{name} is required, and not there"
         pytest.skip(f"no {name}: `make alerts` fetches it")
     return found
 

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from jsonschema import Draft7Validator, Draft202012Validator
 
 from sluice.connection_files import read_properties
+from sluice.metrics.alerts import JOBS
 from sluice.render_commands import render
 from sluice.settings import load_settings
 
@@ -28,6 +29,8 @@ EXAMPLE = KUBERNETES / "example"
 MANIFESTS = sorted(
     path for path in KUBERNETES.rglob("*.yaml") if path.name not in {"kustomization.yaml", "sluice.yaml"}
 )
+WITH_PODS = {"StatefulSet", "Deployment", "Job"}
+PROCESSORS = ("sharing", "returns", "providers")
 Document = dict[str, Any]
 
 
@@ -51,7 +54,7 @@ def documents(*paths: Path) -> list[Document]:
 
 def problems(found: Iterable[Document]) -> list[str]:
     """By the schema of each one's kind; a kind without a schema is a problem."""
-    shelves = [schema(name) for name in ("kubernetes", "strimzi", "podmonitor")]
+    shelves = [schema(name) for name in ("kubernetes", "strimzi", "monitoring")]
     told = []
     for one in found:
         (shelf,) = (shelf for shelf in shelves if one["kind"] in shelf["kinds"])
@@ -88,9 +91,11 @@ def test_the_registry_is_reached_from_inside_alone() -> None:
     assert "ports" not in SERVICES["registry"]
 
 
-def test_the_processor_has_its_own_credentials_and_no_others() -> None:
-    volumes = [volume.split(":")[0] for volume in SERVICES["sharing"]["volumes"]]
-    assert not set(volumes) & {"clients", "certificates", "partners"}
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_a_processor_has_its_own_credentials_and_no_others(name: str) -> None:
+    volumes = {volume.split(":")[0] for volume in SERVICES[name]["volumes"]}
+    of_all = {"clients", "certificates", "partners", *(f"{one}-client" for one in PROCESSORS)}
+    assert volumes & of_all == {f"{name}-client"}
 
 
 def test_every_file_and_volume_that_is_mounted_is_there() -> None:
@@ -130,8 +135,8 @@ def test_the_example_is_valid_as_it_is_built() -> None:
     built = subprocess.run(["kubectl", "kustomize", str(EXAMPLE)], check=True, capture_output=True, text=True).stdout
     found = list(yaml.safe_load_all(built))
     assert problems(found) == []
-    ours = [one for one in found if one["kind"] in {"StatefulSet", "Job"}]
-    assert {one["metadata"]["name"] for one in ours} == {"sharing", "apply", "registry"}
+    ours = [one for one in found if one["kind"] in WITH_PODS]
+    assert {one["metadata"]["name"] for one in ours} == {"sharing", "returns", "providers", "apply", "registry"}
     for one in ours:
         assert one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/part-of"] == "sluice"
 
@@ -156,7 +161,7 @@ def pods() -> dict[str, Document]:
     return {
         one["metadata"]["name"]: one["spec"]["template"]["spec"]
         for one in documents(*MANIFESTS)
-        if one["kind"] in {"StatefulSet", "Job"}
+        if one["kind"] in WITH_PODS
     }
 
 
@@ -181,9 +186,26 @@ def test_no_secret_is_written_down() -> None:
     assert "secretGenerator" not in (EXAMPLE / "kustomization.yaml").read_text(encoding="utf-8")
 
 
-def test_the_processor_mounts_its_own_password_alone() -> None:
-    (volume,) = (volume for volume in pods()["sharing"]["volumes"] if volume["name"] == "passwords")
-    assert volume["secret"]["items"] == [{"key": "sharing", "path": "sharing"}]
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_a_processor_mounts_its_own_password_alone(name: str) -> None:
+    (volume,) = (volume for volume in pods()[name]["volumes"] if volume["name"] == "passwords")
+    assert volume["secret"]["items"] == [{"key": name, "path": name}]
+
+
+def test_every_processor_is_scraped_as_the_job_that_alerts_ask_for() -> None:
+    scraped = yaml.safe_load((COMPOSE / "prometheus.yaml").read_text(encoding="utf-8"))["scrape_configs"]
+    ports = {one["job_name"]: one["dns_sd_configs"][0]["port"] for one in scraped if "dns_sd_configs" in one}
+    settings = load_settings(COMPOSE / "sluice.yaml")
+    assert ports == {name: getattr(settings, name).metrics.port for name in PROCESSORS}
+    assert all(re.fullmatch(JOBS, name) and name in SERVICES for name in ports)
+    (monitor,) = documents(KUBERNETES / "base/monitoring.yaml")
+    (selected,) = monitor["spec"]["selector"]["matchExpressions"]
+    assert selected == {"key": monitor["spec"]["jobLabel"], "operator": "In", "values": list(PROCESSORS)}
+    settings = load_settings(EXAMPLE / "sluice.yaml")
+    for name in PROCESSORS:
+        (container,) = pods()[name]["containers"]
+        port = getattr(settings, name).metrics.port
+        assert container["ports"] == [{"name": "metrics", "containerPort": port}]
 
 
 def test_a_pod_gets_a_connection_file_for_each_password_that_it_was_given(tmp_path: Path) -> None:

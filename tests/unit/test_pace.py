@@ -65,6 +65,17 @@ def test_customers_that_inputs_name_come_first_and_the_others_still_get_on() -> 
     assert settled(1e6).allowance(3, 8) == 1
 
 
+def test_inputs_that_take_long_come_in_smaller_batches() -> None:
+    """As those of fifty partners do: read as many as usual, they would outlast the session again and again."""
+    pace = Pace(20_000)
+    assert pace.batch == 1_000, "nothing is known yet"
+    for per_record_ms, fewest, most in ((0.01, 20_000, 20_000), (0.15, 6_000, 10_000), (4, 200, 400)):
+        for _ in range(20):
+            pace.took(pace.batch * per_record_ms, pace.batch)
+            pace.recover()
+        assert fewest <= pace.batch <= most
+
+
 def test_batches_without_such_work_teach_nothing() -> None:
     pace = settled(0.1)
     before = pace.allowance(1, 0)

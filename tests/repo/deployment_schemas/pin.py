@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 KUBERNETES = "1.37.0"
 KINDS = (
     "configmap-v1",
+    "deployment-apps-v1",
     "job-batch-v1",
     "namespace-v1",
     "networkpolicy-networking-v1",
@@ -35,7 +36,8 @@ KINDS = (
 STRIMZI = "1.2.0"
 MODELS = {"Kafka": "kafka", "KafkaNodePool": "nodepool", "KafkaTopic": "topic", "KafkaUser": "user"}
 PACKAGES = {"compose": "check-jsonschema==0.39.0", "kubernetes": f"kubernetes-validate=={KUBERNETES}"}
-PODMONITOR = "cloudcoil.models.prometheus_operator==0.80.1.0"
+MONITORING = ("PodMonitor", "PrometheusRule")
+OPERATOR = "cloudcoil.models.prometheus_operator==0.80.1.0"
 
 
 def main() -> None:
@@ -44,7 +46,7 @@ def main() -> None:
         write("compose-spec.json", compose_specification(installed(scratch, PACKAGES["compose"])))
         write("kubernetes.json", kubernetes(installed(scratch, PACKAGES["kubernetes"])))
         write("strimzi.json", strimzi(scratch))
-        write("podmonitor.json", podmonitor(installed(scratch, PODMONITOR, dependencies=True)))
+        write("monitoring.json", monitoring(installed(scratch, OPERATOR, dependencies=True)))
 
 
 def compose_specification(packages: Path) -> Any:  # noqa: ANN401 - JSON
@@ -83,18 +85,22 @@ def strimzi(scratch: Path) -> dict[str, Any]:
     return {"kinds": found}
 
 
-def podmonitor(packages: Path) -> dict[str, Any]:
-    code = "from cloudcoil.models.prometheus_operator.v1 import PodMonitor as P; import json; "
-    printed = subprocess.run(
-        [sys.executable, "-c", code + "print(json.dumps(P.model_json_schema(by_alias=True)))"],
-        check=True,
-        stdout=subprocess.PIPE,
-        env={"PYTHONPATH": str(packages)},
-    ).stdout
-    definitions = {name: closed(one) for name, one in json.loads(printed).pop("$defs").items()}
-    schema = closed({name: value for name, value in json.loads(printed).items() if name != "$defs"})
-    schema["properties"] |= {"metadata": {"type": "object"}, "status": {"type": "object"}}
-    return {"kinds": {"PodMonitor": schema}, "$defs": definitions}
+def monitoring(packages: Path) -> dict[str, Any]:
+    """By kind, with the definitions that they need."""
+    kinds, definitions = {}, {}
+    for kind in MONITORING:
+        code = f"from cloudcoil.models.prometheus_operator.v1 import {kind} as P; import json; "
+        printed = subprocess.run(
+            [sys.executable, "-c", code + "print(json.dumps(P.model_json_schema(by_alias=True)))"],
+            check=True,
+            stdout=subprocess.PIPE,
+            env={"PYTHONPATH": str(packages)},
+        ).stdout
+        schema = json.loads(printed)
+        definitions |= {name: closed(one) for name, one in schema.pop("$defs").items()}
+        kinds[kind] = closed(schema)
+        kinds[kind]["properties"] |= {"metadata": {"type": "object"}, "status": {"type": "object"}}
+    return {"kinds": kinds, "$defs": definitions}
 
 
 def installed(scratch: Path, package: str, *, dependencies: bool = False) -> Path:
