@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -239,8 +239,11 @@ def _sharing_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right
     yield Right("sharing", Operation.WRITE, Resource.TRANSACTIONAL_ID, f"{group}.", prefixed=True)
 
 
-def _returns_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right]:
-    """Reads what partners say and what was delivered; its words reach sharing as consent events and pauses alone."""
+def _returns_rights(partners: Collection[PartnerId], group: str) -> Iterable[Right]:
+    """Reads what partners say and what was delivered; its words reach sharing as consent events and pauses alone.
+
+    How far partners have read it may know, and not what.
+    """
     read = (topics.DISCLOSURES, topics.CONTRACT_SETS, *(topics.returns(partner) for partner in partners))
     kept = (topics.ACCEPTED_RETURNS, topics.PAUSES)  # what it wrote is read back
     for topic in (*read, *kept):
@@ -248,6 +251,10 @@ def _returns_rights(partners: Iterable[PartnerId], group: str) -> Iterable[Right
     for topic in (topics.CONSENT_EVENTS, topics.REFUSED_RETURNS, *kept):
         yield _write("returns", topic)
     yield Right("returns", Operation.READ, Resource.GROUP, group)
+    for partner in partners:
+        for topic in (topics.customers(partner), topics.control(partner)):
+            yield Right("returns", Operation.DESCRIBE, Resource.TOPIC, topic)
+        yield Right("returns", Operation.DESCRIBE, Resource.GROUP, topics.partner_group(partner, ""), prefixed=True)
 
 
 def _providers_rights(asked: Iterable[PartnerId], answering: Iterable[PartnerId], group: str) -> Iterable[Right]:

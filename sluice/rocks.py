@@ -10,10 +10,12 @@ from typing import cast
 
 from rocksdict import AccessType, BlockBasedOptions, Cache, Checkpoint, Options, Rdict, WriteBatch, WriteBufferManager
 
-from sluice.store import Change, Family, Store, StoreTrouble, Unusable
+from sluice.store import Change, Family, Size, Store, StoreTrouble, Unusable
 
 _NEWEST = "newest"
 _INDEX_BUFFER_BYTES = 1 << 18
+_KEYS = "rocksdb.estimate-num-keys"
+_BYTES = ("rocksdb.total-sst-files-size", "rocksdb.cur-size-all-mem-tables")
 _PLACE_AT_FAULT = ("No space left", "Permission denied", "Read-only file system", "Disk quota", "Too many open files")
 
 
@@ -24,6 +26,10 @@ class Memory:
         size = megabytes << 20
         self._cache = Cache(size)
         self._buffers = WriteBufferManager.new_write_buffer_manager_with_cache(size // 2, False, self._cache)
+
+    def used(self) -> int:
+        """Bytes."""
+        return int(self._cache.get_usage())
 
     def bound(self, options: Options) -> Options:
         """The same options. Indexes of files, which grow with the keys, lie in the cache and give way there."""
@@ -76,6 +82,13 @@ class RocksDatabase:
         with self._judged("read"):
             yield from cast("Iterator[bytes]", self._families[family].keys(from_key=start))
 
+    def sizes(self) -> dict[Family, Size]:
+        with self._judged("measured"):
+            return {
+                family: Size(_asked(db, _KEYS), sum(_asked(db, part) for part in _BYTES))
+                for family, db in self._families.items()
+            }
+
     def copy_to(self, folder: Path) -> None:
         """Files that do not change any more are linked where the file system can."""
         with self._judged("copied"):
@@ -107,6 +120,10 @@ class RocksDatabase:
                     "it is brought up to date from the logs."
                 ) from None
             raise Unusable(f"The store in {self._folder} is damaged ({type(error).__name__}).") from None
+
+
+def _asked(family: Rdict, name: str) -> int:
+    return int(family.property_int_value(name) or 0)
 
 
 def _index_options() -> Options:
@@ -160,3 +177,6 @@ class RocksStores:
             self.discard(number)
             return False
         return True
+
+    def memory_bytes(self) -> int:
+        return self._memory.used()

@@ -94,6 +94,15 @@ class Providers(Strict):
     metrics: Endpoint = Endpoint(port=9466)
 
 
+class Page(Strict):
+    """The page for operators, which the sharing processor serves beside its metrics."""
+
+    token: FilePath | None = None
+    """File with what a browser gives as its password. Without one the page is for this machine alone."""
+    processes: list[Annotated[str, Field(pattern=r"^https?://\S+$")]] | None = None
+    """Where the metrics are that it shows: this process's own, and those of returns and providers on this machine."""
+
+
 class LawSettings(Strict):
     """How laws are applied here."""
 
@@ -130,6 +139,7 @@ class Settings(Strict):
     sharing: Sharing
     returns: Returns = Returns()
     providers: Providers = Providers()
+    page: Page = Page()
 
     def load_law(self) -> Law:
         """Raises DocumentError with every problem of every pack."""
@@ -183,6 +193,7 @@ def load_settings(path: Path | None) -> Settings:
             "clients": folder / settings.clients,
             "contracts": folder / settings.contracts,
             "customer_keys": settings.customer_keys and folder / settings.customer_keys,
+            "page": settings.page.model_copy(update={"token": settings.page.token and folder / settings.page.token}),
             "law": settings.law.model_copy(update={"packs": settings.law.packs and folder / settings.law.packs}),
             "sharing": settings.sharing.model_copy(
                 update={

@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -90,6 +90,13 @@ Change = tuple[Family, bytes, bytes | None]
 """Put a value under a key, or remove the key."""
 
 
+class Size(NamedTuple):
+    """Of a family, as the database estimates it: what was removed may still count."""
+
+    keys: int
+    bytes: int
+
+
 class Database(Protocol):
     """Ordered keys and values, written atomically. Raises Unusable for damage, StoreTrouble for its place."""
 
@@ -100,6 +107,9 @@ class Database(Protocol):
 
     def keys(self, family: Family, start: bytes | None = None) -> Iterator[bytes]:
         """In their order, from `start` on."""
+
+    def sizes(self) -> Mapping[Family, Size]:
+        """Asked without reading anything."""
 
     def copy_to(self, folder: Path) -> None:
         """A consistent copy, as a database in a new folder."""
@@ -122,6 +132,9 @@ class Stores(Protocol):
 
     def restore(self, number: int) -> bool:
         """Put the newest copy in the place of a store that is gone; whether there is one."""
+
+    def memory_bytes(self) -> int:
+        """What all open stores use together."""
 
 
 class Store:
@@ -257,6 +270,9 @@ class Store:
     def __iter__(self) -> Iterator[tuple[CustomerId, Row]]:
         for customer in self.customers(None, 1 << 62):
             yield customer, self.get([customer])[customer]
+
+    def sizes(self) -> Mapping[Family, Size]:
+        return self._database.sizes()
 
     def copy_to(self, folder: Path) -> None:
         """Raises StoreTrouble."""

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 import structlog
 from structlog.typing import EventDict
 
-from sluice.metrics.serving import registry_of_a_process, served
+from sluice.metrics import catalogue
 from sluice.settings import Settings
+from stream_processors.admin.endpoint import registry_of_a_process, served
+from stream_processors.admin.health import Health
+from stream_processors.admin.page import Page, guard
 from stream_processors.sharing.metrics import Done, Metrics
 from stream_processors.sharing.setup import processor
 from stream_processors.watchdog import watched
@@ -40,7 +43,10 @@ def serve(settings: Settings, port: int, until: Callable[[bool], bool] | None = 
     registry = registry_of_a_process()
     metrics = Metrics(registry)
     work = processor(settings, metrics)
-    with served(registry, settings.sharing.metrics.host, port):
+    health = Health(registry, catalogue.UNAVAILABLE, lambda: work.waits_for, lambda: work.turns > 0)
+    host = settings.sharing.metrics.host
+    page = Page(settings, registry, guard(host, settings.page.token))
+    with served(registry, host, port, health, page.routes()):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: work.stop())
         collect_rarely()

@@ -81,6 +81,13 @@ def client_ids(client: AdminClient, group: str) -> set[str]:
     return {str(member.client_id) for one in found for member in one.members}
 
 
+def group_names(client: AdminClient) -> list[str]:
+    """Of all consumer groups that this user may see."""
+    with translated("list the consumer groups"):
+        found = client.list_consumer_groups(request_timeout=TIMEOUT_SECONDS).result()
+    return [group.group_id for group in found.valid]
+
+
 def cluster_id(client: AdminClient) -> str:
     with translated("reach the broker"):
         return str(client.list_topics(timeout=TIMEOUT_SECONDS).cluster_id)

@@ -7,7 +7,7 @@ from contextlib import closing
 
 from confluent_kafka import Consumer, TopicPartition
 
-from sluice.kafka.admin import TIMEOUT_SECONDS
+from sluice.kafka.admin import TIMEOUT_SECONDS, Partition
 from sluice.kafka.clients import ClientConfig, KafkaUnavailable, translated
 from sluice.log import Committed, Positions
 
@@ -37,9 +37,15 @@ def committed(
 
 def reached(client: ClientConfig, group: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
     """The offset that the group has committed for each of these partitions; 0: none. Raises KafkaTrouble."""
-    wanted = [TopicPartition(topic, number) for number in partitions]
+    found = committed_by(client, group, [(topic, number) for number in partitions])
+    return {number: offset for (_, number), offset in found.items()}
+
+
+def committed_by(client: ClientConfig, group: str, partitions: Iterable[Partition]) -> dict[Partition, int]:
+    """The offset that the group has committed for each of these; 0: none. Raises KafkaTrouble."""
+    wanted = [TopicPartition(topic, number) for topic, number in partitions]
     with closing(_no_member(client, group)) as consumer, translated(f"read the offsets of the group {group}"):
-        return {tp.partition: max(0, tp.offset) for tp in consumer.committed(wanted, TIMEOUT_SECONDS)}
+        return {(tp.topic, tp.partition): max(0, tp.offset) for tp in consumer.committed(wanted, TIMEOUT_SECONDS)}
 
 
 def reach(client: ClientConfig, group: str, topic: str, offsets: Mapping[int, int]) -> None:

@@ -10,7 +10,9 @@ from sluice.metrics.catalogue import (
     LAG,
     LAG_SECONDS,
     PARTITIONS,
+    PARTNER_LAG,
     PARTNER_PAUSED,
+    PARTNER_STALLED,
     PAUSED,
     PROVIDERS_UNAVAILABLE,
     RECALLS,
@@ -141,6 +143,12 @@ CAUSES = (
         f'max by (partner) ({RECALLS.name}{{state="overdue"}}) > 0',
         Severity.PAGE,
         "{{ $labels.partner }} has not acknowledged {{ $value }} recalls in time",
+    ),
+    Alert(
+        "SluicePartnerNotReading",
+        f"max by (partner) ({PARTNER_STALLED.name}) > 3600 and max by (partner) ({PARTNER_LAG.name}) > 100",
+        Severity.TICKET,
+        "{{ $labels.partner }} has read nothing for {{ $value | humanizeDuration }} although records wait",
     ),
     Alert(
         "SluicePartnerPaused",

@@ -99,6 +99,33 @@ TO_FOLD = Declared(
     Unit.RECORDS,
     ("partition",),
 )
+CUSTOMERS = Declared(
+    Kind.GAUGE,
+    "sluice_store_customers",
+    "Customers that the store of this partition knows, about.",
+    Unit.CUSTOMERS,
+    ("partition",),
+)
+DUE = Declared(
+    Kind.GAUGE,
+    "sluice_customers_due_later",
+    "Customers of this partition for whom something ends or begins at a later time, about.",
+    Unit.CUSTOMERS,
+    ("partition",),
+)
+STORE_BYTES = Declared(
+    Kind.GAUGE,
+    "sluice_store_bytes",
+    "What the store of this partition takes, on the disk and waiting for it.",
+    Unit.BYTES,
+    ("partition",),
+)
+STORE_MEMORY = Declared(
+    Kind.GAUGE,
+    "sluice_store_memory_bytes",
+    "Memory that all stores of the process use together: sharing.store_memory_mb at the most.",
+    Unit.BYTES,
+)
 PAUSED = Declared(
     Kind.GAUGE,
     "sluice_updates_paused",
@@ -165,11 +192,32 @@ RECALLS = Declared(
     Unit.RECALLS,
     ("partner", "state"),
 )
+RECALLS_DUE = Declared(
+    Kind.COUNTER,
+    "sluice_recalls_due_total",
+    "Recalls that the partner acknowledged in_time, or late: not by their deadline.",
+    Unit.RECALLS,
+    ("partner", "outcome"),
+)
 PARTNER_PAUSED = Declared(
     Kind.GAUGE,
     "sluice_partner_paused",
     "1 while the partner gets nothing new, because a recall is overdue and its contract says so.",
     Unit.FLAG,
+    ("partner",),
+)
+PARTNER_LAG = Declared(
+    Kind.GAUGE,
+    "sluice_partner_lag_records",
+    "Records for the partner that its farthest consumer group has still to read, about.",
+    Unit.RECORDS,
+    ("partner",),
+)
+PARTNER_STALLED = Declared(
+    Kind.GAUGE,
+    "sluice_partner_stalled_seconds",
+    "For how long no consumer group of the partner has read on although records wait; 0 when none waits.",
+    Unit.SECONDS,
     ("partner",),
 )
 RETURNS_UNAVAILABLE = Declared(
@@ -208,11 +256,11 @@ PROVIDERS_UNAVAILABLE = Declared(
 
 SHARING = (
     EVENTS, OUTCOMES, REJECTED, UPDATE_TO_COMMIT, WITHDRAWAL_TO_RECALL, BARRIER, TRANSACTION, PARTITIONS, LAG,
-    LAG_SECONDS, WIDENING_STOPPED, CATCHING_UP, TO_RECONCILE, RECONCILED, TO_FOLD, PAUSED, FENCED, UNAVAILABLE,
-    BATCHES, ABORTS, ASSIGNMENTS, CONTRACT_SET,
+    LAG_SECONDS, WIDENING_STOPPED, CATCHING_UP, TO_RECONCILE, RECONCILED, TO_FOLD, CUSTOMERS, DUE, STORE_BYTES,
+    STORE_MEMORY, PAUSED, FENCED, UNAVAILABLE, BATCHES, ABORTS, ASSIGNMENTS, CONTRACT_SET,
 )  # fmt: skip
 """Of `sluice run sharing`."""
-ON_RETURNS = (RETURNS, RECALLS, PARTNER_PAUSED, RETURNS_UNAVAILABLE)
+ON_RETURNS = (RETURNS, RECALLS, RECALLS_DUE, PARTNER_PAUSED, PARTNER_LAG, PARTNER_STALLED, RETURNS_UNAVAILABLE)
 """Of `sluice run returns`."""
 ON_PROVIDERS = (PROVIDER_REQUESTS, PROVIDER_REPLIES, TAKEN_BACK, PROVIDERS_UNAVAILABLE)
 """Of `sluice run providers`."""

@@ -171,6 +171,10 @@ PARTNER = Dashboard(
             (grown(metrics.RETURNS, "1h", "type", "outcome", "cause", where=_ONE),),
         ),
         Panel("Paused", metrics.PARTNER_PAUSED.meaning, (most(metrics.PARTNER_PAUSED, "partner", where=_ONE),)),
+        Panel("Still to read", metrics.PARTNER_LAG.meaning, (most(metrics.PARTNER_LAG, "partner", where=_ONE),)),
+        Panel(
+            "Reads nothing", metrics.PARTNER_STALLED.meaning, (most(metrics.PARTNER_STALLED, "partner", where=_ONE),)
+        ),
         Panel(
             "Requests and replies a second",
             metrics.PROVIDER_REPLIES.meaning,
@@ -178,7 +182,6 @@ PARTNER = Dashboard(
                 per_second(metrics.PROVIDER_REQUESTS, where=_ONE),
                 per_second(metrics.PROVIDER_REPLIES, "outcome", "cause", where=_ONE),
             ),
-            width=24,
         ),
     ),
     (("partner", f"label_values({metrics.OUTCOMES.name}, partner)"),),
@@ -207,6 +210,11 @@ RECALLS = Dashboard(
         Panel("Open", metrics.RECALLS.meaning, (most(metrics.RECALLS, "partner", where='state="open"'),)),
         Panel("Due soon", metrics.RECALLS.meaning, (most(metrics.RECALLS, "partner", where='state="due_soon"'),)),
         Panel("Overdue", metrics.RECALLS.meaning, (most(metrics.RECALLS, "partner", where='state="overdue"'),)),
+        Panel(
+            "Came due, in an hour",
+            metrics.RECALLS_DUE.meaning,
+            (grown(metrics.RECALLS_DUE, "1h", "partner", "outcome"),),
+        ),
         Panel("Paused partners", metrics.PARTNER_PAUSED.meaning, (most(metrics.PARTNER_PAUSED, "partner"),)),
         Panel(
             "Appended values taken back, in an hour",
@@ -252,6 +260,10 @@ PROCESSOR = Dashboard(
         Panel("Reconciled a second", metrics.RECONCILED.meaning, (per_second(metrics.RECONCILED),)),
         Panel("Catching up", metrics.CATCHING_UP.meaning, (total(metrics.CATCHING_UP, "partition"),)),
         Panel("Still to fold", metrics.TO_FOLD.meaning, (total(metrics.TO_FOLD, "partition"),)),
+        Panel("Customers known", metrics.CUSTOMERS.meaning, (total(metrics.CUSTOMERS, "partition"),)),
+        Panel("Due later", metrics.DUE.meaning, (total(metrics.DUE, "partition"),)),
+        Panel("Stores", metrics.STORE_BYTES.meaning, (total(metrics.STORE_BYTES, "partition"),)),
+        Panel("Memory of stores", metrics.STORE_MEMORY.meaning, (total(metrics.STORE_MEMORY),)),
         Panel(
             "Memory",
             "Of each process, as the operating system counts it.",

@@ -19,23 +19,50 @@ Rule = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A share of what happens takes no longer than this."""
+    """A share of what happens is good."""
 
     name: str
-    """As the recorded series and the label `objective` have it."""
-    latencies: Declared
-    """A histogram."""
-    within_seconds: float
-    """One of the histogram's bounds."""
+    """As the recorded series have it."""
+    all: str
+    good: str
+    """Selectors of counters."""
     share: float
     alert: str
-    what: str
-    """As it stands in a sentence: who takes too long."""
+    bad: str
+    """As it stands in a sentence after a share: who is not, and how."""
+    severity: Severity = Severity.PAGE
+    """Where it burns fast."""
+
+
+def _within(seconds: float, latencies: Declared) -> tuple[str, str]:
+    """All, and those that took no longer; `seconds` is one of the histogram's bounds."""
+    return f"{latencies.name}_count", f'{latencies.name}_bucket{{le="{float(seconds)}"}}'
 
 
 OBJECTIVES = (
-    Objective("freshness", catalogue.UPDATE_TO_COMMIT, 5, 0.99, "SluiceUpdatesLate", "customer updates"),
-    Objective("recall", catalogue.WITHDRAWAL_TO_RECALL, 5, 0.999, "SluiceRecallsLate", "recalls"),
+    Objective(
+        "freshness",
+        *_within(5, catalogue.UPDATE_TO_COMMIT),
+        0.99,
+        "SluiceUpdatesLate",
+        "customer updates take longer than 5 s",
+    ),
+    Objective(
+        "recall",
+        *_within(5, catalogue.WITHDRAWAL_TO_RECALL),
+        0.999,
+        "SluiceRecallsLate",
+        "recalls take longer than 5 s",
+    ),
+    Objective(
+        "acknowledgement",
+        catalogue.RECALLS_DUE.name,
+        f'{catalogue.RECALLS_DUE.name}{{outcome="in_time"}}',
+        0.99,
+        "SluiceAcknowledgementsLate",
+        "recalls are not acknowledged in time",
+        Severity.TICKET,  # one that is overdue pages by itself, and it is the partner's to mend
+    ),
 )
 
 
@@ -51,24 +78,23 @@ class Burning:
 FAST = (Burning(14.4, "1h", "5m"), Burning(6, "6h", "30m"))
 """A fiftieth of the month's room in an hour, a twentieth in six."""
 SLOW = (Burning(1, "3d", "6h"),)
-_FEWEST_LATE = 3
-"""In the long window. Where little happens, one that is late is a large share of it, and nobody gets up for one."""
+_FEWEST_BAD = 3
+"""In the long window. Where little happens, one that is bad is a large share of it, and nobody gets up for one."""
 
 
 def recorded(objective: Objective) -> Iterator[Rule]:
-    """The share that was late, in each window that an alert asks for."""
-    name, bound = objective.latencies.name, f'le="{float(objective.within_seconds)}"'
+    """The share that was bad, in each window that an alert asks for."""
     for window in ("5m", "30m", "1h", "6h", "3d"):
-        late = f"1 - sum(rate({name}_bucket{{{bound}}}[{window}])) / (sum(rate({name}_count[{window}])) > 0)"
-        yield {"record": _series(objective, window), "expr": late}
+        bad = f"1 - sum(rate({objective.good}[{window}])) / (sum(rate({objective.all}[{window}])) > 0)"
+        yield {"record": _series(objective, window), "expr": bad}
 
 
 def alerts(objective: Objective) -> tuple[Alert, Alert]:
     """Somebody is woken where it burns fast, and told where it has for days."""
-    late = f"{{{{ $value | humanizePercentage }}}} of {objective.what} take longer than {objective.within_seconds:g} s"
+    bad = f"{{{{ $value | humanizePercentage }}}} of {objective.bad}"
     return (
-        Alert(objective.alert, _burning(objective, FAST), Severity.PAGE, late),
-        Alert(f"{objective.alert}ForDays", _burning(objective, SLOW), Severity.TICKET, f"{late}, for days"),
+        Alert(objective.alert, _burning(objective, FAST), objective.severity, bad),
+        Alert(f"{objective.alert}ForDays", _burning(objective, SLOW), Severity.TICKET, f"{bad}, for days"),
     )
 
 
@@ -78,15 +104,14 @@ def _burning(objective: Objective, rates: tuple[Burning, ...]) -> str:
     for rate in rates:
         bound = f"{rate.times * room:.6g}"
         shares = f"{_series(objective, rate.long)} > {bound} and {_series(objective, rate.short)} > {bound}"
-        terms.append(f"({shares} and {_late(objective, rate.long)} >= {_FEWEST_LATE})")
+        terms.append(f"({shares} and {_bad(objective, rate.long)} >= {_FEWEST_BAD})")
     return " or ".join(terms)
 
 
-def _late(objective: Objective, window: str) -> str:
+def _bad(objective: Objective, window: str) -> str:
     """How many."""
-    name, bound = objective.latencies.name, f'le="{float(objective.within_seconds)}"'
-    return f"(sum(increase({name}_count[{window}])) - sum(increase({name}_bucket{{{bound}}}[{window}])))"
+    return f"(sum(increase({objective.all}[{window}])) - sum(increase({objective.good}[{window}])))"
 
 
 def _series(objective: Objective, window: str) -> str:
-    return f"sluice:{objective.name}_late:ratio_rate{window}"
+    return f"sluice:{objective.name}_bad:ratio_rate{window}"

@@ -17,10 +17,12 @@ from sluice.kafka.admin import topic_names
 from sluice.kafka.clients import KafkaUnavailable, admin_client
 from sluice.kafka.inbox import Inbox
 from sluice.log import Aborted
-from sluice.metrics.serving import registry_of_a_process, served
+from sluice.metrics import catalogue
 from sluice.model import PartnerId
 from sluice.registry import Registry, RegistryUnavailable, registered_writer
 from sluice.settings import Settings
+from stream_processors.admin.endpoint import registry_of_a_process, served
+from stream_processors.admin.health import Health
 from stream_processors.following import Following
 from stream_processors.providers.book import Book
 from stream_processors.providers.desk import Desk, ProvidersChanged
@@ -39,8 +41,10 @@ def serve(settings: Settings, port: int) -> None:
     """Until SIGINT or SIGTERM. Logs are JSON lines on standard error; `port` 0 takes a free one. Raises SluiceError."""
     log_as_json(USER)
     registry = registry_of_a_process()
-    with served(registry, settings.providers.metrics.host, port):
-        _Process(settings, Metrics(registry)).run()
+    process = _Process(settings, Metrics(registry))
+    health = Health(registry, catalogue.PROVIDERS_UNAVAILABLE, lambda: process.waits_for)
+    with served(registry, settings.providers.metrics.host, port, health):
+        process.run()
 
 
 class _Process:
@@ -48,6 +52,7 @@ class _Process:
         self._settings = settings
         self._metrics = metrics
         self._stopped = threading.Event()
+        self.waits_for = "what was asked before"
 
     def run(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -78,6 +83,7 @@ class _Process:
                 while not self._stopped.is_set():
                     desk.turn()
                     if desk.turns == 1:
+                        self.waits_for = ""
                         self._metrics.unavailable.set(0)
                         _log.info("serving", partners=sorted(providers))
 

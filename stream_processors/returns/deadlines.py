@@ -20,6 +20,8 @@ class Account:
     """Of those open and in time: most of the term is over."""
     overdue: int = 0
     """Of those open: the deadline has passed."""
+    late: int = 0
+    """Those overdue, and those acknowledged after their deadline."""
     oldest_deadline: Millis | None = None
     """Of those open."""
 
@@ -27,15 +29,22 @@ class Account:
     def open(self) -> int:
         return self.recalls - self.acknowledged
 
+    @property
+    def in_time(self) -> int:
+        """Acknowledged by their deadline."""
+        return self.acknowledged - (self.late - self.overdue)
+
 
 def accounts(book: Book, now: Millis, warn_after: float) -> dict[PartnerId, Account]:
     """By partner, of all that were ever in force or were sent a recall. `warn_after`: share of a recall's term."""
     found: defaultdict[PartnerId, Account] = defaultdict(Account)
     for partner in book.conditions:
         found[partner] = Account()
-    for partner, _ in book.recalls:
-        found[partner].recalls += 1
-        found[partner].acknowledged += 1
+    for key, recall in book.recalls.items():
+        account = found[recall.partner]
+        account.recalls += 1
+        account.acknowledged += 1
+        account.late += book.acknowledged.get(key, now) >= book.deadline(recall)
     for recall in book.open_recalls():
         account, deadline = found[recall.partner], book.deadline(recall)
         account.acknowledged -= 1

@@ -11,13 +11,18 @@ from sluice.model import PartnerId
 from stream_processors.returns.deadlines import Account
 from stream_processors.returns.deciding import Outcome, label
 from stream_processors.returns.partner_return import PartnerReturn, RefusedFor
+from stream_processors.returns.readership import Reader
 
 
 class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.returns = catalogue.RETURNS.counter(registry)
         self.recalls = catalogue.RECALLS.gauge(registry)
+        self.due = catalogue.RECALLS_DUE.counter(registry)
+        self._due: dict[tuple[PartnerId, str], int] = {}
         self.paused = catalogue.PARTNER_PAUSED.gauge(registry)
+        self.lag = catalogue.PARTNER_LAG.gauge(registry)
+        self.stalled = catalogue.PARTNER_STALLED.gauge(registry)
         self.unavailable = catalogue.RETURNS_UNAVAILABLE.gauge(registry)
 
     def settled(self, partner: PartnerId, said: PartnerReturn | RefusedFor, outcome: Outcome) -> None:
@@ -28,4 +33,19 @@ class Metrics:
         for partner, account in accounts.items():
             for state in ("open", "due_soon", "overdue", "acknowledged"):
                 self.recalls.labels(partner, state).set(getattr(account, state))
+            self._count_due(partner, "in_time", account.in_time)
+            self._count_due(partner, "late", account.late)
             self.paused.labels(partner).set(partner in paused)
+
+    def _count_due(self, partner: PartnerId, outcome: str, ever: int) -> None:
+        """From 0, whatever there was before: what was late a year ago is no news."""
+        before = self._due.get((partner, outcome), ever)
+        self._due[partner, outcome] = ever
+        self.due.labels(partner, outcome).inc(max(ever - before, 0))
+
+    def read_by(self, readers: Mapping[PartnerId, Reader]) -> None:
+        self.lag.clear()
+        self.stalled.clear()
+        for partner, reader in readers.items():
+            self.lag.labels(partner).set(reader.unread)
+            self.stalled.labels(partner).set(reader.stalled_seconds)

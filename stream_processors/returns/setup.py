@@ -18,14 +18,17 @@ from sluice import topics
 from sluice.avro import Writer
 from sluice.errors import SluiceError
 from sluice.kafka.admin import topic_names
-from sluice.kafka.clients import KafkaUnavailable, admin_client
-from sluice.metrics.serving import registry_of_a_process, served
+from sluice.kafka.clients import KafkaTrouble, KafkaUnavailable, admin_client
+from sluice.metrics import catalogue
 from sluice.model import PartnerId
 from sluice.registry import Registry, RegistryUnavailable, registered_writer
 from sluice.settings import Settings
+from stream_processors.admin.endpoint import registry_of_a_process, served
+from stream_processors.admin.health import Health
 from stream_processors.returns.desk import Desk
 from stream_processors.returns.faust_worker import Worker
 from stream_processors.returns.metrics import Metrics
+from stream_processors.returns.readership import Readership
 from stream_processors.returns.reading import USER, Reading
 from stream_processors.returns.written import Writers
 from stream_processors.serving import log_as_json
@@ -33,6 +36,7 @@ from stream_processors.watchdog import watched
 
 _log = structlog.get_logger(__name__)
 _TELL_AGAIN_SECONDS = 60.0
+_COUNT_EVERY_SECONDS = 30.0
 
 
 def serve(settings: Settings, port: int) -> None:
@@ -42,8 +46,11 @@ def serve(settings: Settings, port: int) -> None:
     registry = registry_of_a_process()
     metrics = Metrics(registry)
     unused = TemporaryDirectory(prefix="sluice-returns-", ignore_cleanup_errors=True)
-    with served(registry, settings.returns.metrics.host, port), unused as folder:
-        asyncio.run(_Process(settings, metrics, Path(folder)).run())
+    with unused as folder:
+        process = _Process(settings, metrics, Path(folder))
+        health = Health(registry, catalogue.RETURNS_UNAVAILABLE, lambda: process.waits_for)
+        with served(registry, settings.returns.metrics.host, port, health):
+            asyncio.run(process.run())
 
 
 class _Process:
@@ -52,7 +59,7 @@ class _Process:
         self._metrics = metrics
         self._unused = unused
         self._stopped = asyncio.Event()
-        self._turns = 0
+        self.waits_for = "what was returned before"
 
     async def run(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -76,9 +83,11 @@ class _Process:
             partners = self._partners(desk)
             worker = Worker(self._settings.client(USER), self._settings.returns.group, partners, self._unused)
             await worker.start(lambda arrivals: desk.settle(arrivals, worker.write), desk.assigned)
+            self.waits_for = ""
             _log.info("serving", partners=sorted(partners))
             try:
-                await _first(self._stopped.wait(), worker.failed(), self._watch(desk, worker, partners))
+                watched_until = self._watch(desk, worker, partners)
+                await _first(self._stopped.wait(), worker.failed(), watched_until, self._count_unread(partners))
             finally:
                 await worker.stop()
 
@@ -88,6 +97,16 @@ class _Process:
             await desk.look(worker.write)
             await asyncio.sleep(self._settings.returns.look_every_s)
         _log.info("partners_changed")
+
+    async def _count_unread(self, partners: set[PartnerId]) -> None:
+        """Never ends: who cannot be counted is told, and nothing else waits for it."""
+        readership = Readership(self._settings.client(USER))
+        while True:
+            try:
+                self._metrics.read_by(await asyncio.to_thread(readership.look, partners))
+            except KafkaTrouble as error:
+                _log.warning("readership_unknown", why=str(error))
+            await asyncio.sleep(_COUNT_EVERY_SECONDS)
 
     def _partners(self, desk: Desk) -> set[PartnerId]:
         """Of the set in force, those that have ended too: what they held is to be given back. Raises SluiceError."""

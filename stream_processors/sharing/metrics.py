@@ -12,10 +12,12 @@ from prometheus_client.samples import Sample
 from sluice import topics
 from sluice.metrics import catalogue
 from sluice.model import Cause, label
+from sluice.store import Family
 from stream_processors.sharing.batch import Batch
 from stream_processors.sharing.inputs import Inputs
 from stream_processors.sharing.partition import Partition
 
+_MEASURE_EVERY_MS = 10_000
 STOPS = ("unreadable_consent_key", "open_transaction")
 """Why nothing is added on a partition."""
 
@@ -49,6 +51,10 @@ class Metrics:
         self.to_reconcile = catalogue.TO_RECONCILE.gauge(registry)
         self.reconciled = catalogue.RECONCILED.counter(registry)
         self.to_fold = catalogue.TO_FOLD.gauge(registry)
+        self.customers = catalogue.CUSTOMERS.gauge(registry)
+        self.due = catalogue.DUE.gauge(registry)
+        self.store_bytes = catalogue.STORE_BYTES.gauge(registry)
+        self.store_memory = catalogue.STORE_MEMORY.gauge(registry)
         self.paused = catalogue.PAUSED.gauge(registry)
         self.fenced = catalogue.FENCED.counter(registry)
         self.unavailable = catalogue.UNAVAILABLE.gauge(registry)
@@ -61,6 +67,8 @@ class Metrics:
         self.contract_set = catalogue.CONTRACT_SET.gauge(registry)
         self._current_at: dict[int, int] = {}
         """Up to when a partition's updates are with the partners, or at least since when they are known to wait."""
+        self._measured_at: dict[int, int] = {}
+        """When a partition's store was."""
 
     def committed(self, batches: Collection[Batch], inputs: Inputs, at_ms: int) -> None:
         """What a committed transaction held. Events last, so that who sees one counted sees what came of it."""
@@ -111,11 +119,25 @@ class Metrics:
         stopped = partition.stopped_by()
         for reason in STOPS:
             self.widening_stopped.labels(number, reason).set(reason in stopped)
+        self._measure_store(partition, at_ms)
+
+    def _measure_store(self, partition: Partition, at_ms: int) -> None:
+        if at_ms - self._measured_at.get(partition.number, 0) < _MEASURE_EVERY_MS:
+            return
+        self._measured_at[partition.number] = at_ms
+        sizes = partition.store.sizes()
+        self.customers.labels(partition.number).set(sizes[Family.ROWS].keys)
+        self.due.labels(partition.number).set(sizes[Family.DUE].keys)
+        self.store_bytes.labels(partition.number).set(sum(size.bytes for size in sizes.values()))
 
     def forget(self, partition: int) -> None:
         """The partition is somebody else's now."""
         self._current_at.pop(partition, None)
-        for gauge in (self.lag, self.lag_seconds, self.catching_up, self.to_reconcile, self.paused, self.to_fold):
+        self._measured_at.pop(partition, None)
+        for gauge in (
+            self.lag, self.lag_seconds, self.catching_up, self.to_reconcile, self.paused, self.to_fold,
+            self.customers, self.due, self.store_bytes,
+        ):  # fmt: skip
             gauge.remove(partition)
         for reason in STOPS:
             self.widening_stopped.remove(partition, reason)

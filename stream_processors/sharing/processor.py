@@ -25,6 +25,7 @@ from stream_processors.sharing.requests import Requested, Requests
 from stream_processors.sharing.snapshots import Snapshots
 from stream_processors.sharing.vigil import Vigil
 
+_GROUP = "the group to give it partitions"
 _RETRY_SECONDS = 1.0
 _STORE_IS_FRESH_MS = 60_000
 _PAUSE_SECONDS = 0.1
@@ -52,6 +53,8 @@ class Processor:
         self._at_end = False
         self.turns = 0
         """Grows for as long as the loop turns; waiting for a broker that is away is turning too."""
+        self.waits_for = _GROUP
+        """What has to come before it shares, in words; empty: nothing. For other threads to read."""
 
     def stop(self) -> None:
         """End after the batch in hand. May be called by a signal handler."""
@@ -80,6 +83,7 @@ class Processor:
         self.turns += 1
         try:
             self._batch()
+            self.waits_for = self._still_to_come()
         except Aborted as aborted:
             self._start_over(aborted)
         except OffsetsUnstable:
@@ -131,6 +135,12 @@ class Processor:
         if self._own.arrivals.is_stuck:
             self._vigil.end_open_transactions()
         return more
+
+    def _still_to_come(self) -> str:
+        if not self._was_assigned:
+            return _GROUP
+        numbers = ", ".join(map(str, sorted(self._own.arrivals.numbers)))
+        return f"the stores of partitions {numbers}" if numbers else ""
 
     def _moment(self) -> Moment:
         known = [c.now for c in self._own.checkpoints.values()]
@@ -314,6 +324,7 @@ class Processor:
 
     def _gauge(self, ends: Mapping[int, Ends]) -> None:
         self._metrics.unavailable.set(0)
+        self._metrics.store_memory.set(self._plan.stores.memory_bytes())
         now = self._clock.wall_ms()
         for number, partition in self._own.partitions.items():
             behind = ends[number].driving_high - self._log.driving_reached(number)

@@ -26,14 +26,22 @@ def latencies(name: str, all_of_them: str, in_time: str) -> dict[str, str]:
     return {f'{name}_count{{instance="a"}}': all_of_them, f'{name}_bucket{{instance="a",le="5.0"}}': in_time}
 
 
+def due(in_time: str, late: str) -> dict[str, str]:
+    series = 'sluice_recalls_due_total{{partner="hoshi-card",outcome="{}",instance="a"}}'
+    return {series.format("in_time"): in_time, series.format("late"): late}
+
+
 _UPDATES = "sluice_update_to_commit_seconds"
 _RECALLS = "sluice_withdrawal_to_recall_seconds"
 
 _LATE = "{share} of {what} take longer than 5 s"
+_UNACKNOWLEDGED = "{share} of recalls are not acknowledged in time"
 _UNREADABLE = 'sluice_rejected_total{topic="crm.customer-updates",cause="unreadable",instance="a"}'
 _STOPPED = 'sluice_widening_stopped{partition="1",reason="open_transaction",instance="a"}'
 _LAG = 'sluice_lag_records{partition="0",instance="a"}'
 _BEHIND = 'sluice_lag_seconds{partition="0",instance="a"}'
+_STALLED = 'sluice_partner_stalled_seconds{partner="hoshi-card",instance="a"}'
+_UNREAD = 'sluice_partner_lag_records{partner="hoshi-card",instance="a"}'
 _TO_RECONCILE = 'sluice_customers_to_reconcile{partition="0",instance="a"}'
 
 
@@ -90,6 +98,23 @@ CASES = (
         "10m",
     ),
     Case("SluiceRecallsLateForDays", latencies(_RECALLS, "0+10000x450", "0+9995x450"), "74h", every="10m"),
+    Case(
+        "SluiceAcknowledgementsLate",
+        due("0+8x120", "0+2x120"),
+        "2h",
+        {},
+        _UNACKNOWLEDGED.format(share="20%"),
+    ),
+    Case("SluiceAcknowledgementsLate", due("0+95x120", "0+5x120"), "2h"),
+    Case(
+        "SluiceAcknowledgementsLateForDays",
+        due("0+98x450", "0+2x450"),
+        "74h",
+        {},
+        f"{_UNACKNOWLEDGED.format(share='2%')}, for days",
+        "10m",
+    ),
+    Case("SluiceAcknowledgementsLateForDays", due("0+995x450", "0+5x450"), "74h", every="10m"),
     Case(
         "SluiceDown",
         {'up{job="sluice/sharing",instance="a"}': "1 0 0 0"},
@@ -215,6 +240,16 @@ CASES = (
         "hoshi-card has not acknowledged 1 recalls in time",
     ),
     Case("SluiceRecallOverdue", {_recalls("overdue"): "0x10"}, "5m"),
+    Case(
+        "SluicePartnerNotReading",
+        {_STALLED: "0+60x90", _UNREAD: "500x90"},
+        "90m",
+        {"partner": "hoshi-card"},
+        "hoshi-card has read nothing for 1h 30m 0s although records wait",
+    ),
+    Case("SluicePartnerNotReading", {_STALLED: "0+60x50", _UNREAD: "500x50"}, "50m"),
+    # what transactions end with is all that waits
+    Case("SluicePartnerNotReading", {_STALLED: "0+60x90", _UNREAD: "3x90"}, "90m"),
     Case(
         "SluicePartnerPaused",
         {'sluice_partner_paused{partner="adresso",instance="a"}': "1x10"},

@@ -121,6 +121,8 @@ def test_the_wheel_holds_our_four_packages_and_their_data(tmp_path: Path) -> Non
         "sluice/partner_kit/delivered/kcat.sh",
         "sluice/partner_kit/delivered/README.md",
         "sluice/partner_kit/delivered/requirements.txt",
+        "stream_processors/admin/templates/overview.html",
+        "stream_processors/admin/templates/style.css",
     ):
         assert needed in names
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from sluice.store import Change, Family, Store
+from sluice.store import Change, Family, Size, Store
 
 Contents = dict[Family, dict[bytes, bytes]]
 
@@ -32,6 +32,9 @@ class MemoryDatabase:
 
     def keys(self, family: Family, start: bytes | None = None) -> Iterator[bytes]:
         return iter(sorted(key for key in self._contents[family] if start is None or key >= start))
+
+    def sizes(self) -> dict[Family, Size]:
+        return {family: Size(len(kept), 0) for family, kept in self._contents.items()}
 
     def copy_to(self, folder: Path) -> None:
         """Copies are taken by MemoryStores."""
@@ -76,6 +79,9 @@ class MemoryStores:
             return False
         self.contents[number] = _copied(self._snapshots[number])
         return True
+
+    def memory_bytes(self) -> int:
+        return 0
 
     # --- what happens to disks
 

@@ -87,7 +87,8 @@ def strimzi(scratch: Path) -> dict[str, Any]:
 
 def monitoring(packages: Path) -> dict[str, Any]:
     """By kind, with the definitions that they need."""
-    kinds, definitions = {}, {}
+    kinds: dict[str, Any] = {}
+    definitions: dict[str, Any] = {}
     for kind in MONITORING:
         code = f"from cloudcoil.models.prometheus_operator.v1 import {kind} as P; import json; "
         printed = subprocess.run(

@@ -1,0 +1,88 @@
+"""What processes count, read from their metrics at one moment."""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from sluice.metrics.declaration import Declared
+
+_PATIENCE_SECONDS = 2.0
+_AT_ONCE = 16
+
+Labels = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One that was asked."""
+
+    url: str
+    samples: tuple[Sample, ...] = ()
+    trouble: str = ""
+    """Why it gave no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Of several processes together."""
+
+    at: float
+    """Seconds of a clock that only goes forward."""
+    processes: tuple[Process, ...]
+
+    def sums(self, metric: Declared, *by: str, **where: str) -> dict[Labels, float]:
+        """Added up, by the values of these labels."""
+        found: dict[Labels, float] = {}
+        for sample in self._samples(metric, where):
+            key = tuple(sample.labels[name] for name in by)
+            found[key] = found.get(key, 0.0) + sample.value
+        return found
+
+    def highest(self, metric: Declared, *by: str, **where: str) -> dict[Labels, float]:
+        """For gauges that several processes may tell of the same thing."""
+        found: dict[Labels, float] = {}
+        for sample in self._samples(metric, where):
+            key = tuple(sample.labels[name] for name in by)
+            found[key] = max(found.get(key, 0.0), sample.value)
+        return found
+
+    def per_second(self, before: Counts, metric: Declared, *by: str, **where: str) -> dict[Labels, float]:
+        """How fast a counter has grown since; what a process that started anew had counted is lost with it."""
+        earlier, seconds = before.sums(metric, *by, **where), max(self.at - before.at, 1e-3)
+        now = self.sums(metric, *by, **where)
+        return {key: max(value - earlier.get(key, 0.0), 0.0) / seconds for key, value in now.items()}
+
+    def _samples(self, metric: Declared, where: dict[str, str]) -> Iterable[Sample]:
+        for process in self.processes:
+            for sample in process.samples:
+                if sample.name == metric.name and where.items() <= sample.labels.items():
+                    yield sample
+
+
+def count(urls: Sequence[str], own: CollectorRegistry | None) -> Counts:
+    """All asked at the same time; one that does not answer says why. `own`: this process, asked first."""
+    mine = [] if own is None else [Process("this process", tuple(_samples(own.collect())))]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        told = pool.map(_ask, urls)
+        return Counts(time.monotonic(), (*mine, *told))
+
+
+def _samples(families: Iterable[Metric]) -> Iterator[Sample]:
+    return (sample for family in families for sample in family.samples)
+
+
+def _ask(url: str) -> Process:
+    try:
+        with urllib.request.urlopen(url, timeout=_PATIENCE_SECONDS) as answer:  # noqa: S310 - as the settings name it
+            text = answer.read().decode("utf-8")
+        return Process(url, tuple(_samples(text_string_to_metric_families(text))))
+    except (OSError, ValueError) as error:
+        return Process(url, trouble=str(getattr(error, "reason", error)))

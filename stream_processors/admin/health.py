@@ -1,0 +1,54 @@
+"""Whether a process is well, in the words of Kubernetes (https://kubernetes.io/docs/concepts/workloads/pods/probes).
+
+- `/health/started`: it has been through what is done once; until then nobody asks the rest.
+- `/health/live`: starting it again would not help. A loop that is stuck ends its process by itself (the watchdog), so
+  whoever answers is alive.
+- `/health/ready`: it does its work now; the answer says what it waits for otherwise. While processes are replaced one
+  by one, the next one goes only when this one has taken over its partitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from sluice.metrics.declaration import Declared
+
+_LATER = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Asked from another thread than the one that works."""
+
+    registry: CollectorRegistry
+    unavailable: Declared
+    """The gauge that says whether it waits for the broker or the schema registry."""
+    waits_for: Callable[[], str]
+    """What else it waits for, in words; empty: nothing."""
+    has_started: Callable[[], bool] = lambda: True
+
+    def routes(self) -> Sequence[Route]:
+        return [
+            Route("/health/started", self._started),
+            Route("/health/live", self._live),
+            Route("/health/ready", self._ready),
+        ]
+
+    def _started(self, _request: Request) -> PlainTextResponse:
+        return PlainTextResponse("started") if self.has_started() else PlainTextResponse("starting", _LATER)
+
+    def _live(self, _request: Request) -> PlainTextResponse:
+        return PlainTextResponse("alive")
+
+    def _ready(self, _request: Request) -> PlainTextResponse:
+        if not self.has_started():
+            return PlainTextResponse("starting", _LATER)
+        away = self.registry.get_sample_value(self.unavailable.name)
+        waits_for = "the broker or the registry" if away else self.waits_for()
+        return PlainTextResponse(f"waits for {waits_for}", _LATER) if waits_for else PlainTextResponse("ready")

@@ -1,0 +1,244 @@
+"""What the page for operators shows, made of counts and recorded contract sets. Pure; no customer is in either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sluice import topics
+from sluice.metrics import catalogue as metrics
+from sluice.metrics.declaration import Declared
+from sluice.model import PartnerId
+from sluice.recorded_set import RecordedSet
+from stream_processors.admin.counts import Counts, Process
+from stream_processors.contract_history import Dated
+
+_SHOWN_SETS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Of the last seconds."""
+
+    updates: float
+    consents: float
+    shared: float
+    recalled: float
+    """All four a second."""
+    waiting: int
+    """Updates."""
+    behind_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    what: str
+    alert: str
+    """Under whose name docs/alerts.md says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerState:
+    partner: PartnerId
+    state: str
+    shared: float
+    recalled: float
+    """Both a second."""
+    open: int
+    due_soon: int
+    overdue: int
+    """Recalls."""
+    unread: int | None
+    """Records that it has still to read; None: nobody has told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    topic: str
+    cause: str
+    count: int
+
+    @property
+    def command(self) -> str:
+        return f"sluice redrive --topic {self.topic} --cause {self.cause} --dry-run"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A contract set that came into force."""
+
+    digest: str
+    at: datetime
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciling:
+    partitions: tuple[str, ...]
+    customers: int
+    """Still to be reconciled, about."""
+    per_second: float
+    to_fold: int
+    """Records that stores still lack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    at: datetime
+    processes: tuple[Process, ...]
+    troubles: tuple[Trouble, ...]
+    flow: Flow
+    partners: tuple[PartnerState, ...]
+    rejected: tuple[Rejected, ...]
+    reconciling: Reconciling
+    in_force: tuple[str, ...]
+    """The contract sets by which processes decide: one, but while it changes."""
+    changes: tuple[Change, ...]
+    """The newest first."""
+
+
+def overview(now: datetime, counts: Counts, before: Counts, sets: Sequence[Dated]) -> Overview:
+    """`before` is a moment earlier; `sets` are the oldest first, and none where they could not be read."""
+    return Overview(
+        at=now,
+        processes=counts.processes,
+        troubles=tuple(_troubles(counts)),
+        flow=_flow(counts, before),
+        partners=tuple(_partners(counts, before, sets[-1].recorded if sets else None)),
+        rejected=_rejected(counts),
+        reconciling=_reconciling(counts, before),
+        in_force=tuple(sorted(digest for (digest,) in counts.highest(metrics.CONTRACT_SET, "contract_set"))),
+        changes=tuple(_changes(sets))[::-1][:_SHOWN_SETS],
+    )
+
+
+def _flow(counts: Counts, before: Counts) -> Flow:
+    events = counts.per_second(before, metrics.EVENTS, "topic")
+    outcomes = counts.per_second(before, metrics.OUTCOMES, "outcome")
+    return Flow(
+        updates=events.get((topics.CUSTOMER_UPDATES,), 0.0),
+        consents=events.get((topics.CONSENT_EVENTS,), 0.0),
+        shared=outcomes.get(("shared",), 0.0),
+        recalled=outcomes.get(("recalled",), 0.0),
+        waiting=int(sum(counts.highest(metrics.LAG, "partition").values())),
+        behind_seconds=max(counts.highest(metrics.LAG_SECONDS, "partition").values(), default=0.0),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wrong:
+    """A gauge that stands too high."""
+
+    metric: Declared
+    by: tuple[str, ...]
+    said: str
+    """Of the labels, in this order, and of the `value`."""
+    alert: str
+    most: float = 0
+    where: Mapping[str, str] = field(default_factory=dict)
+
+
+_AWAY = "{}: the broker or the schema registry is away"
+_WRONG = (
+    _Wrong(metrics.UNAVAILABLE, (), _AWAY.format("Sharing"), "SluiceUnavailable"),
+    _Wrong(metrics.RETURNS_UNAVAILABLE, (), _AWAY.format("Returns"), "SluiceUnavailable"),
+    _Wrong(metrics.PROVIDERS_UNAVAILABLE, (), _AWAY.format("Providers"), "SluiceUnavailable"),
+    _Wrong(
+        metrics.WIDENING_STOPPED,
+        ("partition", "reason"),
+        "Nothing new is shared on partition {}: {}",
+        "SluiceWideningStopped",
+    ),
+    _Wrong(
+        metrics.PAUSED,
+        ("partition",),
+        "Updates of partition {} are held: too many cannot be used",
+        "SluiceUpdatesPaused",
+    ),
+    _Wrong(
+        metrics.LAG_SECONDS,
+        ("partition",),
+        "Partition {} is {value:,.0f} seconds behind",
+        "SluiceNotProgressing",
+        most=300,
+    ),
+    _Wrong(
+        metrics.RECALLS,
+        ("partner",),
+        "{} has not acknowledged {value:,.0f} recalls in time",
+        "SluiceRecallOverdue",
+        where={"state": "overdue"},
+    ),
+)
+
+
+def _troubles(counts: Counts) -> Iterator[Trouble]:
+    for process in counts.processes:
+        if process.trouble:
+            yield Trouble(f"{process.url} does not answer: {process.trouble}", "SluiceDown")
+    partitions = max(counts.highest(metrics.PARTITIONS).values(), default=0.0)
+    unserved = int(partitions) - len(counts.highest(metrics.LAG, "partition"))
+    if unserved > 0:
+        yield Trouble(f"{unserved} partitions are with none of these processes", "SluicePartitionUnserved")
+    for wrong in _WRONG:
+        for labels, value in sorted(counts.highest(wrong.metric, *wrong.by, **wrong.where).items()):
+            if value > wrong.most:
+                yield Trouble(wrong.said.format(*labels, value=value), wrong.alert)
+
+
+def _partners(counts: Counts, before: Counts, newest: RecordedSet | None) -> Iterator[PartnerState]:
+    outcomes = counts.per_second(before, metrics.OUTCOMES, "partner", "outcome")
+    recalls = counts.highest(metrics.RECALLS, "partner", "state")
+    paused = counts.highest(metrics.PARTNER_PAUSED, "partner")
+    unread = counts.highest(metrics.PARTNER_LAG, "partner")
+    recorded = {} if newest is None else newest.names()
+    known = {PartnerId(partner) for partner, _ in (*outcomes, *recalls)}
+    for partner in sorted({*recorded, *known}):
+        yield PartnerState(
+            partner=partner,
+            state=_state(partner, recorded, is_paused=bool(paused.get((partner,)))),
+            shared=outcomes.get((partner, "shared"), 0.0),
+            recalled=outcomes.get((partner, "recalled"), 0.0),
+            open=int(recalls.get((partner, "open"), 0)),
+            due_soon=int(recalls.get((partner, "due_soon"), 0)),
+            overdue=int(recalls.get((partner, "overdue"), 0)),
+            unread=int(unread[partner,]) if (partner,) in unread else None,
+        )
+
+
+def _state(partner: PartnerId, recorded: Mapping[PartnerId, object], *, is_paused: bool) -> str:
+    if partner not in recorded:
+        return "not in the set in force"
+    if getattr(recorded[partner], "ended", False):
+        return "ended"
+    return "paused: recalls are overdue" if is_paused else "shared with"
+
+
+def _rejected(counts: Counts) -> tuple[Rejected, ...]:
+    found = counts.sums(metrics.REJECTED, "topic", "cause")
+    return tuple(Rejected(topic, cause, int(count)) for (topic, cause), count in sorted(found.items()) if count)
+
+
+def _reconciling(counts: Counts, before: Counts) -> Reconciling:
+    return Reconciling(
+        partitions=tuple(
+            sorted((p for (p,), on in counts.highest(metrics.CATCHING_UP, "partition").items() if on), key=int)
+        ),
+        customers=int(sum(counts.highest(metrics.TO_RECONCILE, "partition").values())),
+        per_second=sum(counts.per_second(before, metrics.RECONCILED).values()),
+        to_fold=int(sum(counts.highest(metrics.TO_FOLD, "partition").values())),
+    )
+
+
+def _changes(sets: Sequence[Dated]) -> Iterator[Change]:
+    before: Mapping[str, str] = {}
+    for dated in sets:
+        now = {**dated.recorded.contracts, **dated.recorded.laws}
+        said = tuple(
+            f"{path} {'is new' if path not in before else 'has gone' if path not in now else 'is another'}"
+            for path in sorted({*before, *now})
+            if before.get(path) != now.get(path)
+        )
+        yield Change(dated.recorded.digest, datetime.fromtimestamp(dated.timestamp / 1000, UTC), said)
+        before = now

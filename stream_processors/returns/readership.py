@@ -1,0 +1,69 @@
+"""How far partners have read what is theirs, by what their consumer groups have committed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from sluice import topics
+from sluice.kafka import admin
+from sluice.kafka.admin import Partition
+from sluice.kafka.clients import ClientConfig, admin_client
+from sluice.kafka.group_offsets import committed_by
+from sluice.model import PartnerId
+
+Offsets = Mapping[Partition, int]
+_MARKER = 1
+"""A transaction ends with a record that no consumer is given, and none commits past it: it waits for nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One partner, by that group of it which is farthest."""
+
+    unread: int
+    """Records, about: what compaction has removed, and what other transactions have ended with, counts too."""
+    stalled_seconds: float
+    """For how long nothing was read although records wait."""
+
+
+class Readership:
+    def __init__(self, client: ClientConfig, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._monotonic = monotonic
+        self._moved: dict[PartnerId, tuple[int, float]] = {}
+        """What a partner has read altogether, and when that last became more, or nothing waited."""
+
+    def look(self, partners: Collection[PartnerId]) -> dict[PartnerId, Reader]:
+        """Of those whose topics this user may look at. Raises KafkaTrouble."""
+        broker = admin_client(self._client)
+        there = admin.topic_names(broker)
+        partners = [partner for partner in partners if there.issuperset(_theirs(partner))]
+        found = admin.topic_identities(broker, [topic for partner in partners for topic in _theirs(partner)])
+        ends = admin.stable_ends(broker, [(topic.name, n) for topic in found for n in range(topic.partitions)])
+        groups = admin.group_names(broker)
+        readers = {}
+        for partner in partners:
+            own = {place: end for place, end in ends.items() if place[0] in _theirs(partner)}
+            names = [name for name in groups if name.startswith(topics.partner_group(partner, ""))]
+            reached = [committed_by(self._client, name, own) for name in names]
+            readers[partner] = self._reader(partner, own, reached)
+        return readers
+
+    def _reader(self, partner: PartnerId, ends: Offsets, reached: Collection[Offsets]) -> Reader:
+        unread = min((_unread(ends, one) for one in reached), default=_unread(ends, {}))
+        read, now = max((sum(one.values()) for one in reached), default=0), self._monotonic()
+        before, since = self._moved.get(partner, (read, now))
+        if read > before or not unread:
+            since = now
+        self._moved[partner] = read, since
+        return Reader(unread, now - since)
+
+
+def _theirs(partner: PartnerId) -> tuple[str, str]:
+    return topics.customers(partner), topics.control(partner)
+
+
+def _unread(ends: Offsets, reached: Offsets) -> int:
+    return sum(max(end - reached.get(place, 0) - _MARKER, 0) for place, end in ends.items())

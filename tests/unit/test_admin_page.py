@@ -1,0 +1,238 @@
+"""The page for operators: what it makes of counts, who may see it, and what a browser is told of it."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.samples import Sample
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from sluice.errors import SluiceError
+from sluice.metrics import catalogue
+from sluice.model import Millis, PartnerId
+from sluice.recorded_set import RecordedPartner, RecordedSet
+from stream_processors.admin.counts import Counts, Process, count
+from stream_processors.admin.overview import Overview, Rejected, overview
+from stream_processors.admin.page import Guard, guard, page
+from stream_processors.contract_history import Dated
+
+NOW = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
+SHARING, RETURNS = "http://sharing:9464/metrics", "http://returns:9465/metrics"
+HOSHI, LISTMART = PartnerId("hoshi-card"), PartnerId("listmart")
+
+
+def counts(at: float, sharing: dict[str, float], returns: dict[str, float] | None = None) -> Counts:
+    """Samples by name, with labels as Prometheus writes them."""
+    second = Process(RETURNS, trouble="connection refused") if returns is None else _process(RETURNS, returns)
+    return Counts(at, (_process(SHARING, sharing), second))
+
+
+def _process(url: str, samples: dict[str, float]) -> Process:
+    return Process(url, tuple(Sample(*_named(name), value) for name, value in samples.items()))
+
+
+def _named(text: str) -> tuple[str, dict[str, str]]:
+    name, _, labels = text.rstrip("}").partition("{")
+    pairs = (label.split("=") for label in labels.split(",") if label)
+    return name, {key: value.strip('"') for key, value in pairs}
+
+
+def recorded(contracts: dict[str, str], *partners: PartnerId) -> RecordedSet:
+    topics = tuple(RecordedPartner(one, "id", "id", 1) for one in partners)
+    return RecordedSet(contracts, {}, "", (), {}, topics, "key")
+
+
+WELL = {"sluice_partitions": 1.0, 'sluice_lag_records{partition="0"}': 0.0, 'sluice_lag_seconds{partition="0"}': 0.0}
+
+
+def shown(now: dict[str, float], before: dict[str, float] | None = None, sets: tuple[Dated, ...] = ()) -> Overview:
+    """Ten seconds apart."""
+    returns = {"sluice_returns_unavailable": 0.0}
+    return overview(NOW, counts(20.0, WELL | now, returns), counts(10.0, WELL | (before or now), returns), sets)
+
+
+def test_what_flows_is_what_was_counted_since_the_look_before() -> None:
+    updates, consents = (
+        f'sluice_events_total{{topic="crm.{what}"}}' for what in ("customer-updates", "consent-events")
+    )
+    given = 'sluice_outcomes_total{partner="hoshi-card",outcome="shared",reason=""}'
+    flow = shown({updates: 1_500.0, consents: 20.0, given: 90.0}, {updates: 500.0, consents: 20.0, given: 40.0}).flow
+    assert (flow.updates, flow.consents, flow.shared, flow.recalled) == (100.0, 0.0, 5.0, 0.0)
+
+
+def test_a_process_that_began_anew_counts_from_there_and_never_backwards() -> None:
+    updates = 'sluice_events_total{topic="crm.customer-updates"}'
+    assert shown({updates: 3.0}, {updates: 5_000.0}).flow.updates == 0.0
+
+
+def test_when_all_is_well_nothing_is_wrong() -> None:
+    assert shown({}).troubles == ()
+
+
+@pytest.mark.parametrize(
+    ("sample", "value", "alert", "said"),
+    [
+        ("sluice_unavailable", 1, "SluiceUnavailable", "broker"),
+        ("sluice_returns_unavailable", 1, "SluiceUnavailable", "Returns"),
+        ("sluice_partitions", 4, "SluicePartitionUnserved", "3 partitions"),
+        ('sluice_widening_stopped{partition="0",reason="open_transaction"}', 1, "SluiceWideningStopped", "partition 0"),
+        ('sluice_updates_paused{partition="0"}', 1, "SluiceUpdatesPaused", "partition 0"),
+        ('sluice_lag_seconds{partition="0"}', 301, "SluiceNotProgressing", "301 seconds"),
+        ('sluice_recalls{partner="listmart",state="overdue"}', 2, "SluiceRecallOverdue", "listmart"),
+    ],
+)
+def test_what_an_alert_would_fire_for_is_wrong_on_the_page_too(
+    sample: str, value: float, alert: str, said: str
+) -> None:
+    (trouble,) = shown({sample: value}).troubles
+    assert trouble.alert == alert
+    assert said in trouble.what
+    assert f"### {alert}\n" in Path("docs/alerts.md").read_text(encoding="utf-8")
+    assert said in page(shown({sample: value}), "")
+
+
+def test_a_process_that_does_not_answer_is_wrong_and_the_others_are_shown() -> None:
+    at = counts(20.0, WELL)
+    found = overview(NOW, at, at, ())
+    assert [trouble.alert for trouble in found.troubles] == ["SluiceDown"]
+    assert "connection refused" in page(found, "")
+
+
+def test_partners_are_those_of_the_set_in_force_and_whoever_was_counted() -> None:
+    given = 'sluice_outcomes_total{partner="gone",outcome="recalled",reason="withdrawn"}'
+    state = 'sluice_recalls{{partner="hoshi-card",state="{}"}}'
+    samples = {given: 7.0, state.format("open"): 5.0, state.format("overdue"): 2.0}
+    samples['sluice_partner_paused{partner="hoshi-card"}'] = 1.0
+    samples['sluice_partner_lag_records{partner="listmart"}'] = 12.0
+    found = shown(samples, sets=(Dated(Millis(0), recorded({}, HOSHI, LISTMART)),)).partners
+    assert [(one.partner, one.state, one.open, one.overdue, one.unread) for one in found] == [
+        ("gone", "not in the set in force", 0, 0, None),
+        ("hoshi-card", "paused: recalls are overdue", 5, 2, None),
+        ("listmart", "shared with", 0, 0, 12),
+    ]
+
+
+def test_what_was_rejected_comes_with_the_command_that_decides_it_again() -> None:
+    rejected = 'sluice_rejected_total{topic="crm.customer-updates",cause="unreadable"}'
+    never = 'sluice_rejected_total{topic="crm.customer-updates",cause="schema_unknown"}'
+    (one,) = shown({rejected: 3.0, never: 0.0}).rejected
+    assert one == Rejected("crm.customer-updates", "unreadable", 3)
+    assert one.command == "sluice redrive --topic crm.customer-updates --cause unreadable --dry-run"
+
+
+def test_the_history_says_what_changed_from_set_to_set_the_newest_first() -> None:
+    first = recorded({"hoshi-card.yaml": "a", "listmart.yaml": "a"}, HOSHI)
+    second = recorded({"hoshi-card.yaml": "b", "adresso.yaml": "a"}, HOSHI)
+    in_force = {f'sluice_contract_set_info{{contract_set="{second.digest}"}}': 1.0}
+    found = shown(in_force, sets=(Dated(Millis(0), first), Dated(Millis(86_400_000), second)))
+    assert found.in_force == (second.digest,)
+    newest, oldest = found.changes
+    assert newest.changes == ("adresso.yaml is new", "hoshi-card.yaml is another", "listmart.yaml has gone")
+    assert newest.at == datetime(1970, 1, 2, tzinfo=UTC)
+    assert oldest.changes == ("hoshi-card.yaml is new", "listmart.yaml is new")
+    assert page(found, "").count("decides now") == 1
+
+
+def test_whatever_a_label_holds_is_text_and_no_markup() -> None:
+    tag = "<script>alert(1)</script>"
+    sample = Sample("sluice_recalls", {"partner": tag, "state": "open"}, 1.0)
+    at = Counts(20.0, (Process(SHARING, (sample,)), Process("x", trouble=tag)))
+    html = page(overview(NOW, at, at, ()), tag)
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;") == 4
+
+
+class _Tags(HTMLParser):
+    _EMPTY = frozenset({"meta", "link"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - as it is called
+        if tag not in self._EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_every_tag_that_is_opened_is_closed() -> None:
+    tags = _Tags()
+    tags.feed(page(shown({'sluice_updates_paused{partition="0"}': 1.0}), "no broker"))
+    assert tags.open == []
+
+
+def test_counts_are_read_from_this_process_and_from_others() -> None:
+    registry = CollectorRegistry()
+    catalogue.REJECTED.counter(registry).labels("t", "c").inc(2)
+    found = count(["http://127.0.0.1:1/metrics"], registry)
+    mine, other = found.processes
+    assert found.sums(catalogue.REJECTED, "topic") == {("t",): 2.0}
+    assert (mine.trouble, other.url) == ("", "http://127.0.0.1:1/metrics")
+    assert "refused" in other.trouble.lower()
+
+
+def client(guarded: Guard, host: str) -> TestClient:
+    def answer(_request: Request) -> Response:
+        return PlainTextResponse("the page")
+
+    return TestClient(Starlette(routes=[Route("/", guarded.asks(answer))]), base_url=f"http://{host}")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9464", "localhost:9464", "[::1]:9464"])
+def test_on_loopback_it_is_open_to_who_is_on_this_machine(host: str) -> None:
+    assert client(Guard("127.0.0.1", None), host).get("/").text == "the page"
+
+
+def test_on_loopback_a_website_cannot_have_a_browser_fetch_it_under_a_name_of_its_own() -> None:
+    answer = client(Guard("127.0.0.1", None), "rebound.example:9464").get("/")
+    assert (answer.status_code, "http://127.0.0.1" in answer.text) == (403, True)
+
+
+def test_elsewhere_it_is_not_served_without_a_token() -> None:
+    answer = client(Guard("0.0.0.0", None), "127.0.0.1:9464").get("/")  # noqa: S104 - asked about, not bound
+    assert (answer.status_code, "page.token" in answer.text) == (403, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        (None, 401),
+        ("Bearer right", 200),
+        ("bearer right", 200),
+        ("Bearer wrong", 401),
+        ("Bearer", 401),
+        ("Bearer r\u00efght", 401),
+        ("right", 401),
+        ("Basic " + base64.b64encode(b"anybody:right").decode(), 200),
+        ("Basic " + base64.b64encode(b":wrong").decode(), 401),
+        ("Basic " + base64.b64encode(b"right").decode(), 401),
+        ("Basic \u00ff", 401),
+        ("Basic " + base64.b64encode(b"\xff:\xff").decode(), 401),
+    ],
+)
+def test_a_token_is_asked_for_and_has_to_be_right(given: str | None, status: int) -> None:
+    headers = {} if given is None else {"authorization": given}
+    asked = client(Guard("0.0.0.0", "right"), "sluice.example")  # noqa: S104 - asked about, not bound
+    answer = asked.get("/", headers=[(k.encode(), v.encode("latin-1")) for k, v in headers.items()])
+    assert answer.status_code == status
+    assert ("www-authenticate" in answer.headers) == (status == 401)
+
+
+def test_a_token_s_file_that_is_of_no_use_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SluiceError, match="Cannot read the page's token"):
+        guard("0.0.0.0", tmp_path / "none")  # noqa: S104 - asked about, not bound
+    empty = tmp_path / "token"
+    empty.write_text("\n", encoding="utf-8")
+    with pytest.raises(SluiceError, match="is empty: `openssl rand"):
+        guard("0.0.0.0", empty)  # noqa: S104 - asked about, not bound
