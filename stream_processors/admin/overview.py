@@ -232,13 +232,20 @@ def _reconciling(counts: Counts, before: Counts) -> Reconciling:
 
 
 def _changes(sets: Sequence[Dated]) -> Iterator[Change]:
-    before: Mapping[str, str] = {}
+    before: dict[str, str] | None = None
     for dated in sets:
-        now = {**dated.recorded.contracts, **dated.recorded.laws}
-        said = tuple(
-            f"{path} {'is new' if path not in before else 'has gone' if path not in now else 'is another'}"
-            for path in sorted({*before, *now})
-            if before.get(path) != now.get(path)
-        )
+        now = _texts(dated.recorded)
+        said = ("the first set",) if before is None else tuple(_differences(before, now))
         yield Change(dated.recorded.digest, datetime.fromtimestamp(dated.timestamp / 1000, UTC), said)
         before = now
+
+
+def _texts(recorded: RecordedSet) -> dict[str, str]:
+    laws = {f"law {path}": text for path, text in recorded.laws.items()}
+    return {path.removesuffix(".yaml"): text for path, text in (recorded.contracts | laws).items()}
+
+
+def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted({*before, *now}):
+        if before.get(name) != now.get(name):
+            yield f"{name} {'is new' if name not in before else 'has gone' if name not in now else 'is another'}"

@@ -36,7 +36,8 @@ from stream_processors.watchdog import watched
 
 _log = structlog.get_logger(__name__)
 _TELL_AGAIN_SECONDS = 60.0
-_COUNT_EVERY_SECONDS = 30.0
+_LOOKS_TO_A_COUNT = 6
+"""How far partners have read is asked for less often than deadlines are looked at."""
 
 
 def serve(settings: Settings, port: int) -> None:
@@ -106,7 +107,7 @@ class _Process:
                 self._metrics.read_by(await asyncio.to_thread(readership.look, partners))
             except KafkaTrouble as error:
                 _log.warning("readership_unknown", why=str(error))
-            await asyncio.sleep(_COUNT_EVERY_SECONDS)
+            await asyncio.sleep(_LOOKS_TO_A_COUNT * self._settings.returns.look_every_s)
 
     def _partners(self, desk: Desk) -> set[PartnerId]:
         """Of the set in force, those that have ended too: what they held is to be given back. Raises SluiceError."""

@@ -139,7 +139,10 @@ def _write(producer: Producer, topic: str, records: w1.Records) -> int:
                 break
         if count % 1_000 == 0:
             producer.poll(0)
-    if producer.flush(120) or failed:
+    waiting = len(producer)
+    while waiting > (waiting := producer.flush(60)):  # for as long as it gets on
+        pass
+    if waiting or failed:
         raise AssertionError(f"{topic} could not be filled: {failed[:1]}")
     return count
 
