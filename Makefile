@@ -68,7 +68,7 @@ image: setup ## What the container image is made of, made in a plain folder and 
 soak: setup ## Interleavings for as long as asked: make soak SECONDS=600
 	$(BIN)/python -m tests.simulation.run --seconds $(or $(SECONDS),600)
 
-integration: setup build/prometheus/installed ## The tests on real brokers, which they start: two, for they mostly wait
+integration: setup build/prometheus/installed build/chromium/installed ## The tests on real brokers, which they start: two, for they mostly wait
 	REQUIRE_BROKER=1 $(BIN)/pytest -q -rs -n 2 --dist worksteal --durations=10 tests/integration
 
 documents: setup build/documents/installed ## What partners get, before AsyncAPI's own parser
@@ -95,6 +95,15 @@ build/prometheus/installed:
 	@{ command -v promtool || (cd $(@D)/package && { apt-get download --quiet prometheus \
 		|| { apt-get update --quiet && apt-get download --quiet prometheus; }; } && dpkg-deb --extract prometheus_*.deb ..); } \
 		&& touch $@ || echo "Prometheus cannot be had from Debian: alerts and dashboards are not tried."
+
+# Chromium, the same way, with the libraries that it needs and this machine lacks.
+browser-required = REQUIRE_BROWSER=$$(test -e build/chromium/installed && echo 1)
+build/chromium/installed:
+	@mkdir -p $(@D)/package
+	@cd $(@D)/package && { apt-get --simulate --quiet install chromium-headless-shell >/dev/null 2>&1 || apt-get update --quiet; } \
+		&& apt-get download --quiet $$(apt-get --simulate --no-install-recommends install chromium-headless-shell | awk '/^Inst/ {print $$2}') \
+		&& for package in *.deb; do dpkg-deb --extract $$package ..; done && touch ../installed \
+		|| echo "Chromium cannot be had from Debian: the page for operators is not looked at."
 
 chaos: setup ## On a real broker, everything goes wrong, one thing at a time (docs/reliability.md)
 	REQUIRE_BROKER=1 $(BIN)/pytest -q tests/chaos

@@ -185,7 +185,7 @@ def simulate_crm(**wanted: Unpack[Wanted]) -> None:
     settings = load_settings(wanted["settings"])
     recipients = simulation.recipients(load_contracts(settings.contracts))
     encoders = {feed: Encoder(feed, *registered(settings, feed), nothing_filled) for feed in (CUSTOMERS, CONSENTS)}
-    producer = connect(settings.client(USER), [feed.topic for feed in encoders])
+    producer = connect(settings.client(USER), [feed.topic for feed in encoders], settings.traces("simulate-crm"))
     run = simulation.Run(wanted["customers"], wanted["rate"], wanted["seed"], wanted["duration"], wanted["events"])
     console = Console(stderr=True)
     tally = Tally(20, lambda problem: tell(console, "event", problem))

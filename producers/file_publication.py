@@ -91,7 +91,8 @@ def registered(settings: Settings, feed: Feed) -> tuple[int, str]:
 
 
 def _publisher(order: Order, tally: Tally) -> Sink:
-    return Publisher(connect(order.settings.client(USER), [order.feed.topic]), order.feed.topic, tally)
+    producer = connect(order.settings.client(USER), [order.feed.topic], order.settings.traces("publish"))
+    return Publisher(producer, order.feed.topic, tally)
 
 
 def _teller(console: Console, name: str) -> Callable[[Problem], None]:

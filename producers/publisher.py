@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
 
+from producers.tracing import TracedProducer
 from sluice.interrupts import interrupts_deferred
 from sluice.kafka.clients import ClientConfig, KafkaTrouble, idempotent_producer, reason, translated
 from sluice.kafka.publishing import flushed
@@ -14,11 +15,12 @@ from sluice.kafka.publishing import flushed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from confluent_kafka import Message, Producer
+    from confluent_kafka import Message
     from confluent_kafka.admin import ClusterMetadata
 
     from producers.encoding import Encoded
     from producers.publication import Tally
+    from sluice.kafka.traces import Traces
 
 DELIVERY_SECONDS: Final = 30.0
 """How long a row may wait for its acknowledgement; a broker that is away longer ends the publication."""
@@ -119,7 +121,7 @@ def _explained(error: KafkaError, topic: str) -> str:
     return f"it was not delivered: {reason(error)}"
 
 
-def connect(client: ClientConfig, topics: list[str]) -> Producer:
+def connect(client: ClientConfig, topics: list[str], traces: Traces | None) -> KafkaProducer:
     """A producer that can see these topics. Raises KafkaTrouble before any row is read, if it cannot."""
     producer = idempotent_producer({**client, "message.timeout.ms": str(int(DELIVERY_SECONDS * 1000))})
     for topic in topics:
@@ -130,4 +132,4 @@ def connect(client: ClientConfig, topics: list[str]) -> Producer:
         error = found.topics[topic].error
         if error is not None:
             raise KafkaTrouble(f"Cannot publish to {topic}: {reason(error)}; `sluice apply` makes it and its rights.")
-    return producer
+    return producer if traces is None else TracedProducer(producer, traces)

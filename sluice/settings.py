@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo
 
@@ -19,6 +19,9 @@ from sluice.keys import KeySource
 from sluice.law.loading import load_law, shipped_law, shipped_packs
 from sluice.law.pack import Law
 from sluice.provisioning import Groups
+
+if TYPE_CHECKING:
+    from sluice.kafka.traces import Traces
 
 ENVIRONMENT = "SLUICE_SETTINGS"
 DEFAULT = Path("sluice.yaml")
@@ -103,6 +106,15 @@ class Page(Strict):
     """Where the metrics are that it shows: this process's own, and those of returns and providers on this machine."""
 
 
+class Tracing(Strict):
+    """Traces of records, from their publication to the committed transaction; off unless somebody names a collector."""
+
+    endpoint: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
+    """Of a collector that speaks OTLP over HTTP, such as http://127.0.0.1:4318."""
+    share: Annotated[float, Field(gt=0, le=1)] = 0.01
+    """Of the records that `sluice publish` writes."""
+
+
 class LawSettings(Strict):
     """How laws are applied here."""
 
@@ -140,6 +152,20 @@ class Settings(Strict):
     returns: Returns = Returns()
     providers: Providers = Providers()
     page: Page = Page()
+    tracing: Tracing = Tracing()
+
+    def traces(self, service: str) -> Traces | None:
+        """None where nobody asks for them. Raises SluiceError where OpenTelemetry is not installed."""
+        if self.tracing.endpoint is None:
+            return None
+        try:
+            from sluice.kafka import traces  # noqa: PLC0415 - OpenTelemetry is an extra
+        except ModuleNotFoundError:
+            raise SluiceError(
+                "Tracing needs OpenTelemetry, which is not installed: pip install 'sluice[tracing]', or take "
+                "`tracing` out of the settings."
+            ) from None
+        return traces.Traces(f"sluice-{service}", self.tracing.share, traces.exporter(self.tracing.endpoint))
 
     def load_law(self) -> Law:
         """Raises DocumentError with every problem of every pack."""

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -27,6 +28,9 @@ from sluice.kafka.fencing import end_transactions_of
 from sluice.kafka.publishing import write_records
 from sluice.kafka.transaction_writer import TransactionWriter
 from sluice.log import Bounds, Committed, Ends, OffsetsUnstable, Positions, Record
+
+if TYPE_CHECKING:
+    from sluice.kafka.traces import Traces
 
 _PATIENCE_SECONDS = 1.0
 _STALLED_SECONDS = 30.0
@@ -53,9 +57,10 @@ class LogSettings:
 class TransactionalLog:
     """See sluice.log.Log."""
 
-    def __init__(self, client: ClientConfig, settings: LogSettings) -> None:
+    def __init__(self, client: ClientConfig, settings: LogSettings, traces: Traces | None = None) -> None:
         self._client = client
         self._settings = settings
+        self._traces = traces
         self._driving = self._member()
         self._joined = reader(client, settings.group)
         name = f"{settings.group}.{settings.instance}"  # LOOP 3
@@ -127,6 +132,8 @@ class TransactionalLog:
     def start(self, positions: Mapping[int, Positions]) -> None:
         if self._new_assignment is not None:
             return  # what was given to us is another set now
+        if self._traces is not None:
+            self._traces.forget()
         self._assigned = dict(positions)
         self._held = frozenset()
         self._reached = {}
@@ -157,13 +164,13 @@ class TransactionalLog:
         _abandon(stuck)
 
     def fetch(self, limit: int, wait_seconds: float) -> list[Record]:
-        records = _records(self._driving, limit, wait_seconds, self._reached)
+        records = _records(self._driving, limit, wait_seconds, self._reached, self._traces)
         if self._new_assignment is not None:
             return []
         return [record for record in records if record.partition in self._assigned]
 
     def fetch_joined(self, wait_seconds: float) -> list[Record]:
-        return _records(self._joined, _READ_BATCH, wait_seconds, self._reached)
+        return _records(self._joined, _READ_BATCH, wait_seconds, self._reached, self._traces)
 
     def ends(self) -> dict[int, Ends]:
         names = self._settings
@@ -265,6 +272,8 @@ class TransactionalLog:
         offsets = [TopicPartition(names.driving, p, at.driving, metadata[p]) for p, at in positions.items()]
         offsets += [TopicPartition(names.joined, p, at.joined) for p, at in positions.items()]
         self._writer.commit(offsets, self._group_metadata)
+        if self._traces is not None:
+            self._traces.committed({(at.topic, at.partition): at.offset for at in offsets})
 
     def abort(self) -> None:
         self._writer.abort()
@@ -286,6 +295,8 @@ class TransactionalLog:
     def close(self) -> None:
         self._driving.close()
         self._joined.close()
+        if self._traces is not None:
+            self._traces.close()
 
 
 def _abandon(stuck: Consumer) -> None:
@@ -293,7 +304,13 @@ def _abandon(stuck: Consumer) -> None:
     threading.Thread(target=stuck.close, name="abandoned consumer", daemon=True).start()
 
 
-def _records(consumer: Consumer, limit: int, wait_seconds: float, reached: dict[tuple[str, int], int]) -> list[Record]:
+def _records(
+    consumer: Consumer,
+    limit: int,
+    wait_seconds: float,
+    reached: dict[tuple[str, int], int],
+    traces: Traces | None = None,
+) -> list[Record]:
     """What the consumer has; `reached` is brought up to date by it, and by the reports of partitions' ends."""
     records = []
     for message in consumer.consume(limit, wait_seconds):
@@ -301,6 +318,8 @@ def _records(consumer: Consumer, limit: int, wait_seconds: float, reached: dict[
         if error is None:
             record = _record(message)
             records.append(record)
+            if traces is not None:
+                traces.received(message)
             reached[record.topic, record.partition] = record.offset + 1
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the library's public name for it
             place = (str(message.topic()), int(message.partition() or 0))

@@ -71,7 +71,7 @@ CAUSES = (
     ),
     Alert(
         "SluiceGone",
-        f"absent({PARTITIONS.name})",
+        f'absent({PARTITIONS.name}) unless on () up{{job=~"{JOBS}"}} == 0',  # which is SluiceDown
         Severity.PAGE,
         "No sharing processor tells anything: nothing is shared, and nothing recalled",
         "1m",

@@ -65,6 +65,7 @@ def processor(settings: Settings, metrics: Metrics) -> Processor:
             session_timeout_ms=settings.sharing.session_timeout_ms,
             smallest_message_limit=workshop.smallest_message_limit(sets.newest()),
         ),
+        settings.traces("sharing"),
     )
     return Processor(log, plan, metrics, clock)
 

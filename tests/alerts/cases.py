@@ -172,6 +172,8 @@ CASES = (
         "No sharing processor tells anything: nothing is shared, and nothing recalled",
     ),
     Case("SluiceGone", {'sluice_partitions{instance="a"}': "4x10"}, "5m"),
+    # it is down, which another alert says
+    Case("SluiceGone", {'up{job="sharing",instance="a"}': "0x10"}, "5m"),
     Case(
         "SluicePartitionUnserved",
         {'sluice_partitions{instance="a"}': "2x20", _LAG: "0x20"},

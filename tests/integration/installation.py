@@ -93,6 +93,7 @@ class Installation:
         *,
         returns: Mapping[str, object] | None = None,
         providers: Mapping[str, object] | None = None,
+        tracing: Mapping[str, object] | None = None,
         **sharing: object,
     ) -> None:
         settings = {
@@ -114,6 +115,7 @@ class Installation:
                 **(returns or {}),
             },
             "providers": {"group": f"providers-{self.folder.name}", "metrics": {"port": 0}, **(providers or {})},
+            "tracing": tracing or {},
         }
         self.settings_path.write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
 

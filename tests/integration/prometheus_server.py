@@ -18,6 +18,8 @@ import pytest
 from sluice.local import ports
 from tests.integration.installation import eventually
 
+SCRAPED_EVERY_SECONDS = 1
+
 
 class Prometheus:
     def __init__(self, url: str) -> None:
@@ -28,6 +30,10 @@ class Prometheus:
         answer = self._get("/api/v1/query", query=expr)
         found: list[dict[str, Any]] = answer["data"]["result"]
         return found
+
+    def firing(self) -> list[dict[str, str]]:
+        """The labels of each alert that fires."""
+        return [one["labels"] for one in self._get("/api/v1/alerts")["data"]["alerts"] if one["state"] == "firing"]
 
     def is_ready(self) -> bool:
         try:
@@ -53,13 +59,15 @@ def program(name: str) -> str:
 
 
 @contextmanager
-def prometheus(folder: Path, targets: Mapping[str, str]) -> Iterator[Prometheus]:
-    """Scrapes each target (`host:port`, by job) every second, and judges our rules as often."""
+def prometheus(
+    folder: Path, targets: Mapping[str, str], rules: Path = Path("deploy/prometheus/sluice.yaml")
+) -> Iterator[Prometheus]:
+    """Scrapes each target (`host:port`, by job) every second, and judges the rules as often."""
     (port,) = ports.choose(1)
     jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
     settings = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": [str(Path("deploy/prometheus/sluice.yaml").absolute())],
+        "global": dict.fromkeys(("scrape_interval", "evaluation_interval"), f"{SCRAPED_EVERY_SECONDS}s"),
+        "rule_files": [str(rules.absolute())],
         "scrape_configs": jobs,
     }
     (folder / "prometheus.yaml").write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -209,3 +210,24 @@ def test_every_example_of_a_master_key_in_the_documentation_loads(folder: Path) 
     assert len(examples) >= 5
     for example in examples:
         assert isinstance(settings(folder, LEAST.replace("master_key: master.key", example)).master_key, KeyCommand)
+
+
+def test_nothing_is_traced_unless_a_collector_is_named(folder: Path) -> None:
+    assert settings(folder).traces("sharing") is None
+    traced = settings(folder, f"{LEAST}tracing: {{endpoint: 'http://127.0.0.1:4318'}}").traces("sharing")
+    assert traced is not None
+    traced.close()
+
+
+def test_tracing_without_opentelemetry_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = settings(folder, f"{LEAST}tracing: {{endpoint: 'http://127.0.0.1:4318'}}")
+    monkeypatch.delitem(sys.modules, "sluice.kafka.traces", raising=False)
+    monkeypatch.delattr("sluice.kafka.traces", raising=False)
+    monkeypatch.setitem(sys.modules, "opentelemetry.context", None)
+    with pytest.raises(SluiceError, match=r"pip install 'sluice\[tracing\]'"):
+        asked.traces("sharing")
+
+
+@pytest.mark.parametrize("wrong", ["endpoint: collector", "share: 0", "share: 1.5"])
+def test_a_collector_is_an_address_and_a_share_is_one(folder: Path, wrong: str) -> None:
+    assert f"`{wrong.split(':')[0]}`" in refusal(folder, f"{LEAST}tracing: {{{wrong}}}")

@@ -1,0 +1,131 @@
+"""Traces with OpenTelemetry, of some records: from `sluice publish` to the transaction that commits what came of them.
+
+A context travels in the header `traceparent` of input records (W3C Trace Context, level 1). Partners' records carry
+none, and no span has a key or a value: it tells where a record stands, and when. Imported only where traces are asked
+for: OpenTelemetry is the extra `sluice[tracing]`. Names are those of its semantic conventions for messaging.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import cast
+
+import structlog
+from confluent_kafka import Message
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import SpanKind, get_current_span, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from sluice.form import release
+
+_HEADER = "traceparent"
+_MOST_WAITING = 10_000
+"""Records whose transaction is still to come; of more than these nothing is told."""
+_TELL_AGAIN_SECONDS = 60.0
+Headers = list[tuple[str, str | bytes | None]]
+
+
+def exporter(endpoint: str) -> SpanExporter:
+    """To a collector that speaks OTLP over HTTP."""
+    return OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
+
+
+class Traces:
+    """Of one process. A collector that is away is told of once a minute, and waited for by nobody."""
+
+    def __init__(self, service: str, share: float, to: SpanExporter) -> None:
+        """`share` of the published records are traced; what somebody else has published is as they decided."""
+        _tell_complaints()
+        resource = Resource.create({"service.name": service, "service.version": release()})
+        self._provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(share)), resource=resource)
+        self._provider.add_span_processor(BatchSpanProcessor(to))
+        self._tracer = self._provider.get_tracer("sluice")
+        self._propagator = TraceContextTextMapPropagator()
+        self._waiting: dict[tuple[str, int, int], tuple[Context, int]] = {}
+
+    def publishing(self, topic: str) -> tuple[Headers, Callable[[bool], None]]:
+        """The headers that a record takes along, and what to call when it is known whether it was acknowledged."""
+        span = self._tracer.start_span(
+            f"publish {topic}",
+            kind=SpanKind.PRODUCER,
+            attributes=_attributes(topic) | {"messaging.operation.type": "send"},
+        )
+        if not span.is_recording():
+            return [], lambda _acknowledged: None
+        carrier: dict[str, str] = {}
+        self._propagator.inject(carrier, set_span_in_context(span))
+
+        def answered(acknowledged: bool) -> None:  # noqa: FBT001 - as it is called
+            span.set_attribute("sluice.acknowledged", acknowledged)
+            span.end()
+
+        return [(_HEADER, carrier[_HEADER].encode("ascii"))], answered
+
+    def received(self, message: Message) -> None:
+        """One that is to be shared."""
+        if len(self._waiting) >= _MOST_WAITING:
+            return
+        for name, value in cast("Headers", message.headers() or []):
+            if name == _HEADER and isinstance(value, bytes):
+                context = self._propagator.extract({_HEADER: value.decode("ascii", "replace")})
+                if get_current_span(context).get_span_context().trace_flags.sampled:
+                    place = str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)
+                    self._waiting[place] = context, time.time_ns()
+
+    def committed(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """All records before these offsets are done with."""
+        for place, (context, since) in list(self._waiting.items()):
+            topic, partition, offset = place
+            if offset >= positions.get((topic, partition), 0):
+                continue
+            del self._waiting[place]
+            where: dict[str, str | int] = {
+                "messaging.destination.partition.id": str(partition),
+                "messaging.kafka.offset": offset,
+            }
+            span = self._tracer.start_span(
+                f"share {topic}",
+                context,
+                SpanKind.CONSUMER,
+                _attributes(topic) | where | {"messaging.operation.type": "process"},
+                start_time=since,
+            )
+            span.end()
+
+    def forget(self) -> None:
+        """What was received is read again, perhaps by somebody else."""
+        self._waiting.clear()
+
+    def close(self) -> None:
+        """What was not sent yet is."""
+        self._provider.shutdown()
+
+
+def _attributes(topic: str) -> dict[str, str | int]:
+    return {"messaging.system": "kafka", "messaging.destination.name": topic}
+
+
+class _Complaints(logging.Handler):
+    """As lines of our log."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._told = float("-inf")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.created - self._told >= _TELL_AGAIN_SECONDS:
+            self._told = record.created
+            structlog.get_logger(__name__).warning("traces_not_sent", said=record.getMessage()[:200])
+
+
+def _tell_complaints() -> None:
+    library = logging.getLogger("opentelemetry")
+    library.propagate = False
+    library.handlers = [_Complaints()]

@@ -1,0 +1,97 @@
+"""Another version over the same installation, and back: what it keeps in another form is built anew; nothing is lost.
+
+The next version is these sources with another number in them, as a release would have it that changes a form.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tests.integration.commands import Command
+from tests.integration.installation import HOSHI, LISTMART, Installation, Processor, eventually
+from tests.integration.proof import assert_verified
+
+pytestmark = pytest.mark.broker
+
+PACKAGES = ("sluice", "stream_processors", "producers", "schemas")
+
+
+def version_with(folder: Path, module: str) -> Path:
+    """A copy of the sources in which this module's FORMAT is one more."""
+    for package in PACKAGES:
+        shutil.copytree(package, folder / package, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    path = folder / module
+    text, count = re.subn(
+        r"^FORMAT = (\d+)$", lambda found: f"FORMAT = {int(found[1]) + 1}", path.read_text("utf-8"), flags=re.MULTILINE
+    )
+    assert count == 1
+    path.write_text(text, encoding="utf-8")
+    return folder
+
+
+@contextmanager
+def running(installation: Installation, version: Path) -> Iterator[Processor]:
+    log = installation.folder / "next-version.log"
+    command = [sys.executable, "-m", "sluice", "run", "sharing", "--metrics-port", "0"]
+    with (
+        log.open("ab") as file,
+        subprocess.Popen(
+            [*command, "--settings", str(installation.settings_path)],
+            cwd=version,
+            stdout=file,
+            stderr=file,
+            env={**os.environ, "PYTHONPATH": str(version)},
+        ) as process,
+    ):
+        try:
+            yield Processor(cast("Command", process), log)
+        finally:
+            process.kill()
+
+
+def test_a_version_with_another_form_of_stores_takes_over_and_gives_back(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """Each builds the stores of the other anew; what was shared stays, and what is withdrawn meanwhile is recalled."""
+    with installation.processor():
+        for customer in ("crm:1", "crm:2", "crm:3"):
+            installation.say(customer, HOSHI, "GIVEN")
+            installation.update(customer)
+        eventually(lambda: len(installation.holds(HOSHI)) == 3, "shared")
+    with running(installation, version_with(tmp_path, "sluice/store.py")) as upgraded:
+        eventually(upgraded.serves, f"the next version serves: {upgraded.log.read_text()}", 60)
+        assert "format" in upgraded.last("store_rebuilt")["why"]
+        installation.say("crm:1", HOSHI, "WITHDRAWN")
+        installation.say("crm:1", LISTMART, "GIVEN")
+        eventually(lambda: not installation.has(HOSHI, "crm:1") and installation.has(LISTMART, "crm:1"), "it shares")
+        upgraded.stop()
+    with installation.processor() as back:
+        assert "format" in back.last("store_rebuilt")["why"]
+        installation.say("crm:2", HOSHI, "WITHDRAWN")
+        eventually(lambda: not installation.has(HOSHI, "crm:2"), "and so does this one again")
+    assert_verified(installation)
+
+
+def test_a_version_that_cannot_read_the_committed_offsets_stops_before_it_does_anything(
+    installation: Installation, tmp_path: Path
+) -> None:
+    with installation.processor():
+        installation.say("crm:1", HOSHI, "GIVEN")
+        installation.update("crm:1")
+        eventually(lambda: installation.has(HOSHI, "crm:1"), "shared")
+    with running(installation, version_with(tmp_path, "stream_processors/sharing/checkpoint.py")) as upgraded:
+        upgraded.ends_with("committed offsets have format")
+    with installation.processor():
+        installation.say("crm:1", HOSHI, "WITHDRAWN")
+        eventually(lambda: not installation.has(HOSHI, "crm:1"), "and the one before goes on")
+    assert_verified(installation)
