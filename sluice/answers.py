@@ -81,6 +81,20 @@ class Answers:
     """Why there is no grant, if there is none."""
 
 
+def addressees(event: ConsentEvent) -> frozenset[str] | None:
+    """The partners whose questions alone the event may concern; None: anybody's.
+
+    What names partners is to nobody else (`_is_to`, `_names_partner`, `_names_kind`, `_answers`), but for a signal that
+    binds by law wherever it was sent, and an objection to direct marketing, which is to all recipients (A4.6).
+    """
+    scope = event.recipient_scope
+    if scope is None or not scope.partner_ids or event.is_gpc:
+        return None
+    if event.state is State.OBJECTED and _speaks_of(event, _MARKETING):
+        return None
+    return frozenset(scope.partner_ids)
+
+
 def find(question: Question, events: Sequence[ConsentEvent], opt_outs: OptOuts, when: Chronology) -> Answers:
     """The customer's answers to a question.
 

@@ -140,6 +140,11 @@ def _denied(categories: Sequence[CategoryJudgement]) -> Denied:
     return Denied(gravest, tuple(sorted(refusing)))
 
 
+def addressees(event: ConsentEvent) -> frozenset[str] | None:
+    """The partners whose answers alone the event may change; None: anybody's. That there is one concerns everybody."""
+    return None if _shows_a_minor(event) else answers.addressees(event)
+
+
 def dates_of(terms: Iterable[Terms], law: Law) -> list[Millis]:
     """The instants that contracts and laws name, in order."""
     bounds = {instant for one in terms for instant in (one.valid_from, one.valid_until) if instant is not None}

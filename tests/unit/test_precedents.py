@@ -14,7 +14,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluice import precedents
-from sluice.consent import CLOCK_TOLERANCE_MS, ConsentEvent, ConsentRecord, Notice, State
+from sluice.consent import (
+    CLOCK_TOLERANCE_MS,
+    Actor,
+    ConsentEvent,
+    ConsentRecord,
+    Notice,
+    RecipientKind,
+    RecipientScope,
+    Signal,
+    SignalType,
+    State,
+)
 from sluice.decision import Customer, Denied, Permitted, decide
 from sluice.facts import Facts
 from sluice.law.pack import Law
@@ -24,6 +35,7 @@ from sluice.precedents import Precedents
 from sluice.terms import Terms
 from tests.unit.deciding import (
     ANYWHERE,
+    HARMLESS,
     HOSHI,
     NOW,
     SOMEBODY,
@@ -93,6 +105,23 @@ _TOLD: Mapping[str, st.SearchStrategy[dict[str, Any]]] = {
     "valid_from": (st.none() | _TIMES).map(lambda at: {"valid_from": at}),
     "valid_until": (st.none() | _TIMES).map(lambda at: {"valid_until": at}),
     "guardian": st.sampled_from([None, "h"]).map(lambda ref: {"guardian_ref": ref}),
+    "recipient": st.sampled_from(
+        [
+            None,
+            RecipientScope(),
+            RecipientScope(partner_ids=(HOSHI,)),
+            RecipientScope(partner_ids=(OTHER,)),
+            RecipientScope(partner_ids=(HOSHI, OTHER)),
+            RecipientScope(partner_ids=("nobody",)),
+            RecipientScope(RecipientKind.PARTNER, (OTHER,)),
+        ]
+    ).map(lambda scope: {"recipient_scope": scope}),
+    "state": st.sampled_from(State).map(lambda state: {"state": state}),
+    "signal": st.sampled_from([None, *SignalType]).map(lambda kind: {"signal": kind and Signal(kind)}),
+    "purpose": st.sampled_from(["marketing", "marketing.advertising", "sales", "third_party_sharing"]).map(
+        lambda purpose: {"purpose": purpose}
+    ),
+    "children": st.just({"data_scope": ("user.childrens",), "signal": Signal(SignalType.GPP)}),
 }
 
 
@@ -104,6 +133,44 @@ def test_the_answer_is_what_each_customers_own_decision_would_be(case: Case, dat
     others = data.draw(st.lists(nearly_alike(case), min_size=4, max_size=10))
     for facts, consents, now in [(case.facts, record(*case.events), case.now), *others]:
         assert given_by(kept, facts, consents, now) == told(terms, case.law, facts, consents, now)
+
+
+@often
+@given(cases() | cases_in_time(), st.data())
+def test_who_is_like_nobody_as_a_whole_is_told_what_others_were_by_each_partner(
+    case: Case, data: st.DataObject
+) -> None:
+    """Many events, each of which a customer or another has, to one partner or another; nobody is like anybody."""
+    terms = {HOSHI: case.terms, OTHER: replace(case.terms, partner=OTHER)}
+    kept = Precedents(terms, case.law, ())
+    events = list(case.events)
+    for n, told_otherwise in enumerate(data.draw(st.lists(st.sampled_from([*_TOLD.values()]), max_size=12))):
+        if events:
+            first = data.draw(st.sampled_from(events))
+            changed = data.draw(told_otherwise)
+            events.append(msgspec.structs.replace(first, record_id=f"{first.record_id}-{n}", **changed))
+    for _ in range(4):
+        some = [one for one in events if data.draw(st.booleans())]
+        consents = record(*some)
+        with patch.object(precedents, "_MOST", data.draw(st.sampled_from([1, 1 << 14]))):
+            found = given_by(kept, case.facts, consents, case.now)
+        assert found == told(terms, case.law, case.facts, consents, case.now)
+
+
+def test_customers_with_many_partners_are_decided_once_for_what_each_partner_was_told() -> None:
+    """Twenty partners, each of whom a customer may have said yes to or no: a million kinds of customers."""
+    partners = {PartnerId(f"p{n}"): replace(CONTRACT, partner=PartnerId(f"p{n}")) for n in range(20)}
+    kept = Precedents(partners, under(rule()), ())
+    with patch.object(precedents, "decide", side_effect=decide) as deciding:
+        for customer in range(50):
+            said = [
+                (grant if (customer >> (n % 6)) & 1 else no)(
+                    NOON - DAY, record_id=f"{customer}-{n}", recipient_scope=RecipientScope(partner_ids=(partner,))
+                )
+                for n, partner in enumerate(partners)
+            ]
+            given_by(kept, SOMEBODY, record(*said), NOON)
+    assert deciding.call_count == 2 * len(partners)
 
 
 @dataclass(frozen=True)
@@ -224,6 +291,51 @@ def test_somebody_alike_is_not_decided_again() -> None:
         alike = given_by(kept, SOMEBODY, record(grant(101, record_id="b"), no(49)), NOW)
     assert isinstance(first[HOSHI], Permitted)
     assert alike[HOSHI] == msgspec.structs.replace(first[HOSHI], consents=("b",))
+
+
+TO_THE_OTHER: Mapping[str, Any] = {"recipient_scope": RecipientScope(partner_ids=(OTHER,))}
+CALIFORNIA = under(rule(mode=Mode.OPT_OUT), opt_outs=replace(HARMLESS, gpc_binds=True))
+NO_MINORS = under(rule(mode=Mode.ALLOW), rule("C", Mode.FORBID, ages=Ages(0, 13)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "law"),
+    [
+        pytest.param(
+            Told((no(NOON - DAY, **TO_THE_OTHER),)),
+            Told((no(NOON - DAY, State.OPTED_OUT, signal=Signal(SignalType.GPC), **TO_THE_OTHER),)),
+            CALIFORNIA,
+            id="a signal that binds by law",
+        ),
+        pytest.param(
+            Told((no(NOON - DAY, **TO_THE_OTHER),)),
+            Told((no(NOON - DAY, actor=Actor.GUARDIAN, **TO_THE_OTHER),)),
+            NO_MINORS,
+            id="a guardian's word, which shows a minor",
+        ),
+        pytest.param(
+            Told((no(NOON - DAY, **TO_THE_OTHER),)),
+            Told((no(NOON - DAY, guardian_ref="g", **TO_THE_OTHER),)),
+            NO_MINORS,
+            id="a guardian named, who shows a minor",
+        ),
+        pytest.param(
+            Told((no(NOON - DAY, purpose="operations", **TO_THE_OTHER),)),
+            Told((no(NOON - DAY, State.OBJECTED, purpose="marketing", **TO_THE_OTHER),)),
+            under(rule(mode=Mode.OPT_OUT)),
+            id="an objection to marketing",
+        ),
+        pytest.param(Told(()), Told((no(NOON - DAY, **TO_THE_OTHER),)), ANYWHERE, id="anything at all"),
+    ],
+)
+def test_what_names_one_partner_concerns_another_where_the_law_says_so(one: Told, other: Told, law: Law) -> None:
+    partners = {partner: replace(CONTRACT, partner=partner) for partner in (HOSHI, OTHER)}
+    kept = Precedents(partners, law, ())
+    first = told(partners, law, one.facts, one.consents(), one.now)
+    second = told(partners, law, other.facts, other.consents(), other.now)
+    assert first[HOSHI] != second[HOSHI], "it makes a difference"
+    assert given_by(kept, one.facts, one.consents(), one.now) == first
+    assert given_by(kept, other.facts, other.consents(), other.now) == second
 
 
 def test_a_permission_ends_with_the_customers_own_grant() -> None:
