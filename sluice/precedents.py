@@ -9,7 +9,7 @@ partners concerns no other (`sluice.decision.addressees`). Pure.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -59,7 +59,7 @@ class _Asked:
     """A customer, at a time."""
 
     customer: Customer
-    circumstances: object
+    circumstances: Hashable
     """All that is read of the customer but what was said: the same for customers who are alike in that."""
     turns: Sequence[int]
     """The days between any two of which no rule begins or ends to apply to the customer."""
@@ -160,7 +160,7 @@ class Precedents:
                     by_name.setdefault(partner, []).append(place)
         return to_all, by_name
 
-    def _circumstances(self, facts: Facts, consents: ConsentRecord, turns: Sequence[int], now: Millis) -> object:
+    def _circumstances(self, facts: Facts, consents: ConsentRecord, turns: Sequence[int], now: Millis) -> Hashable:
         """All but what was said."""
         return (
             facts.residence,

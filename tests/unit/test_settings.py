@@ -230,4 +230,4 @@ def test_tracing_without_opentelemetry_says_what_to_install(folder: Path, monkey
 
 @pytest.mark.parametrize("wrong", ["endpoint: collector", "share: 0", "share: 1.5"])
 def test_a_collector_is_an_address_and_a_share_is_one(folder: Path, wrong: str) -> None:
-    assert f"`{wrong.split(':')[0]}`" in refusal(folder, f"{LEAST}tracing: {{{wrong}}}")
+    assert f"`{wrong.split(':', maxsplit=1)[0]}`" in refusal(folder, f"{LEAST}tracing: {{{wrong}}}")
