@@ -69,7 +69,7 @@ soak: setup ## Interleavings for as long as asked: make soak SECONDS=600
 	$(BIN)/python -m tests.simulation.run --seconds $(or $(SECONDS),600)
 
 integration: setup build/prometheus/installed build/chromium/installed ## The tests on real brokers, which they start: two, for they mostly wait
-	REQUIRE_BROKER=1 $(BIN)/pytest -q -rs -n 2 --dist worksteal --durations=10 tests/integration
+	$(prometheus-required) $(browser-required) REQUIRE_BROKER=1 $(BIN)/pytest -q -rs -n 2 --dist worksteal --durations=10 tests/integration
 
 documents: setup build/documents/installed ## What partners get, before AsyncAPI's own parser
 	REQUIRE_LINTER=1 $(BIN)/pytest -q tests/documents
@@ -102,7 +102,7 @@ build/chromium/installed:
 	@mkdir -p $(@D)/package
 	@cd $(@D)/package && { apt-get --simulate --quiet install chromium-headless-shell >/dev/null 2>&1 || apt-get update --quiet; } \
 		&& apt-get download --quiet $$(apt-get --simulate --no-install-recommends install chromium-headless-shell | awk '/^Inst/ {print $$2}') \
-		&& for package in *.deb; do dpkg-deb --extract $$package ..; done && touch ../installed \
+		&& (set -e; for package in *.deb; do dpkg-deb --extract $$package ..; done) && touch ../installed \
 		|| echo "Chromium cannot be had from Debian: the page for operators is not looked at."
 
 chaos: setup ## On a real broker, everything goes wrong, one thing at a time (docs/reliability.md)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from confluent_kafka import KafkaException
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,7 +35,11 @@ class TracedProducer:
             answered(error is None)
             on_delivery(error, message)
 
-        self._producer.produce(topic, value, key, headers=headers, on_delivery=heard)
+        try:
+            self._producer.produce(topic, value, key, headers=headers, on_delivery=heard)
+        except KafkaException:
+            answered(False)
+            raise
 
     def poll(self, timeout: float) -> int:
         return self._producer.poll(timeout)

@@ -22,7 +22,8 @@ from sluice.model import Millis, PartnerId
 from sluice.terms import Terms
 
 _MOST = 1 << 14
-"""So many are kept; customers are as alike as the forms they filled in, and who is like nobody is not worth a place."""
+"""So many are kept, and so many of each partner; customers are as alike as the forms they filled in, and who is like
+nobody is not worth a place."""
 _LONG = 16
 """Who said more than so much is like nobody."""
 
@@ -83,7 +84,7 @@ class Precedents:
         self._starts = sorted({one.valid_from for one in terms.values()})
         self._ages = law.age_bounds
         self._given: dict[object, _Precedent] = {}
-        self._given_by_one: dict[object, _Permission | Denied] = {}
+        self._given_by_one: dict[PartnerId, dict[object, _Permission | Denied]] = {}
         self._addressees: dict[tuple[bytes, bool], frozenset[str] | None] = {}
 
     def answers(self, facts: Facts, consents: ConsentRecord, now: Millis) -> Answers:
@@ -131,14 +132,15 @@ class Precedents:
     def _answer(self, partner: PartnerId, heard: tuple[Statement, ...], asked: _Asked) -> Permitted | Denied:
         """`heard`: what concerns this partner. That there is anything at all concerns every one."""
         says_something = bool(asked.customer.consents.statements)
-        likeness = partner, asked.circumstances, says_something, self._likeness(heard, asked)
-        known = self._given_by_one.get(likeness)
+        likeness = asked.circumstances, says_something, self._likeness(heard, asked)
+        of_partner = self._given_by_one.setdefault(partner, {})
+        known = of_partner.get(likeness)
         if known is None:
             answer = decide(self._terms[partner], self._law, asked.customer, asked.now)
-            if len(self._given_by_one) >= _MOST:
-                self._given_by_one.clear()
+            if len(of_partner) >= _MOST:
+                of_partner.clear()
             kept = self._without_records(partner, answer, heard) if isinstance(answer, Permitted) else answer
-            self._given_by_one[likeness] = kept
+            of_partner[likeness] = kept
             return answer
         return known if isinstance(known, Denied) else _for_this_customer(known, heard)
 

@@ -102,7 +102,7 @@ class Page(Strict):
 
     token: FilePath | None = None
     """File with what a browser gives as its password. Without one the page is for this machine alone."""
-    processes: list[Annotated[str, Field(pattern=r"^https?://\S+$")]] | None = None
+    processes: list[Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]] | None = None
     """Where the metrics are that it shows: this process's own, and those of returns and providers on this machine."""
 
 
@@ -165,7 +165,7 @@ class Settings(Strict):
                 "Tracing needs OpenTelemetry, which is not installed: pip install 'sluice[tracing]', or take "
                 "`tracing` out of the settings."
             ) from None
-        return traces.Traces(f"sluice-{service}", self.tracing.share, traces.exporter(self.tracing.endpoint))
+        return traces.traces(f"sluice-{service}", self.tracing.share, self.tracing.endpoint)
 
     def load_law(self) -> Law:
         """Raises DocumentError with every problem of every pack."""

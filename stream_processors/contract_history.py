@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from sluice import recorded_set, topics
 from sluice.errors import SluiceError
 from sluice.kafka.clients import ClientConfig
 from sluice.kafka.tailing import Tail
-from sluice.model import Millis
 from sluice.recorded_set import RecordedSet
-
-
-class Dated(NamedTuple):
-    timestamp: Millis
-    """When it came into force, as the broker has it."""
-    recorded: RecordedSet
 
 
 def recorded_sets(client: ClientConfig, group: str) -> list[RecordedSet]:
     """Raises SluiceError when there is none. `group` is never joined: see sluice.kafka.clients.reader."""
-    found = [dated.recorded for dated in dated_sets(client, group)]
+    with Tail(client, (topics.CONTRACT_SETS,), group, from_beginning=True) as tail:
+        found = [recorded_set.decode(record.key, record.value) for record in tail.to_the_end()]
     if not found:
         raise SluiceError("There is no contract set in force: run `sluice apply` first.")
     return found
-
-
-def dated_sets(client: ClientConfig, group: str) -> list[Dated]:
-    """None where there is none."""
-    with Tail(client, (topics.CONTRACT_SETS,), group, from_beginning=True) as tail:
-        return [
-            Dated(Millis(record.timestamp), recorded_set.decode(record.key, record.value))
-            for record in tail.to_the_end()
-        ]

@@ -20,6 +20,8 @@ class Following:
         self._fold_one = fold
         self._tail = Tail(client, logs, group, from_beginning=True)
         self._unfolded: deque[Record] = deque()
+        self.folded = 0
+        """Grows while it reads: for the watchdog, for a first read may take long."""
 
     def catch_up(self) -> None:
         """Everything is folded that was written before now. Raises KafkaTrouble, RegistryUnavailable."""
@@ -41,3 +43,4 @@ class Following:
         while self._unfolded:
             self._fold_one(self._unfolded[0])
             self._unfolded.popleft()
+            self.folded += 1

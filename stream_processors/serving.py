@@ -15,8 +15,9 @@ from structlog.typing import EventDict
 from sluice.metrics import catalogue
 from sluice.settings import Settings
 from stream_processors.admin.endpoint import registry_of_a_process, served
+from stream_processors.admin.guard import guard
 from stream_processors.admin.health import Health
-from stream_processors.admin.page import Page, guard
+from stream_processors.admin.page import Page
 from stream_processors.sharing.metrics import Done, Metrics
 from stream_processors.sharing.setup import processor
 from stream_processors.watchdog import watched

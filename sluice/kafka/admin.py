@@ -85,6 +85,8 @@ def group_names(client: AdminClient) -> list[str]:
     """Of all consumer groups that this user may see."""
     with translated("list the consumer groups"):
         found = client.list_consumer_groups(request_timeout=TIMEOUT_SECONDS).result()
+    if found.errors:
+        raise KafkaUnavailable(f"Cannot list the consumer groups: {reason(found.errors[0])}.")
     return [group.group_id for group in found.valid]
 
 

@@ -45,7 +45,10 @@ def committed_by(client: ClientConfig, group: str, partitions: Iterable[Partitio
     """The offset that the group has committed for each of these; 0: none. Raises KafkaTrouble."""
     wanted = [TopicPartition(topic, number) for topic, number in partitions]
     with closing(_no_member(client, group)) as consumer, translated(f"read the offsets of the group {group}"):
-        return {(tp.topic, tp.partition): max(0, tp.offset) for tp in consumer.committed(wanted, TIMEOUT_SECONDS)}
+        found = consumer.committed(wanted, TIMEOUT_SECONDS)
+    if any(tp.error is not None for tp in found):
+        raise KafkaUnavailable(f"Cannot read the offsets of the group {group}: the broker did not say.")
+    return {(tp.topic, tp.partition): max(0, tp.offset) for tp in found}
 
 
 def reach(client: ClientConfig, group: str, topic: str, offsets: Mapping[int, int]) -> None:

@@ -10,7 +10,6 @@ from sluice.metrics.catalogue import (
     LAG,
     LAG_SECONDS,
     PARTITIONS,
-    PARTNER_LAG,
     PARTNER_PAUSED,
     PARTNER_STALLED,
     PAUSED,
@@ -22,10 +21,11 @@ from sluice.metrics.catalogue import (
     UNAVAILABLE,
     WIDENING_STOPPED,
 )
+from sluice.metrics.declaration import Declared
 
 RUNBOOK = "docs/alerts.md"
-JOBS = "(.*/)?(sharing|returns|providers)"
-"""As Prometheus' own settings name them, or its operator for Kubernetes, which puts the namespace before."""
+JOBS = "sharing|returns|providers"
+"""As deploy/ has Prometheus name them. The rules are about one installation: they add up all that Prometheus knows."""
 
 
 class Severity(StrEnum):
@@ -61,6 +61,11 @@ class Alert:
         }
 
 
+def _gone(job: str, tells: Declared) -> str:
+    """Nobody tells it, and there is no process of that job that is down, which SluiceDown says."""
+    return f'absent({tells.name}) unless on () up{{job="{job}"}} == 0'
+
+
 CAUSES = (
     Alert(
         "SluiceDown",
@@ -71,10 +76,17 @@ CAUSES = (
     ),
     Alert(
         "SluiceGone",
-        f'absent({PARTITIONS.name}) unless on () up{{job=~"{JOBS}"}} == 0',  # which is SluiceDown
+        _gone("sharing", PARTITIONS),
         Severity.PAGE,
         "No sharing processor tells anything: nothing is shared, and nothing recalled",
         "1m",
+    ),
+    Alert(
+        "SluiceReturnsGone",
+        _gone("returns", RETURNS_UNAVAILABLE),
+        Severity.PAGE,
+        "Nobody hears what partners return, and nobody looks at deadlines",
+        "5m",
     ),
     Alert(
         "SluicePartitionUnserved",
@@ -109,7 +121,7 @@ CAUSES = (
         f"max by (partition) ({LAG_SECONDS.name}) > 300 "
         f"unless on (partition) max by (partition) ({PAUSED.name}) > 0 unless on () max({UNAVAILABLE.name}) > 0",
         Severity.PAGE,
-        "Partners are {{ $value | humanizeDuration }} behind the updates of partition {{ $labels.partition }}",
+        "What was logged on partition {{ $labels.partition }} has waited for {{ $value | humanizeDuration }}",
         "2m",
     ),
     Alert(
@@ -146,7 +158,7 @@ CAUSES = (
     ),
     Alert(
         "SluicePartnerNotReading",
-        f"max by (partner) ({PARTNER_STALLED.name}) > 3600 and max by (partner) ({PARTNER_LAG.name}) > 100",
+        f"max by (partner) ({PARTNER_STALLED.name}) > 3600",
         Severity.TICKET,
         "{{ $labels.partner }} has read nothing for {{ $value | humanizeDuration }} although records wait",
     ),

@@ -61,7 +61,7 @@ LAG = Declared(
 LAG_SECONDS = Declared(
     Kind.GAUGE,
     "sluice_lag_seconds",
-    "For how long what partners hold has been behind the customer updates of this partition; 0 when none waits.",
+    "For how long updates or consents of this partition have waited for their transaction; 0 when none waits.",
     Unit.SECONDS,
     ("partition",),
 )

@@ -126,6 +126,11 @@ OVERVIEW = Dashboard(
             (most(metrics.RECALLS, "partner", where='state="overdue"'),),
         ),
         Panel(
+            "Processes that answer",
+            "1 of each that does.",
+            (Query('up{job=~"sharing|returns|providers"}', "{{job}} {{instance}}", "bool"),),
+        ),
+        Panel(
             "Broker or registry away",
             metrics.UNAVAILABLE.meaning,
             (
@@ -269,7 +274,7 @@ PROCESSOR = Dashboard(
             "Of each process, as the operating system counts it.",
             (
                 Query(
-                    'process_resident_memory_bytes{job=~"(.*/)?(sharing|returns|providers)"}',
+                    'process_resident_memory_bytes{job=~"sharing|returns|providers"}',
                     "{{job}} {{instance}}",
                     "bytes",
                 ),
@@ -280,7 +285,7 @@ PROCESSOR = Dashboard(
             "Seconds of processor time that each process takes in a second.",
             (
                 Query(
-                    'rate(process_cpu_seconds_total{job=~"(.*/)?(sharing|returns|providers)"}[$__rate_interval])',
+                    'rate(process_cpu_seconds_total{job=~"sharing|returns|providers"}[$__rate_interval])',
                     "{{job}} {{instance}}",
                     "s",
                 ),

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.client import HTTPException
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,6 +17,8 @@ from sluice.metrics.declaration import Declared
 
 _PATIENCE_SECONDS = 2.0
 _AT_ONCE = 16
+_MOST_BYTES = 50_000_000
+_DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 Labels = tuple[str, ...]
 
@@ -37,6 +40,8 @@ class Counts:
     at: float
     """Seconds of a clock that only goes forward."""
     processes: tuple[Process, ...]
+    is_everybody: bool = True
+    """Somebody has named them all, so that who does not answer is missed."""
 
     def sums(self, metric: Declared, *by: str, **where: str) -> dict[Labels, float]:
         """Added up, by the values of these labels."""
@@ -55,10 +60,17 @@ class Counts:
         return found
 
     def per_second(self, before: Counts, metric: Declared, *by: str, **where: str) -> dict[Labels, float]:
-        """How fast a counter has grown since; what a process that started anew had counted is lost with it."""
-        earlier, seconds = before.sums(metric, *by, **where), max(self.at - before.at, 1e-3)
-        now = self.sums(metric, *by, **where)
-        return {key: max(value - earlier.get(key, 0.0), 0.0) / seconds for key, value in now.items()}
+        """How fast a counter has grown since, in those processes that answered both times and did not start anew."""
+        found: dict[Labels, float] = {}
+        earlier, seconds = {one.url: one for one in before.processes}, max(self.at - before.at, 1e-3)
+        for process in self.processes:
+            was = earlier.get(process.url)
+            if was is None or was.trouble or process.trouble:
+                continue
+            then = Counts(before.at, (was,)).sums(metric, *by, **where)
+            for key, value in Counts(self.at, (process,)).sums(metric, *by, **where).items():
+                found[key] = found.get(key, 0.0) + max(value - then.get(key, 0.0), 0.0) / seconds
+        return found
 
     def _samples(self, metric: Declared, where: dict[str, str]) -> Iterable[Sample]:
         for process in self.processes:
@@ -68,11 +80,11 @@ class Counts:
 
 
 def count(urls: Sequence[str], own: CollectorRegistry | None) -> Counts:
-    """All asked at the same time; one that does not answer says why. `own`: this process, asked first."""
+    """All asked at the same time; who does not answer says why. `own`: this process, beside which others may be."""
     mine = [] if own is None else [Process("this process", tuple(_samples(own.collect())))]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         told = pool.map(_ask, urls)
-        return Counts(time.monotonic(), (*mine, *told))
+        return Counts(time.monotonic(), (*mine, *told), is_everybody=own is None)
 
 
 def _samples(families: Iterable[Metric]) -> Iterator[Sample]:
@@ -81,8 +93,8 @@ def _samples(families: Iterable[Metric]) -> Iterator[Sample]:
 
 def _ask(url: str) -> Process:
     try:
-        with urllib.request.urlopen(url, timeout=_PATIENCE_SECONDS) as answer:  # noqa: S310 - as the settings name it
-            text = answer.read().decode("utf-8")
+        with _DIRECTLY.open(url, timeout=_PATIENCE_SECONDS) as answer:
+            text = answer.read(_MOST_BYTES).decode("utf-8")
         return Process(url, tuple(_samples(text_string_to_metric_families(text))))
-    except (OSError, ValueError) as error:
-        return Process(url, trouble=str(getattr(error, "reason", error)))
+    except (OSError, ValueError, HTTPException) as error:
+        return Process(url, trouble=str(getattr(error, "reason", error)) or type(error).__name__)

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from sluice.errors import SluiceError
 from sluice.form import form, release
 from sluice.metrics import catalogue
+from stream_processors.admin.guard import Guard
 from stream_processors.admin.health import Health
 
 _BACKLOG = 128
@@ -38,7 +39,7 @@ def served(
     registry: CollectorRegistry, host: str, port: int, health: Health, page: Sequence[Route] = ()
 ) -> Iterator[None]:
     """Metrics, health and the page, while inside; the log says where. `port` 0 takes a free one. Raises SluiceError."""
-    app = Starlette(routes=[Route("/metrics", _metrics(registry)), *health.routes(), *page])
+    app = Starlette(routes=[Route("/metrics", Guard(host).metrics(_metrics(registry))), *health.routes(), *page])
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS
     )
@@ -46,7 +47,8 @@ def served(
     with closing(_listening(host, port)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],), name="admin", daemon=True)
         thread.start()
-        url = f"http://{host}:{listener.getsockname()[1]}/metrics"
+        shown = f"[{host}]" if ":" in host else host
+        url = f"http://{shown}:{listener.getsockname()[1]}/metrics"
         structlog.get_logger(__name__).info("serving_metrics", url=url)
         try:
             yield
@@ -57,7 +59,8 @@ def served(
 
 def _listening(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), backlog=_BACKLOG)
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server((str(address[0]), port), family=family, backlog=_BACKLOG)
     except OSError as error:
         why = error.strerror or str(error)
         raise SluiceError(

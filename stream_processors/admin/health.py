@@ -24,7 +24,7 @@ _LATER = 503
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Asked from another thread than the one that works."""
+    """Asked from another thread than the one that works, and answered by none that waits for anything."""
 
     registry: CollectorRegistry
     unavailable: Declared
@@ -40,13 +40,13 @@ class Health:
             Route("/health/ready", self._ready),
         ]
 
-    def _started(self, _request: Request) -> PlainTextResponse:
+    async def _started(self, _request: Request) -> PlainTextResponse:
         return PlainTextResponse("started") if self.has_started() else PlainTextResponse("starting", _LATER)
 
-    def _live(self, _request: Request) -> PlainTextResponse:
+    async def _live(self, _request: Request) -> PlainTextResponse:
         return PlainTextResponse("alive")
 
-    def _ready(self, _request: Request) -> PlainTextResponse:
+    async def _ready(self, _request: Request) -> PlainTextResponse:
         if not self.has_started():
             return PlainTextResponse("starting", _LATER)
         away = self.registry.get_sample_value(self.unavailable.name)

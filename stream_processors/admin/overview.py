@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sluice import topics
 from sluice.metrics import catalogue as metrics
 from sluice.metrics.declaration import Declared
 from sluice.model import PartnerId
-from sluice.recorded_set import RecordedSet
 from stream_processors.admin.counts import Counts, Process
-from stream_processors.contract_history import Dated
-
-_SHOWN_SETS = 20
+from stream_processors.admin.history import Change, Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +62,6 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A contract set that came into force."""
-
-    digest: str
-    at: datetime
-    changes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Reconciling:
     partitions: tuple[str, ...]
     customers: int
@@ -96,20 +84,23 @@ class Overview:
     """The contract sets by which processes decide: one, but while it changes."""
     changes: tuple[Change, ...]
     """The newest first."""
+    is_everybody: bool
+    """All processes are shown."""
 
 
-def overview(now: datetime, counts: Counts, before: Counts, sets: Sequence[Dated]) -> Overview:
-    """`before` is a moment earlier; `sets` are the oldest first, and none where they could not be read."""
+def overview(now: datetime, counts: Counts, before: Counts, known: Known) -> Overview:
+    """`before` is a moment earlier."""
     return Overview(
         at=now,
         processes=counts.processes,
         troubles=tuple(_troubles(counts)),
         flow=_flow(counts, before),
-        partners=tuple(_partners(counts, before, sets[-1].recorded if sets else None)),
+        partners=tuple(_partners(counts, before, known.partners)),
         rejected=_rejected(counts),
         reconciling=_reconciling(counts, before),
         in_force=tuple(sorted(digest for (digest,) in counts.highest(metrics.CONTRACT_SET, "contract_set"))),
-        changes=tuple(_changes(sets))[::-1][:_SHOWN_SETS],
+        changes=known.changes,
+        is_everybody=counts.is_everybody,
     )
 
 
@@ -175,11 +166,11 @@ _WRONG = (
 
 def _troubles(counts: Counts) -> Iterator[Trouble]:
     for process in counts.processes:
-        if process.trouble:
+        if process.trouble and counts.is_everybody:
             yield Trouble(f"{process.url} does not answer: {process.trouble}", "SluiceDown")
     partitions = max(counts.highest(metrics.PARTITIONS).values(), default=0.0)
     unserved = int(partitions) - len(counts.highest(metrics.LAG, "partition"))
-    if unserved > 0:
+    if unserved > 0 and counts.is_everybody:
         yield Trouble(f"{unserved} partitions are with none of these processes", "SluicePartitionUnserved")
     for wrong in _WRONG:
         for labels, value in sorted(counts.highest(wrong.metric, *wrong.by, **wrong.where).items()):
@@ -187,12 +178,12 @@ def _troubles(counts: Counts) -> Iterator[Trouble]:
                 yield Trouble(wrong.said.format(*labels, value=value), wrong.alert)
 
 
-def _partners(counts: Counts, before: Counts, newest: RecordedSet | None) -> Iterator[PartnerState]:
+def _partners(counts: Counts, before: Counts, recorded: Mapping[PartnerId, bool]) -> Iterator[PartnerState]:
+    """`recorded`: of the newest set, with whether its contract has ended."""
     outcomes = counts.per_second(before, metrics.OUTCOMES, "partner", "outcome")
     recalls = counts.highest(metrics.RECALLS, "partner", "state")
     paused = counts.highest(metrics.PARTNER_PAUSED, "partner")
     unread = counts.highest(metrics.PARTNER_LAG, "partner")
-    recorded = {} if newest is None else newest.names()
     known = {PartnerId(partner) for partner, _ in (*outcomes, *recalls)}
     for partner in sorted({*recorded, *known}):
         yield PartnerState(
@@ -207,10 +198,10 @@ def _partners(counts: Counts, before: Counts, newest: RecordedSet | None) -> Ite
         )
 
 
-def _state(partner: PartnerId, recorded: Mapping[PartnerId, object], *, is_paused: bool) -> str:
+def _state(partner: PartnerId, recorded: Mapping[PartnerId, bool], *, is_paused: bool) -> str:
     if partner not in recorded:
         return "not in the set in force"
-    if getattr(recorded[partner], "ended", False):
+    if recorded[partner]:
         return "ended"
     return "paused: recalls are overdue" if is_paused else "shared with"
 
@@ -229,23 +220,3 @@ def _reconciling(counts: Counts, before: Counts) -> Reconciling:
         per_second=sum(counts.per_second(before, metrics.RECONCILED).values()),
         to_fold=int(sum(counts.highest(metrics.TO_FOLD, "partition").values())),
     )
-
-
-def _changes(sets: Sequence[Dated]) -> Iterator[Change]:
-    before: dict[str, str] | None = None
-    for dated in sets:
-        now = _texts(dated.recorded)
-        said = ("the first set",) if before is None else tuple(_differences(before, now))
-        yield Change(dated.recorded.digest, datetime.fromtimestamp(dated.timestamp / 1000, UTC), said)
-        before = now
-
-
-def _texts(recorded: RecordedSet) -> dict[str, str]:
-    laws = {f"law {path}": text for path, text in recorded.laws.items()}
-    return {path.removesuffix(".yaml"): text for path, text in (recorded.contracts | laws).items()}
-
-
-def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
-    for name in sorted({*before, *now}):
-        if before.get(name) != now.get(name):
-            yield f"{name} {'is new' if name not in before else 'has gone' if name not in now else 'is another'}"

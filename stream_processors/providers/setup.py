@@ -35,6 +35,8 @@ from stream_processors.watchdog import watched
 USER = "providers"
 _log = structlog.get_logger(__name__)
 _AGAIN_SECONDS = 1.0
+_LOOK_AGAIN_SECONDS = 5.0
+_BEFORE = "what was disclosed and asked before to be read"
 
 
 def serve(settings: Settings, port: int) -> None:
@@ -52,7 +54,8 @@ class _Process:
         self._settings = settings
         self._metrics = metrics
         self._stopped = threading.Event()
-        self.waits_for = "what was asked before"
+        self.waits_for = _BEFORE
+        self._has_nobody = False
 
     def run(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -70,8 +73,13 @@ class _Process:
 
     def _serve(self, registry: Registry) -> None:
         """Until stopped, or until a contract set names other providers."""
+        self.waits_for = _BEFORE
         client, config = self._settings.client(USER), self._settings.providers
         providers = self._providers(registry.decode)
+        if not providers:
+            self._wait_for_one()
+            return
+        self._has_nobody = False
         book = Book()
         logs = (*LOGS, *(topics.requests(provider) for provider in providers))
         replies = {topics.replies(provider): provider for provider in providers}
@@ -79,13 +87,22 @@ class _Process:
         writers = _writers(self._settings, registry, providers)
         with closing(following), closing(Inbox(client, tuple(replies), config.group)) as inbox:
             desk = Desk(book, following, inbox, registry.decode, writers, self._metrics, replies, config.batch)
-            with watched(lambda: desk.turns), suppress(ProvidersChanged):
+            with watched(lambda: desk.turns + following.folded), suppress(ProvidersChanged):
                 while not self._stopped.is_set():
                     desk.turn()
                     if desk.turns == 1:
                         self.waits_for = ""
                         self._metrics.unavailable.set(0)
                         _log.info("serving", partners=sorted(providers))
+
+    def _wait_for_one(self) -> None:
+        """No contract in force has a `task`: another set may."""
+        if not self._has_nobody:
+            _log.info("nobody_to_be_asked", why="No contract in force has a `task`.")
+        self._has_nobody = True
+        self.waits_for = ""
+        self._metrics.unavailable.set(0)
+        self._stopped.wait(_LOOK_AGAIN_SECONDS)
 
     def _providers(self, decode: Decode) -> set[PartnerId]:
         """Those with a task in the set in force, and former ones, who may still reply. Raises SluiceError."""
@@ -99,10 +116,7 @@ class _Process:
             raise SluiceError("There is no contract set in force: run `sluice apply` first.")
         there = topic_names(admin_client(client))
         former = {partner for partner in book.in_force.within_ms if topics.replies(partner) in there}
-        providers = former | book.in_force.work.keys()
-        if not providers:
-            raise SluiceError("No contract in force has a `task`: there is nobody to be asked for anything.")
-        return providers
+        return former | book.in_force.work.keys()
 
 
 def _writers(settings: Settings, registry: Registry, providers: Collection[PartnerId]) -> Writers:

@@ -102,7 +102,8 @@ class Desk:
                 await self._patiently(lambda: asyncio.to_thread(self.source.catch_up))
             for partner, since in changes.items():
                 _log.error("partner_paused" if since else "partner_resumed", partner=partner)
-            self.metrics.stand(standing, self.book.paused)
+            in_force = self.book.in_force.within_ms if self.book.in_force is not None else ()
+            self.metrics.stand(standing, self.book.paused, in_force)
             for partner, account in standing.items():
                 self._tell(partner, account)
             self.turns += 1

@@ -14,13 +14,15 @@ from sluice.kafka.group_offsets import committed_by
 from sluice.model import PartnerId
 
 Offsets = Mapping[Partition, int]
+_MOST_GROUPS = 20
+"""Of one partner: who takes a new name for every start leaves hundreds behind."""
 _MARKER = 1
 """A transaction ends with a record that no consumer is given, and none commits past it: it waits for nobody."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """One partner, by that group of it which is farthest."""
+    """One partner, by that group of it which is farthest in each partition: it may read its topics with several."""
 
     unread: int
     """Records, about: what compaction has removed, and what other transactions have ended with, counts too."""
@@ -46,14 +48,16 @@ class Readership:
         readers = {}
         for partner in partners:
             own = {place: end for place, end in ends.items() if place[0] in _theirs(partner)}
-            names = [name for name in groups if name.startswith(topics.partner_group(partner, ""))]
-            reached = [committed_by(self._client, name, own) for name in names]
-            readers[partner] = self._reader(partner, own, reached)
+            names = sorted(name for name in groups if name.startswith(topics.partner_group(partner, "")))
+            reached = [committed_by(self._client, name, own) for name in names[-_MOST_GROUPS:]]
+            readers[partner] = self.reader(partner, own, reached)
         return readers
 
-    def _reader(self, partner: PartnerId, ends: Offsets, reached: Collection[Offsets]) -> Reader:
-        unread = min((_unread(ends, one) for one in reached), default=_unread(ends, {}))
-        read, now = max((sum(one.values()) for one in reached), default=0), self._monotonic()
+    def reader(self, partner: PartnerId, ends: Offsets, reached: Collection[Offsets]) -> Reader:
+        """`reached`: what each of its groups has committed."""
+        farthest = {place: max((one.get(place, 0) for one in reached), default=0) for place in ends}
+        unread = sum(max(end - farthest[place] - _MARKER, 0) for place, end in ends.items())
+        read, now = sum(farthest.values()), self._monotonic()
         before, since = self._moved.get(partner, (read, now))
         if read > before or not unread:
             since = now
@@ -63,7 +67,3 @@ class Readership:
 
 def _theirs(partner: PartnerId) -> tuple[str, str]:
     return topics.customers(partner), topics.control(partner)
-
-
-def _unread(ends: Offsets, reached: Offsets) -> int:
-    return sum(max(end - reached.get(place, 0) - _MARKER, 0) for place, end in ends.items())

@@ -36,6 +36,7 @@ from stream_processors.watchdog import watched
 
 _log = structlog.get_logger(__name__)
 _TELL_AGAIN_SECONDS = 60.0
+_BEFORE = "what was disclosed and returned before to be read"
 _LOOKS_TO_A_COUNT = 6
 """How far partners have read is asked for less often than deadlines are looked at."""
 
@@ -60,7 +61,8 @@ class _Process:
         self._metrics = metrics
         self._unused = unused
         self._stopped = asyncio.Event()
-        self.waits_for = "what was returned before"
+        self.waits_for = _BEFORE
+        self._readership = Readership(settings.client(USER))
 
     async def run(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -77,9 +79,10 @@ class _Process:
 
     async def _serve(self, registry: Registry, writers: Writers) -> None:
         """Until stopped, or until a contract set names other partners."""
+        self.waits_for = _BEFORE
         source = Reading(self._settings.client(USER), self._settings.returns.group, registry.decode)
         desk = Desk(source, registry.decode, writers, self._metrics, self._settings.returns.warn_after)
-        with closing(source), watched(lambda: desk.turns):
+        with closing(source), watched(lambda: desk.turns + source.folded):
             await desk.catch_up()
             partners = self._partners(desk)
             worker = Worker(self._settings.client(USER), self._settings.returns.group, partners, self._unused)
@@ -101,10 +104,9 @@ class _Process:
 
     async def _count_unread(self, partners: set[PartnerId]) -> None:
         """Never ends: who cannot be counted is told, and nothing else waits for it."""
-        readership = Readership(self._settings.client(USER))
         while True:
             try:
-                self._metrics.read_by(await asyncio.to_thread(readership.look, partners))
+                self._metrics.read_by(await asyncio.to_thread(self._readership.look, partners))
             except KafkaTrouble as error:
                 _log.warning("readership_unknown", why=str(error))
             await asyncio.sleep(_LOOKS_TO_A_COUNT * self._settings.returns.look_every_s)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.samples import Sample
 
 from sluice import topics
+from sluice.log import Ends, Positions
 from sluice.metrics import catalogue
 from sluice.model import Cause, label
 from sluice.store import Family
 from stream_processors.sharing.batch import Batch
 from stream_processors.sharing.inputs import Inputs
+from stream_processors.sharing.lag import Lag
 from stream_processors.sharing.partition import Partition
 
 _MEASURE_EVERY_MS = 10_000
@@ -65,8 +67,7 @@ class Metrics:
         self.lag_seconds = catalogue.LAG_SECONDS.gauge(registry)
         self.assignments = catalogue.ASSIGNMENTS.counter(registry)
         self.contract_set = catalogue.CONTRACT_SET.gauge(registry)
-        self._current_at: dict[int, int] = {}
-        """Up to when a partition's updates are with the partners, or at least since when they are known to wait."""
+        self._lags: dict[int, Lag] = {}
         self._measured_at: dict[int, int] = {}
         """When a partition's store was."""
 
@@ -82,7 +83,6 @@ class Metrics:
                 self.outcomes.labels(*labels).inc(count)
             for record, cause in batch.rejects:
                 self.rejected.labels(record.topic, cause.value).inc()
-        self._current_at.update((record.partition, record.timestamp) for record in inputs.updates)
         self.events.labels(topics.CUSTOMER_UPDATES).inc(len(inputs.updates))
         self.events.labels(topics.CONSENT_EVENTS).inc(len(inputs.consents))
 
@@ -106,14 +106,19 @@ class Metrics:
         self.contract_set.clear()
         self.contract_set.labels(contract_set).set(1)
 
-    def standing(self, partition: Partition, behind: int, at_ms: int, *, braked: bool) -> None:
-        """How a partition stands after a batch."""
+    def ends(self, ends: Mapping[int, Ends]) -> None:
+        """What there is to be done, whether or not this batch does it: lag in seconds goes on while none does."""
+        for number, end in ends.items():
+            if number not in self._lags:
+                lag = self._lags[number] = Lag()
+                self.lag_seconds.labels(number).set_function(lag.waited)
+            self._lags[number].ends(end.driving_high, end.joined_stable)
+
+    def standing(self, partition: Partition, ends: Ends, reached: Positions, at_ms: int, *, braked: bool) -> None:
+        """How a partition stands after a batch that was committed, or had nothing to commit."""
         number = partition.number
-        self.lag.labels(number).set(max(behind, 0))
-        if behind <= 0:
-            self._current_at[number] = at_ms
-        since = self._current_at.setdefault(number, at_ms)
-        self.lag_seconds.labels(number).set(max(at_ms - since, 0) / 1000)
+        self.lag.labels(number).set(max(ends.driving_high - reached.driving, 0))
+        self._lags[number].reached(*reached)
         self.catching_up.labels(number).set(partition.meta.catching_up)
         self.paused.labels(number).set(braked)
         stopped = partition.stopped_by()
@@ -132,7 +137,7 @@ class Metrics:
 
     def forget(self, partition: int) -> None:
         """The partition is somebody else's now."""
-        self._current_at.pop(partition, None)
+        self._lags.pop(partition, None)
         self._measured_at.pop(partition, None)
         for gauge in (
             self.lag, self.lag_seconds, self.catching_up, self.to_reconcile, self.paused, self.to_fold,

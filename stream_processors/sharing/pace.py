@@ -21,22 +21,24 @@ class Pace:
         self._most = batch
         self.batch = min(batch, _FIRST_BATCH)
         self._fitting = _AT_FIRST
+        self._was_full = False
 
     def allowance(self, partitions: int, named: int) -> int:
         """Customers that no input names, in one partition of so many, beside those that inputs name in all of them."""
         room = max(int(self._fitting) - named, named // _NAMED_TO_OTHERS)
         return max(room // max(partitions, 1), 1)
 
-    def took(self, elapsed_ms: float, customers: int) -> None:
-        """A batch took so long to decide, for all its customers, those that inputs named included.
+    def took(self, elapsed_ms: float, customers: int, records: int) -> None:
+        """A batch of so many records took so long to decide, for all its customers, those that inputs named included.
 
         What turns out to be too much is not tried again; that more is possible has to show twice.
         """
+        self._was_full = 2 * records >= self.batch
         if customers and elapsed_ms > 0:
             fitting = customers * _TARGET_MS / elapsed_ms
             self._fitting = min(max(min(fitting, (self._fitting + fitting) / 2), _FEWEST), _MOST)
-            if elapsed_ms > _LONGEST_MS:
-                self.batch = max(int(self.batch * _LONGEST_MS / elapsed_ms), 1)
+        if records and elapsed_ms > _LONGEST_MS:
+            self.batch = max(int(min(self.batch, records) * _LONGEST_MS / elapsed_ms), 1)
 
     def begin_anew(self) -> None:
         """What customers take is not known any more: under other contracts nothing is decided yet."""
@@ -52,5 +54,6 @@ class Pace:
         self.batch = max(self.batch // 2, 1)
 
     def recover(self) -> None:
-        """A batch was committed."""
-        self.batch = min(self.batch + max(self.batch // 2, 1), self._most)
+        """A batch was committed. Of one that was not half full nobody knows what a larger one would take."""
+        if self._was_full:
+            self.batch = min(self.batch + max(self.batch // 2, 1), self._most)

@@ -83,7 +83,6 @@ class Processor:
         self.turns += 1
         try:
             self._batch()
-            self.waits_for = self._still_to_come()
         except Aborted as aborted:
             self._start_over(aborted)
         except OffsetsUnstable:
@@ -96,6 +95,7 @@ class Processor:
             self._reconnect()
             if isinstance(error, Stalled):
                 self._log.rejoin()
+        self.waits_for = self._still_to_come()
 
     def _batch(self) -> None:
         """LOOP 7, in its order; or the change to another assignment, or to another contract set."""
@@ -113,6 +113,7 @@ class Processor:
             inputs = self._reading.completed(updates, self._braked(), self._pace.batch)  # (b), (c)
         if inputs is None:
             return
+        self._metrics.ends(inputs.ends)
         moment = self._moment()
         self._vigil.look(inputs.ends, self._own.view, moment)
         requested = self._requests.take(self._own.positions, complete=inputs.complete)
@@ -137,7 +138,7 @@ class Processor:
         return more
 
     def _still_to_come(self) -> str:
-        if not self._was_assigned:
+        if not self._was_assigned or self._log.new_assignment is not None:
             return _GROUP
         numbers = ", ".join(map(str, sorted(self._own.arrivals.numbers)))
         return f"the stores of partitions {numbers}" if numbers else ""
@@ -148,6 +149,7 @@ class Processor:
         return self._clock.read(max(known, default=Millis(0)))
 
     def _decide(self, inputs: Inputs, requested: Requested, moment: Moment) -> dict[int, Batch]:
+        started = self._clock.monotonic_ms()
         updates, consents = _by_partition(inputs.updates), _by_partition([*requested.consents, *inputs.consents])
         named = len(inputs.updates) + len(inputs.consents)
         allowance = self._pace.allowance(len(self._own.partitions), named)
@@ -162,7 +164,8 @@ class Processor:
                 batches[number] = partition.step(updates.get(number, ()), consents.get(number, ()), situation)
             except Unusable as error:
                 raise distrusted(self._plan.stores, number, partition.store, error) from None
-        self._pace.took(self._clock.monotonic_ms() - moment.monotonic_ms, sum(b.customers for b in batches.values()))
+        elapsed_ms = self._clock.monotonic_ms() - started
+        self._pace.took(elapsed_ms, sum(b.customers for b in batches.values()), named)
         return batches
 
     def _next_checkpoints(self, batches: Mapping[int, Batch]) -> dict[int, Checkpoint]:
@@ -327,9 +330,10 @@ class Processor:
         self._metrics.store_memory.set(self._plan.stores.memory_bytes())
         now = self._clock.wall_ms()
         for number, partition in self._own.partitions.items():
-            behind = ends[number].driving_high - self._log.driving_reached(number)
+            reached = Positions(self._log.driving_reached(number), self._log.joined_reached(number))
             self._own.progress.reconciling(partition)
-            self._metrics.standing(partition, behind, now, braked=partition.brake.retry_at_ms is not None)
+            braked = partition.brake.retry_at_ms is not None
+            self._metrics.standing(partition, ends[number], reached, now, braked=braked)
 
 
 def _by_partition(records: list[Record]) -> dict[int, list[Record]]:

@@ -66,7 +66,7 @@ def _end(lane: Lane, customers: int) -> dict[str, object]:
         lane.update("crm:new", lane.installation.profile())
         lane.allowance = pace.allowance(1, 1)
         batch, milliseconds = _batch(lane, partition)
-        pace.took(milliseconds, batch.customers)
+        pace.took(milliseconds, batch.customers, 0)
         took.append(milliseconds)
         recalled += batch.background
         if time.monotonic() - told > 5:

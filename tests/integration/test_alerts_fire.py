@@ -140,8 +140,9 @@ def test_a_fault_fires_the_alert_of_its_cause_and_wakes_nobody_for_another(
             watched.processes["sharing"].process.send_signal(signal.SIGCONT)
 
 
-def test_load_without_a_fault_wakes_nobody(watched: Watched) -> None:
-    """Consents, updates and withdrawals that are acknowledged, for a while that is half an hour to these rules."""
+def test_load_without_a_fault_tells_nobody_anything(watched: Watched) -> None:
+    """Consents, updates and withdrawals that are acknowledged: for as long as half an hour to what has to last."""
+    watched.installation.edit(HOSHI, "acknowledge_within: PT4S", "acknowledge_within: PT5M")
     installation, ends_at, number = watched.installation, time.monotonic() + 60, 1
     acknowledged: set[str] = set()
     while time.monotonic() < ends_at:

@@ -70,6 +70,8 @@ def test_a_trace_goes_from_publication_to_the_committed_transaction_and_never_to
             assert done.returncode == 0, done.stderr
             eventually(lambda: installation.has(HOSHI, "crm:1"), "shared")
             eventually(lambda: processor.metric("sluice_events_total", topic=topics.CUSTOMER_UPDATES) == 2, "counted")
+            installation.say("crm:1", HOSHI, "WITHDRAWN")
+            eventually(lambda: installation.control(HOSHI), "recalled")
         publish = {span.trace_id: span for service, span in collector.spans if service == "sluice-publish"}
         share = {span.trace_id: span for service, span in collector.spans if service == "sluice-sharing"}
         assert len(publish) == 2
@@ -92,7 +94,7 @@ def headers_of(installation: Installation, topic: str, user: str) -> set[str]:
     consumer = Consumer({**installation.settings.client(user), "group.id": group, "auto.offset.reset": "earliest"})
     consumer.subscribe([topic])
     found: set[str] = set()
-    heard = eventually(lambda: consumer.poll(1.0), "a record") if topic != topics.control(HOSHI) else consumer.poll(3.0)
+    heard = eventually(lambda: consumer.poll(1.0), "a record")
     while heard is not None:
         found |= {header[0] for header in heard.headers() or []}
         heard = consumer.poll(1.0)

@@ -194,10 +194,10 @@ def test_a_processor_mounts_its_own_password_alone(name: str) -> None:
 
 def test_every_processor_is_scraped_as_the_job_that_alerts_ask_for() -> None:
     scraped = yaml.safe_load((COMPOSE / "prometheus.yaml").read_text(encoding="utf-8"))["scrape_configs"]
-    ports = {one["job_name"]: one["dns_sd_configs"][0]["port"] for one in scraped if "dns_sd_configs" in one}
+    targets = {one["job_name"]: one["static_configs"][0]["targets"] for one in scraped if one["job_name"] in PROCESSORS}
     settings = load_settings(COMPOSE / "sluice.yaml")
-    assert ports == {name: getattr(settings, name).metrics.port for name in PROCESSORS}
-    assert all(re.fullmatch(JOBS, name) and name in SERVICES for name in ports)
+    assert targets == {name: [f"{name}:{getattr(settings, name).metrics.port}"] for name in PROCESSORS}
+    assert all(re.fullmatch(JOBS, name) and name in SERVICES for name in targets)
     (monitor,) = documents(KUBERNETES / "base/monitoring.yaml")
     (selected,) = monitor["spec"]["selector"]["matchExpressions"]
     assert selected == {"key": monitor["spec"]["jobLabel"], "operator": "In", "values": list(PROCESSORS)}

@@ -74,6 +74,19 @@ def test_health_is_what_kubernetes_means_by_it() -> None:
         assert ask(f"{url}/health/live") == (200, "alive"), "starting it again would not bring the broker back"
 
 
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_an_address_of_ipv6_is_served_and_told_in_brackets() -> None:
+    work = Work()
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with capture_logs() as said, served(work.registry, "::1", 0, work.health):
+        url = str(said[0]["url"])
+        assert url.startswith("http://[::1]:")
+        assert ask(url)[0] == 200
+
+
 def test_nothing_answers_any_more_when_it_has_ended() -> None:
     with place(Work()) as url:
         pass

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import socket
+from contextlib import closing
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -18,12 +21,13 @@ from starlette.testclient import TestClient
 
 from sluice.errors import SluiceError
 from sluice.metrics import catalogue
-from sluice.model import Millis, PartnerId
+from sluice.model import PartnerId
 from sluice.recorded_set import RecordedPartner, RecordedSet
 from stream_processors.admin.counts import Counts, Process, count
+from stream_processors.admin.guard import Guard, guard
+from stream_processors.admin.history import Known
 from stream_processors.admin.overview import Overview, Rejected, overview
-from stream_processors.admin.page import Guard, guard, page
-from stream_processors.contract_history import Dated
+from stream_processors.admin.page import page
 
 NOW = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
 SHARING, RETURNS = "http://sharing:9464/metrics", "http://returns:9465/metrics"
@@ -54,10 +58,18 @@ def recorded(contracts: dict[str, str], *partners: PartnerId) -> RecordedSet:
 WELL = {"sluice_partitions": 1.0, 'sluice_lag_records{partition="0"}': 0.0, 'sluice_lag_seconds{partition="0"}': 0.0}
 
 
-def shown(now: dict[str, float], before: dict[str, float] | None = None, sets: tuple[Dated, ...] = ()) -> Overview:
+def known(*sets: tuple[int, RecordedSet]) -> Known:
+    made = Known()
+    for timestamp, one in sets:
+        made.add(one.digest, timestamp, one)
+    return made
+
+
+def shown(now: dict[str, float], before: dict[str, float] | None = None, sets: Known | None = None) -> Overview:
     """Ten seconds apart."""
     returns = {"sluice_returns_unavailable": 0.0}
-    return overview(NOW, counts(20.0, WELL | now, returns), counts(10.0, WELL | (before or now), returns), sets)
+    later, earlier = counts(20.0, WELL | now, returns), counts(10.0, WELL | (before or now), returns)
+    return overview(NOW, later, earlier, sets or Known())
 
 
 def test_what_flows_is_what_was_counted_since_the_look_before() -> None:
@@ -102,7 +114,7 @@ def test_what_an_alert_would_fire_for_is_wrong_on_the_page_too(
 
 def test_a_process_that_does_not_answer_is_wrong_and_the_others_are_shown() -> None:
     at = counts(20.0, WELL)
-    found = overview(NOW, at, at, ())
+    found = overview(NOW, at, at, Known())
     assert [trouble.alert for trouble in found.troubles] == ["SluiceDown"]
     assert "connection refused" in page(found, "")
 
@@ -113,7 +125,7 @@ def test_partners_are_those_of_the_set_in_force_and_whoever_was_counted() -> Non
     samples = {given: 7.0, state.format("open"): 5.0, state.format("overdue"): 2.0}
     samples['sluice_partner_paused{partner="hoshi-card"}'] = 1.0
     samples['sluice_partner_lag_records{partner="listmart"}'] = 12.0
-    found = shown(samples, sets=(Dated(Millis(0), recorded({}, HOSHI, LISTMART)),)).partners
+    found = shown(samples, sets=known((0, recorded({}, HOSHI, LISTMART)))).partners
     assert [(one.partner, one.state, one.open, one.overdue, one.unread) for one in found] == [
         ("gone", "not in the set in force", 0, 0, None),
         ("hoshi-card", "paused: recalls are overdue", 5, 2, None),
@@ -133,7 +145,7 @@ def test_the_history_says_what_changed_from_set_to_set_the_newest_first() -> Non
     first = recorded({"hoshi-card.yaml": "a", "listmart.yaml": "a"}, HOSHI)
     second = recorded({"hoshi-card.yaml": "b", "adresso.yaml": "a"}, HOSHI)
     in_force = {f'sluice_contract_set_info{{contract_set="{second.digest}"}}': 1.0}
-    found = shown(in_force, sets=(Dated(Millis(0), first), Dated(Millis(86_400_000), second)))
+    found = shown(in_force, sets=known((0, first), (86_400_000, second)))
     assert found.in_force == (second.digest,)
     newest, oldest = found.changes
     assert newest.changes == ("adresso is new", "hoshi-card is another", "listmart has gone")
@@ -146,7 +158,7 @@ def test_whatever_a_label_holds_is_text_and_no_markup() -> None:
     tag = "<script>alert(1)</script>"
     sample = Sample("sluice_recalls", {"partner": tag, "state": "open"}, 1.0)
     at = Counts(20.0, (Process(SHARING, (sample,)), Process("x", trouble=tag)))
-    html = page(overview(NOW, at, at, ()), tag)
+    html = page(overview(NOW, at, at, Known()), tag)
     assert "<script" not in html
     assert html.count("&lt;script&gt;") == 4
 
@@ -172,6 +184,54 @@ def test_every_tag_that_is_opened_is_closed() -> None:
     assert tags.open == []
 
 
+def test_a_process_that_was_away_or_began_anew_moves_no_rate_of_the_others() -> None:
+    updates = 'sluice_events_total{topic="crm.customer-updates"}'
+    one, other = "http://sharing-0:9464/metrics", "http://sharing-1:9464/metrics"
+
+    def look(at: float, first: float, second: float | None) -> Counts:
+        there = Process(other, trouble="away") if second is None else _process(other, {updates: second})
+        return Counts(at, (_process(one, {updates: first}), there))
+
+    def rate(before: Counts, now: Counts) -> float:
+        return sum(now.per_second(before, catalogue.EVENTS).values())
+
+    assert rate(look(0, 100, 1e7), look(10, 200, 1e7 + 50)) == 15
+    assert rate(look(0, 100, None), look(10, 200, 1e7)) == 10
+    assert rate(look(0, 100, 1e7), look(10, 200, None)) == 10
+    assert rate(look(0, 100, 1e7), look(10, 200, 3)) == 10
+
+
+def test_who_may_be_elsewhere_is_not_missed() -> None:
+    """Without `page.processes` nobody has said that returns and providers are on this machine."""
+    refused = Process(RETURNS, trouble="connection refused")
+    own = _process(SHARING, WELL | {"sluice_partitions": 4.0})
+    at = Counts(20.0, (own, refused), is_everybody=False)
+    assert overview(NOW, at, at, Known()).troubles == ()
+    assert "not here: connection refused" in page(overview(NOW, at, at, Known()), "")
+
+
+def test_a_port_on_which_somebody_speaks_otherwise_is_told() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/metrics"
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with closing(connection):
+                connection.recv(1_000)
+                connection.sendall(b"220 mail.example ready\r\n")
+
+        Thread(target=answer, daemon=True).start()
+        (found,) = count([url], None).processes
+    assert found.trouble
+    assert found.samples == ()
+
+
+def test_of_many_sets_the_last_are_shown_and_no_texts_are_kept() -> None:
+    sets = known(*((number, recorded({"hoshi-card.yaml": f"{number}"}, HOSHI)) for number in range(100)))
+    assert len(sets.changes) == 20
+    assert sets.changes[0].changes == ("hoshi-card is another",)
+
+
 def test_counts_are_read_from_this_process_and_from_others() -> None:
     registry = CollectorRegistry()
     catalogue.REJECTED.counter(registry).labels("t", "c").inc(2)
@@ -186,7 +246,8 @@ def client(guarded: Guard, host: str) -> TestClient:
     def answer(_request: Request) -> Response:
         return PlainTextResponse("the page")
 
-    return TestClient(Starlette(routes=[Route("/", guarded.asks(answer))]), base_url=f"http://{host}")
+    routes = [Route("/", guarded.page(answer)), Route("/metrics", guarded.metrics(answer))]
+    return TestClient(Starlette(routes=routes), base_url=f"http://{host}")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9464", "localhost:9464", "[::1]:9464"])
@@ -195,13 +256,15 @@ def test_on_loopback_it_is_open_to_who_is_on_this_machine(host: str) -> None:
 
 
 def test_on_loopback_a_website_cannot_have_a_browser_fetch_it_under_a_name_of_its_own() -> None:
-    answer = client(Guard("127.0.0.1", None), "rebound.example:9464").get("/")
-    assert (answer.status_code, "http://127.0.0.1" in answer.text) == (403, True)
+    for path in ("/", "/metrics"):
+        answer = client(Guard("127.0.0.1", None), "rebound.example:9464").get(path)
+        assert (answer.status_code, "http://127.0.0.1" in answer.text) == (403, True)
 
 
 def test_elsewhere_it_is_not_served_without_a_token() -> None:
     answer = client(Guard("0.0.0.0", None), "127.0.0.1:9464").get("/")  # noqa: S104 - asked about, not bound
     assert (answer.status_code, "page.token" in answer.text) == (403, True)
+    assert client(Guard("0.0.0.0", None), "sharing:9464").get("/metrics").status_code == 200  # noqa: S104 - the same
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def settled(per_customer_ms: float) -> Pace:
     pace = Pace(5_000)
     for _ in range(60):
         work = pace.allowance(1, 0)
-        pace.took(work * per_customer_ms, work)
+        pace.took(work * per_customer_ms, work, 0)
     return pace
 
 
@@ -25,9 +25,9 @@ def test_it_settles_at_about_twenty_milliseconds_of_work(per_customer_ms: float)
 
 def test_what_was_too_much_is_not_tried_again() -> None:
     pace = settled(0.1)
-    pace.took(200.0, 200)
+    pace.took(200.0, 200, 0)
     assert pace.allowance(1, 0) == 20
-    pace.took(2.0, 20)
+    pace.took(2.0, 20, 0)
     assert pace.allowance(1, 0) == 110, "and that more is possible is believed by halves"
 
 
@@ -71,17 +71,32 @@ def test_inputs_that_take_long_come_in_smaller_batches() -> None:
     assert pace.batch == 1_000, "nothing is known yet"
     for per_record_ms, fewest, most in ((0.01, 20_000, 20_000), (0.15, 6_000, 10_000), (4, 200, 400)):
         for _ in range(20):
-            pace.took(pace.batch * per_record_ms, pace.batch)
+            pace.took(pace.batch * per_record_ms, pace.batch, pace.batch)
             pace.recover()
         assert fewest <= pace.batch <= most
+
+
+def test_a_quiet_hour_makes_no_batch_larger() -> None:
+    """Of what a thousand records take, one says nothing."""
+    pace = Pace(20_000)
+    for _ in range(100):
+        pace.took(1.0, 1, 1)
+        pace.recover()
+    assert pace.batch == 1_000
+
+
+def test_few_records_that_take_long_are_fewer_next_time() -> None:
+    pace = Pace(20_000)
+    pace.took(2_000.0, 10, 10)
+    assert pace.batch == 5
 
 
 def test_batches_without_such_work_teach_nothing() -> None:
     pace = settled(0.1)
     before = pace.allowance(1, 0)
     for elapsed in (0.0, 5_000.0):
-        pace.took(elapsed, 0)
-    pace.took(0.0, 50)
+        pace.took(elapsed, 0, 0)
+    pace.took(0.0, 50, 50)
     assert pace.allowance(1, 0) == before
 
 
@@ -89,7 +104,7 @@ def test_batches_without_such_work_teach_nothing() -> None:
 def test_whatever_batches_take_everybody_gets_on(taken: list[tuple[float, int]], partitions: int) -> None:
     pace = Pace(100)
     for elapsed, background in taken:
-        pace.took(elapsed, background)
+        pace.took(elapsed, background, background)
     assert 1 <= pace.allowance(partitions, 0) <= 2_000
 
 
@@ -98,9 +113,11 @@ def test_a_batch_that_took_too_long_is_halved_and_grows_back_no_further_than_it_
     pace.shorten()
     pace.shorten()
     assert pace.batch == 250
+    pace.took(1.0, 250, 250)
     pace.recover()
     assert 250 < pace.batch < 500
     for _ in range(50):
+        pace.took(1.0, pace.batch, pace.batch)
         pace.recover()
     assert pace.batch == 1_000
 
@@ -111,6 +128,7 @@ def test_a_batch_never_comes_to_nothing() -> None:
         pace.shorten()
     assert pace.batch == 1
     for _ in range(10):
+        pace.took(1.0, 1, pace.batch)
         pace.recover()
     assert pace.batch == 3
 

@@ -360,6 +360,8 @@ def test_what_is_kept_is_bounded() -> None:
         for number in range(10):
             given_by(kept, SOMEBODY, record(grant(purpose=f"purpose-{number}")), NOW)
             assert len(kept._given) <= 3
+            assert len(kept._given_by_one[HOSHI]) <= 3
+            assert len(kept._addressees) <= 3
 
 
 def test_who_said_much_is_decided_by_themselves_and_takes_no_place() -> None:
