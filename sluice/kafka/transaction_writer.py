@@ -22,6 +22,7 @@ _FLUSH_SECONDS = 15.0
 """Longer than the transaction lasts, after which what was not delivered never will be."""
 _PAUSE_SECONDS = 0.05
 _FENCING = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})  # noqa: SLF001
+_PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001
 _NEEDS_AN_OPERATOR = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -158,7 +159,8 @@ class TransactionWriter:
             self.renew()
 
     def _on_failure(self, error: KafkaError | None, _message: Message) -> None:
-        if error is not None and self._delivery_error is None:
+        """The first that says why: what is purged because of another is told in no order."""
+        if error is not None and (self._delivery_error is None or self._delivery_error.code() in _PURGED):
             self._delivery_error = error
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:

@@ -106,7 +106,7 @@ def on_groups(client: ClientConfig, groups: Iterable[str], topic: str) -> dict[s
             f"join {group}": partial(_join, client, topic, group),
             f"describe {group}": partial(_asked, admin.describe_consumer_groups, group),
             f"offsets of {group}": partial(_asked, admin.list_consumer_group_offsets, asked),
-            f"move offsets of {group}": partial(_asked, admin.alter_consumer_group_offsets, moved),
+            f"move offsets of {group}": partial(_moved, admin, moved),
             f"delete {group}": partial(_asked, admin.delete_consumer_groups, group),
         }
     return attempts
@@ -208,6 +208,14 @@ def _write(client: ClientConfig, topic: str) -> None:
 
 def _asked(question: Callable[[list[Any]], Mapping[Any, Any]], about: object) -> None:
     _done(question([about]))
+
+
+def _moved(admin: AdminClient, offsets: ConsumerGroupTopicPartitions) -> None:
+    """The library tells of a refusal by partition alone."""
+    for future in admin.alter_consumer_group_offsets([offsets]).values():
+        for partition in future.result(10).topic_partitions:
+            if partition.error is not None:
+                raise KafkaException(partition.error)
 
 
 def _done(futures: Mapping[Any, Any]) -> None:

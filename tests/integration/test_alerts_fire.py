@@ -157,4 +157,4 @@ def test_load_without_a_fault_tells_nobody_anything(watched: Watched) -> None:
                 acknowledged.add(message["decision_id"])
                 installation.acknowledge(HOSHI, message)
         assert watched.server.firing() == []
-    assert len(acknowledged) > 3
+    assert acknowledged, "there was something to be late with"

@@ -122,7 +122,10 @@ def test_the_processor_may_not_do_more_than_it_does(busy: Installation) -> None:
 
 
 def test_who_hears_partners_may_not_do_more_than_that(busy: Installation) -> None:
-    """It writes no topic that sharing decides by, but consent events and pauses; nothing that partners are given."""
+    """It writes no topic that sharing decides by, but consent events and pauses; nothing that partners are given.
+
+    How far partners have read it may see, and nothing of what they read.
+    """
     client, group = busy.settings.client("returns"), busy.settings.returns.group
     admin = admin_client(client)
     kept = {topics.ACCEPTED_RETURNS, topics.PAUSES}
@@ -137,8 +140,10 @@ def test_who_hears_partners_may_not_do_more_than_that(busy: Installation) -> Non
         tried |= {**attempts.beyond_reading(admin, topic), **attempts.settings_of(client, topic)}
         tried |= {} if topic in read else attempts.reading(client, topic, group)
         tried |= {} if topic in written else attempts.writing(client, topic)
-    assert attempts.allowed(tried) == {}
-    assert set(admin.list_topics(timeout=10).topics) == read | written
+    watched = {f"{what} {of}" for what in ("describe", "offsets of") for of in GROUPS.values()}
+    assert attempts.allowed(tried).keys() == watched
+    given = {topic(partner) for partner in PARTNERS for topic in (topics.customers, topics.control)}
+    assert set(admin.list_topics(timeout=10).topics) == read | written | given
 
 
 def test_who_asks_providers_may_not_do_more_than_that(busy: Installation) -> None:

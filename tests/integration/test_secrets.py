@@ -56,7 +56,10 @@ COMMANDS: dict[str, list[str]] = {
     "recover-disclosures": ["recover-disclosures", "--json"],
     "redrive": ["redrive", "--dry-run", "--json"],
     "rejected": ["rejected", "--json"],
+    "doctor": ["doctor", "--json"],
+    "render grafana": ["render", "grafana", "{folder}/dashboards"],
     "render kubernetes": ["render", "kubernetes"],
+    "render prometheus": ["render", "prometheus"],
     "run sharing": ["run", "sharing", "--until-end", "--metrics-port", "0"],
     "simulate": ["simulate", "--json", "--workers", "2"],
     "simulate-crm": ["simulate-crm", "--json", "--rate", "50", "--duration", "1"],
@@ -232,7 +235,7 @@ def test_no_command_shows_a_secret(desk: Desk) -> None:
             if words[:2] != ["local", "down"]:
                 done = desk.run(*words, **environment)
                 assert b"Traceback" not in done.stderr, done.stderr
-                assert done.returncode == 0, (words, done)
+                assert done.returncode in ((0, 1) if words[0] == "doctor" else (0,)), (words, done)  # nobody shares yet
         for words, sentence in WITHOUT_CONTRACT.values():
             refuses(desk, sentence, *words)
         for words in GOING_ON.values():
