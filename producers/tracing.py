@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from confluent_kafka import KafkaException
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,7 +35,9 @@ class TracedProducer:
 
         try:
             self._producer.produce(topic, value, key, headers=headers, on_delivery=heard)
-        except KafkaException:
+        except BufferError:
+            raise  # it is tried again
+        except Exception:
             answered(False)
             raise
 
