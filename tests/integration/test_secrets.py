@@ -75,7 +75,7 @@ WITHOUT_CONTRACT = {
     "simulate-provider": (["simulate-provider", "hygiene", LISTMART], "Run `sluice apply` first"),
 }
 """They end with a sentence: the demo's contracts ask nobody for that."""
-WITHOUT_SETTINGS = ("check-contracts", "contract-schema", "local")
+WITHOUT_SETTINGS = ("check-contracts", "contract-schema", "local", "render grafana", "render prometheus")
 RUNS_THE_OTHERS = {"demo address-hygiene", "demo email-house"}
 NEEDS_HOSHIS = ("acknowledge", "apply", "partner-kit", "plan", "tail")
 
@@ -174,7 +174,7 @@ class Desk:
 
     def _with_settings(self, words: tuple[str, ...]) -> list[str]:
         filled = [word.format(state=self.state, folder=self.installation.folder) for word in words]
-        if words[0] in WITHOUT_SETTINGS:
+        if words[0] in WITHOUT_SETTINGS or " ".join(words[:2]) in WITHOUT_SETTINGS:
             return filled
         return [*filled, "--settings", str(self.installation.settings_path)]
 
