@@ -49,7 +49,7 @@ def _exporter(endpoint: str) -> SpanExporter:
 
 
 class Traces:
-    """Of one process. A collector that is away is told of once a minute, and waited for by nobody."""
+    """Of one process. A collector that is away is told of once a minute; only the end of the process waits, shortly."""
 
     def __init__(self, service: str, share: float, to: SpanExporter) -> None:
         """`share` of the published records are traced, and of those that somebody else has published in a trace."""

@@ -6,6 +6,7 @@ import pytest
 
 from sluice.model import PartnerId
 from stream_processors.returns.readership import Offsets, Readership
+from tests.unit.stopped_clock import StoppedClock
 
 HOSHI = PartnerId("hoshi-card")
 CUSTOMERS, CONTROL = ("partner.hoshi-card.customers", 0), ("partner.hoshi-card.control", 0)
@@ -13,17 +14,9 @@ ENDS = {CUSTOMERS: 101, CONTROL: 11}
 """Each ends with a transaction's marker."""
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> StoppedClock:
+    return StoppedClock()
 
 
 def look(readership: Readership, *reached: Offsets, ends: Offsets = ENDS) -> tuple[int, float]:
@@ -31,22 +24,22 @@ def look(readership: Readership, *reached: Offsets, ends: Offsets = ENDS) -> tup
     return reader.unread, reader.stalled_seconds
 
 
-def test_who_has_read_everything_waits_for_nothing(clock: Clock) -> None:
+def test_who_has_read_everything_waits_for_nothing(clock: StoppedClock) -> None:
     readership = Readership({}, clock)
     look(readership, {CUSTOMERS: 100, CONTROL: 10})
     clock.now += 5_000
     assert look(readership, {CUSTOMERS: 100, CONTROL: 10}) == (0, 0.0), "nobody commits past the marker"
 
 
-def test_a_group_for_each_topic_is_as_good_as_one_for_both(clock: Clock) -> None:
+def test_a_group_for_each_topic_is_as_good_as_one_for_both(clock: StoppedClock) -> None:
     assert look(Readership({}, clock), {CUSTOMERS: 100, CONTROL: 0}, {CUSTOMERS: 0, CONTROL: 10}) == (0, 0.0)
 
 
-def test_a_group_that_somebody_left_behind_is_not_the_partner(clock: Clock) -> None:
+def test_a_group_that_somebody_left_behind_is_not_the_partner(clock: StoppedClock) -> None:
     assert look(Readership({}, clock), {CUSTOMERS: 3, CONTROL: 0}, {CUSTOMERS: 100, CONTROL: 10})[0] == 0
 
 
-def test_who_reads_nothing_although_records_wait_has_stalled(clock: Clock) -> None:
+def test_who_reads_nothing_although_records_wait_has_stalled(clock: StoppedClock) -> None:
     readership = Readership({}, clock)
     assert look(readership, {CUSTOMERS: 50, CONTROL: 10}) == (50, 0.0)
     clock.now += 600
@@ -55,14 +48,14 @@ def test_who_reads_nothing_although_records_wait_has_stalled(clock: Clock) -> No
     assert look(readership, {CUSTOMERS: 51, CONTROL: 10}) == (49, 0.0), "it has read on"
 
 
-def test_who_has_no_group_has_read_nothing(clock: Clock) -> None:
+def test_who_has_no_group_has_read_nothing(clock: StoppedClock) -> None:
     readership = Readership({}, clock)
     assert look(readership) == (110, 0.0)
     clock.now += 10
     assert look(readership)[1] == 10.0
 
 
-def test_what_nobody_was_given_nobody_has_to_read(clock: Clock) -> None:
+def test_what_nobody_was_given_nobody_has_to_read(clock: StoppedClock) -> None:
     readership = Readership({}, clock)
     look(readership, ends={CUSTOMERS: 0, CONTROL: 0})
     clock.now += 9_999
