@@ -73,7 +73,7 @@ class _Process:
 
     def _serve(self, registry: Registry) -> None:
         """Until stopped, or until a contract set names other providers."""
-        self.waits_for = _BEFORE
+        self.waits_for = "" if self._has_nobody else _BEFORE
         client, config = self._settings.client(USER), self._settings.providers
         providers = self._providers(registry.decode)
         if not providers:

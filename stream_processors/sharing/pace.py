@@ -21,7 +21,7 @@ class Pace:
         self._most = batch
         self.batch = min(batch, _FIRST_BATCH)
         self._fitting = _AT_FIRST
-        self._was_full = False
+        self._was_half_full = False
 
     def allowance(self, partitions: int, named: int) -> int:
         """Customers that no input names, in one partition of so many, beside those that inputs name in all of them."""
@@ -33,7 +33,7 @@ class Pace:
 
         What turns out to be too much is not tried again; that more is possible has to show twice.
         """
-        self._was_full = 2 * records >= self.batch
+        self._was_half_full = 2 * records >= self.batch
         if customers and elapsed_ms > 0:
             fitting = customers * _TARGET_MS / elapsed_ms
             self._fitting = min(max(min(fitting, (self._fitting + fitting) / 2), _FEWEST), _MOST)
@@ -55,5 +55,5 @@ class Pace:
 
     def recover(self) -> None:
         """A batch was committed. Of one that was not half full nobody knows what a larger one would take."""
-        if self._was_full:
+        if self._was_half_full:
             self.batch = min(self.batch + max(self.batch // 2, 1), self._most)
