@@ -17,6 +17,7 @@ from sluice.model import Cause
 T = TypeVar("T")
 
 _NOT_FOUND = 404
+_CONFLICT = 409
 _SERVER_FAULT = 500
 _ASK_AGAIN_SECONDS = 5.0
 
@@ -92,7 +93,7 @@ class Registry:
         schema_id = self._ask(
             f"schema for the subject {subject}", lambda: self._client.register_schema(subject, schema)
         )
-        self._ask(f"subject {subject}", lambda: self._client.set_compatibility(subject, compatibility))
+        self.set_compatibility(subject, compatibility)
         return schema_id
 
     def subjects(self) -> list[str]:
@@ -124,7 +125,18 @@ class Registry:
             return ""
 
     def set_compatibility(self, subject: str, level: str) -> None:
-        self._ask(f"subject {subject}", lambda: self._client.set_compatibility(subject, level))
+        """Idempotent. Raises SluiceError when it is refused."""
+
+        def ask() -> None:
+            try:
+                self._client.set_compatibility(subject, level)
+            except SchemaRegistryError as error:
+                if error.http_status_code != _CONFLICT:
+                    raise
+                # Apicurio refuses the second of two who set a subject's first level; now there is one to change.
+                self._client.set_compatibility(subject, level)
+
+        self._ask(f"subject {subject}", ask)
 
     def delete(self, subject: str) -> None:
         """Its versions are no longer found under it; ids that records name stay readable. Raises SluiceError."""

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from schemas import catalogue
 from sluice import topics
 from sluice.installation import apply, plan
 from sluice.kafka import inventory, quotas
@@ -258,6 +260,18 @@ def test_two_at_once_do_no_harm(tidy: Installation) -> None:
         )
     for number in range(4):
         _take_out(tidy, f"twice-{number}")
+
+
+def test_a_schema_registered_by_two_at_once_is_no_conflict(tidy: Installation) -> None:
+    """Apicurio answers the second of two who set a subject's first level with a conflict."""
+    schema = catalogue.text("partner_return")
+    with ThreadPoolExecutor(4) as registrars:
+        for number in range(20):
+            subject = f"raced-{number}-value"
+            done = [registrars.submit(tidy.registry.register, subject, schema, "BACKWARD") for _ in range(4)]
+            assert len({one.result() for one in done}) == 1
+            assert tidy.registry.compatibility(subject) == "BACKWARD"
+            tidy.registry.delete(subject)
 
 
 def test_ctrl_c_stops_between_steps_and_says_so(tidy: Installation) -> None:
