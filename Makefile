@@ -6,7 +6,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild bench-onboarding bench-latency bench-dimensions bench-plots format lock clean documents alerts image demo-address-hygiene demo-email-house
+.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild bench-onboarding bench-latency bench-dimensions bench-capacity bench-plots drill format lock clean documents alerts image demo-address-hygiene demo-email-house
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ build/chromium/installed:
 chaos: setup ## On a real broker, everything goes wrong, one thing at a time (docs/reliability.md)
 	REQUIRE_BROKER=1 $(BIN)/pytest -q tests/chaos
 
+drill: setup build/prometheus/installed ## A quiet hour, then fault after fault, before the deployed alerting rules (docs/alerts.md): OPTIONS=--help
+	$(BIN)/python -m tests.chaos.drill $(OPTIONS)
+
 bench: setup build/bench/venv/installed ## Everybody on the same records: the limit, us, Quix Streams, Faust (docs/benchmarks.md): OPTIONS=--help
 	$(BIN)/python -m tests.bench.compare $(OPTIONS)
 
@@ -122,6 +125,9 @@ bench-latency: setup ## From an update's acknowledgement to the partner, beside 
 
 bench-dimensions: setup ## More partners, contracts, customers, bytes, consents, workers: OPTIONS=--help
 	$(BIN)/python -m tests.bench.compare.dimensions $(OPTIONS)
+
+bench-capacity: setup ## What an event and a customer cost, and what a larger installation needs (docs/capacity.md): OPTIONS=--help
+	$(BIN)/python -m tests.bench.compare.capacity $(OPTIONS)
 
 bench-plots: build/bench/venv/installed ## What was measured, as pictures for docs/benchmarks.md
 	build/bench/venv/bin/python tests/bench/compare/plots.py build/bench docs/benchmarks

@@ -31,20 +31,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--customers", type=int, default=100_000)
     wanted = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="sluice-rebuild-") as name, _installation(Path(name)) as installation:
-        print(json.dumps(measure(installation, wanted.customers), indent=2))  # noqa: T201
+    with tempfile.TemporaryDirectory(prefix="sluice-rebuild-") as name, installation(Path(name)) as there:
+        print(json.dumps(measure(there, wanted.customers), indent=2))  # noqa: T201
 
 
 @contextmanager
-def _installation(folder: Path) -> Iterator[Installation]:
+def installation(folder: Path) -> Iterator[Installation]:
+    """On a broker of its own."""
     state = folder / "local"
     state.mkdir()
-    installation = Installation(stack.start(state), folder)
+    made = Installation(stack.start(state), folder)
     try:
-        installation.set_up()
-        yield installation
+        made.set_up()
+        yield made
     finally:
-        installation.tear_down()
+        made.tear_down()
         stack.stop(state)
 
 

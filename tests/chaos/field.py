@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -26,8 +26,16 @@ class Field:
     """A context of its own: closing it ends the processors, and leaves the broker to whoever started it."""
 
     def __init__(
-        self, stack: ProxiedStack, endpoints: Endpoints, folder: Path, *, session_timeout_ms: int, batch: int
+        self,
+        stack: ProxiedStack,
+        endpoints: Endpoints,
+        folder: Path,
+        *,
+        session_timeout_ms: int,
+        batch: int,
+        metrics_ports: Mapping[str, int] | None = None,
     ) -> None:
+        """`metrics_ports`: by instance; any port that is free otherwise."""
         self.stack = stack
         self.folder = folder
         self.installation = Installation(endpoints, folder)
@@ -36,16 +44,22 @@ class Field:
         self.session_timeout_seconds = session_timeout_ms / 1000
         settings = self.installation.settings
         self.group = Group(settings.client("admin"), settings.sharing.group)
-        self.processors = {instance: self.supervised(instance) for instance in INSTANCES}
+        self.processors = {
+            instance: self.supervised(instance, metrics_port=(metrics_ports or {}).get(instance, 0))
+            for instance in INSTANCES
+        }
         self._gone: list[Supervised] = []
         self._ends = threading.Event()
         self._watch = threading.Thread(target=self._look, name="supervisor", daemon=True)
         self._watch.start()
 
-    def supervised(self, instance: str, *, restarts: bool = True, state: str = "state") -> Supervised:
+    def supervised(
+        self, instance: str, *, restarts: bool = True, state: str = "state", metrics_port: int = 0
+    ) -> Supervised:
         """A processor that is not started yet. `state` names the folder of its stores."""
         settings: dict[str, Any] = json.loads(self.installation.settings_path.read_text(encoding="utf-8"))
         settings["sharing"]["state"] = str(self.folder / state)
+        settings["sharing"]["metrics"]["port"] = metrics_port
         if instance == PROXIED:
             settings["clients"] = str(self.stack.clients(PROXIED))
         folder = self.folder / state

@@ -104,7 +104,7 @@ class Supervised:
             self._log = self._folder / f"{self._lives:04}.log"
             self._read_to, self._rest, self._newest = 0, b"", []
             self._start_at, self._ended_by_us, self._crashed = None, False, False
-            command = [sys.executable, "-m", "sluice", "run", "sharing", "--metrics-port", "0"]
+            command = [sys.executable, "-m", "sluice", "run", "sharing"]
             command += ["--instance", self.instance, "--settings", str(self._settings)]
             with self._log.open("wb") as file:
                 self._process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)

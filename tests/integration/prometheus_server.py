@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,14 @@ class Prometheus:
         found: list[dict[str, Any]] = answer["data"]["result"]
         return found
 
+    def alerts(self) -> list[dict[str, Any]]:
+        """Each alert whose expression holds: `labels`, `activeAt` (since when), `state` (`pending`, `firing`)."""
+        found: list[dict[str, Any]] = self._get("/api/v1/alerts")["data"]["alerts"]
+        return found
+
     def firing(self) -> list[dict[str, str]]:
         """The labels of each alert that fires."""
-        return [one["labels"] for one in self._get("/api/v1/alerts")["data"]["alerts"] if one["state"] == "firing"]
+        return [one["labels"] for one in self.alerts() if one["state"] == "firing"]
 
     def is_ready(self) -> bool:
         try:
@@ -60,13 +65,16 @@ def program(name: str) -> str:
 
 @contextmanager
 def prometheus(
-    folder: Path, targets: Mapping[str, str], rules: Path = Path("deploy/prometheus/sluice.yaml")
+    folder: Path,
+    targets: Mapping[str, Sequence[str]],
+    rules: Path = Path("deploy/prometheus/sluice.yaml"),
+    every_seconds: int = SCRAPED_EVERY_SECONDS,
 ) -> Iterator[Prometheus]:
-    """Scrapes each target (`host:port`, by job) every second, and judges the rules as often."""
+    """Scrapes the targets (`host:port`) of each job, and judges the rules as often."""
     (port,) = ports.choose(1)
-    jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
+    jobs = [{"job_name": job, "static_configs": [{"targets": list(those)}]} for job, those in targets.items()]
     settings = {
-        "global": dict.fromkeys(("scrape_interval", "evaluation_interval"), f"{SCRAPED_EVERY_SECONDS}s"),
+        "global": dict.fromkeys(("scrape_interval", "evaluation_interval"), f"{every_seconds}s"),
         "rule_files": [str(rules.absolute())],
         "scrape_configs": jobs,
     }

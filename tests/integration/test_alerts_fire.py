@@ -56,7 +56,7 @@ def watched(endpoints: Endpoints, installation: Installation) -> Iterator[Watche
     }
     path = installation.folder / "rules.yaml"
     path.write_text(_impatient(), encoding="utf-8")
-    with prometheus(installation.folder, {job: _address(one) for job, one in started.items()}, path) as server:
+    with prometheus(installation.folder, {job: [_address(one)] for job, one in started.items()}, path) as server:
         eventually(lambda: len(server.ask("up == 1")) == len(started), "all are scraped")
         eventually(lambda: server.firing() == [], "and what was not there before is forgotten")
         installation.say("crm:1", HOSHI, "GIVEN")

@@ -47,7 +47,7 @@ def test_every_panel_shows_something(installation: Installation) -> None:
     """After one of everything: shared, recalled, refused, rejected, asked, answered, taken back."""
     sharing = installation.start_processor()
     started = {"sharing": sharing, "returns": installation.start_returns(), "providers": installation.start_providers()}
-    with prometheus(installation.folder, {job: _address(one) for job, one in started.items()}) as server:
+    with prometheus(installation.folder, {job: [_address(one)] for job, one in started.items()}) as server:
         eventually(lambda: len(server.ask("up == 1")) == len(started), "all are scraped")
         for first in (1, 4):  # to Prometheus, what begins at 1 did not grow
             _one_of_everything(installation, *(f"crm:{number}" for number in range(first, first + 3)))

@@ -29,7 +29,7 @@ EXAMPLE = KUBERNETES / "example"
 MANIFESTS = sorted(
     path for path in KUBERNETES.rglob("*.yaml") if path.name not in {"kustomization.yaml", "sluice.yaml"}
 )
-WITH_PODS = {"StatefulSet", "Deployment", "Job"}
+WITH_PODS = {"StatefulSet", "Deployment", "Job", "CronJob"}
 PROCESSORS = ("sharing", "returns", "providers")
 Document = dict[str, Any]
 
@@ -136,9 +136,16 @@ def test_the_example_is_valid_as_it_is_built() -> None:
     found = list(yaml.safe_load_all(built))
     assert problems(found) == []
     ours = [one for one in found if one["kind"] in WITH_PODS]
-    assert {one["metadata"]["name"] for one in ours} == {"sharing", "returns", "providers", "apply", "registry"}
+    assert {one["metadata"]["name"] for one in ours} == {
+        "sharing",
+        "returns",
+        "providers",
+        "apply",
+        "doctor",
+        "registry",
+    }
     for one in ours:
-        assert one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/part-of"] == "sluice"
+        assert template(one)["metadata"]["labels"]["app.kubernetes.io/part-of"] == "sluice"
 
 
 def test_every_file_is_part_of_its_kustomization() -> None:
@@ -157,12 +164,15 @@ def test_the_examples_topics_and_users_are_those_of_its_contracts() -> None:
     assert rendered.output == (EXAMPLE / "topics-and-users.yaml").read_text(encoding="utf-8")
 
 
+def template(one: Document) -> Document:
+    """Of its pods."""
+    outer: Document = one["spec"]["jobTemplate"] if one["kind"] == "CronJob" else one
+    inner: Document = outer["spec"]["template"]
+    return inner
+
+
 def pods() -> dict[str, Document]:
-    return {
-        one["metadata"]["name"]: one["spec"]["template"]["spec"]
-        for one in documents(*MANIFESTS)
-        if one["kind"] in WITH_PODS
-    }
+    return {one["metadata"]["name"]: template(one)["spec"] for one in documents(*MANIFESTS) if one["kind"] in WITH_PODS}
 
 
 @pytest.mark.parametrize("name", pods())
@@ -190,6 +200,19 @@ def test_no_secret_is_written_down() -> None:
 def test_a_processor_mounts_its_own_password_alone(name: str) -> None:
     (volume,) = (volume for volume in pods()[name]["volumes"] if volume["name"] == "passwords")
     assert volume["secret"]["items"] == [{"key": name, "path": name}]
+
+
+def test_the_doctor_comes_when_called() -> None:
+    """As the administrator, with all that brings contracts into force, and never by itself."""
+    (doctor,) = (one for one in documents(*MANIFESTS) if one["kind"] == "CronJob")
+    assert doctor["spec"]["suspend"] is True
+    both = [pods()[name] for name in ("doctor", "apply")]
+    named = [
+        json.loads(json.dumps(pod).replace(name, "-")) for pod, name in zip(both, ("doctor", "apply"), strict=True)
+    ]
+    for pod in named:
+        del pod["containers"][0]["args"]
+    assert named[0] == named[1]
 
 
 def test_every_processor_is_scraped_as_the_job_that_alerts_ask_for() -> None:
