@@ -73,6 +73,7 @@ class Burning:
     times: float
     long: str
     short: str
+    """A twelfth of it."""
 
 
 FAST = (Burning(14.4, "1h", "5m"), Burning(6, "6h", "30m"))
@@ -103,9 +104,18 @@ def _burning(objective: Objective, rates: tuple[Burning, ...]) -> str:
     terms = []
     for rate in rates:
         bound = f"{rate.times * room:.6g}"
-        shares = f"{_series(objective, rate.long)} > {bound} and {_series(objective, rate.short)} > {bound}"
+        long = f"{_series(objective, rate.long)} > {bound} / {_covered(objective, rate)}"
+        shares = f"{long} and {_series(objective, rate.short)} > {bound}"
         terms.append(f"({shares} and {_bad(objective, rate.long)} >= {_FEWEST_BAD})")
     return " or ".join(terms)
+
+
+def _covered(objective: Objective, rate: Burning) -> str:
+    """The share of the long window for which there is anything to go by.
+
+    What lies before counts as good: the room for error is a month's, and of one that is young a minute uses up no more.
+    """
+    return f"clamp_max(count_over_time(sum({objective.all})[{rate.long}:{rate.short}]) / 12, 1)"
 
 
 def _bad(objective: Objective, window: str) -> str:

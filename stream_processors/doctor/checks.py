@@ -76,7 +76,7 @@ def _disk(settings: Settings) -> Verdict:
         if free < needed:
             says = f"Make room where {folder} lies: {free / 1e9:.1f} GB are free, {needed / 1e9:.1f} may be needed."
             return Verdict("disk", State.TROUBLE, says)
-    return Verdict("disk", State.FINE, "There is room where the stores lie.")
+    return Verdict("disk", State.FINE, f"There is room on this machine where {settings.sharing.state} lies, or would.")
 
 
 def _files(folder: Path) -> Iterator[tuple[float, int]]:

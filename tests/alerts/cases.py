@@ -88,6 +88,8 @@ CASES = (
     Case("SluiceRecallsLate", latencies(_RECALLS, "0+1000x120", "0+995x120"), "2h"),
     # one of ten in an hour: a large share, and one
     Case("SluiceRecallsLate", latencies(_RECALLS, "0x110 0+1x10", "0x110 0+1x9 9"), "2h"),
+    # ten seconds of an installation that is ten minutes old: a large share of those, and a small one of the month's room
+    Case("SluiceRecallsLate", latencies(_RECALLS, "0+60x10", "0+60x5 350+60x4"), "10m"),
     Case(
         "SluiceRecallsLateForDays",
         latencies(_RECALLS, "0+1000x450", "0+998x450"),

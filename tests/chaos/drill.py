@@ -46,7 +46,7 @@ _LITTLE = 100
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a fault did. Seconds are from the fault on; None: never."""
+    """What a fault did. Seconds are from when it was done; None: never."""
 
     fault: str
     alert: str | None
@@ -90,12 +90,12 @@ class Drill:
         return sorted(fired)
 
     def drill(self, fault: Fault) -> Found:
-        began, wall = time.monotonic(), time.time()
         active: float | None = None
         fired: float | None = None
         woken: set[str] = set()
-        ends_at = began + (_AT_MOST_SECONDS if fault.alert else _AFTERWARDS_SECONDS + 2 * EVERY_SECONDS)
         with fault.lasting(self._drilled):
+            began, wall = time.monotonic(), time.time()
+            ends_at = began + (_AT_MOST_SECONDS if fault.alert else _AFTERWARDS_SECONDS + 2 * EVERY_SECONDS)
             while time.monotonic() < ends_at:
                 self._look()
                 for alert in self._paging():
