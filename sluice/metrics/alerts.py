@@ -89,6 +89,14 @@ CAUSES = (
         "5m",
     ),
     Alert(
+        "SluiceProvidersGone",
+        f"max_over_time(max({PROVIDERS_UNAVAILABLE.name})[1d:15m]) >= 0 unless on () max({PROVIDERS_UNAVAILABLE.name}) "
+        'unless on () up{job="providers"} == 0',
+        Severity.TICKET,
+        "Nobody asks service providers any more, though somebody did within a day",
+        "15m",
+    ),
+    Alert(
         "SluicePartitionUnserved",
         f"max({PARTITIONS.name}) - (count(count by (partition) ({LAG.name})) or vector(0)) > 0",
         Severity.PAGE,

@@ -88,7 +88,7 @@ CASES = (
     Case("SluiceRecallsLate", latencies(_RECALLS, "0+1000x120", "0+995x120"), "2h"),
     # one of ten in an hour: a large share, and one
     Case("SluiceRecallsLate", latencies(_RECALLS, "0x110 0+1x10", "0x110 0+1x9 9"), "2h"),
-    # ten seconds of an installation that is ten minutes old: a large share of those, and a small one of the month's room
+    # ten seconds of an installation that is ten minutes old: a large share of them, and little of the month
     Case("SluiceRecallsLate", latencies(_RECALLS, "0+60x10", "0+60x5 350+60x4"), "10m"),
     Case(
         "SluiceRecallsLateForDays",
@@ -191,6 +191,21 @@ CASES = (
         "Nobody hears what partners return, and nobody looks at deadlines",
     ),
     Case("SluiceReturnsGone", {'sluice_returns_unavailable{instance="a"}': "0x10"}, "8m"),
+    Case(
+        "SluiceProvidersGone",
+        {'sluice_providers_unavailable{instance="c"}': "0x60"},
+        "90m",
+        {},
+        "Nobody asks service providers any more, though somebody did within a day",
+    ),
+    # it is there; it is down, which SluiceDown says; there never was any
+    Case("SluiceProvidersGone", {'sluice_providers_unavailable{instance="c"}': "0x120"}, "90m"),
+    Case(
+        "SluiceProvidersGone",
+        {'sluice_providers_unavailable{instance="c"}': "0x60", 'up{job="providers",instance="c"}': "1x60 0x60"},
+        "90m",
+    ),
+    Case("SluiceProvidersGone", {'sluice_partitions{instance="a"}': "4x120"}, "90m"),
     Case(
         "SluicePartitionUnserved",
         {'sluice_partitions{instance="a"}': "2x20", _LAG: "0x20"},
