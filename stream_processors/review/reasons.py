@@ -42,7 +42,9 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.DELETED_AT_SOURCE: "The source has deleted the customer.",
     Reason.PROFILE_UNREADABLE: "The newest update of the customer cannot be read.",
     Reason.PROFILE_NOT_READ_YET: "The customer's profile has not been read since a gap or a rebuild.",
-    Reason.WAITING_FOR_UPDATES: "Nothing is added before the updates are read to where they ended, or while widening is stopped.",
+    Reason.WAITING_FOR_UPDATES: (
+        "Nothing is added before the updates are read to where they ended, or while widening is stopped."
+    ),
     Reason.OUTSIDE_ROW_FILTER: "The contract's row filter does not admit the customer.",
     Reason.RETENTION_ENDED: "The contract's retention is over, counted from the source's last change.",
     Reason.REQUIRED_FIELD_MISSING: "A field that the contract requires has no value, or may not be shared.",

@@ -26,10 +26,7 @@ def told(explanation: Explanation) -> str:
 
 
 def _lines(one: Explanation) -> Iterator[str]:
-    because = f", because: {one.reason}" if one.reason else ""
-    yield f"{one.customer} at {one.partner} ({one.name}) on {one.at}: {one.outcome.upper()}{because}"
-    if means := meaning(one.reason):
-        yield f"  {means}"
+    yield from _answer(one)
     until = f" until {one.in_force[1]}" if one.in_force[1] else ""
     yield f"  1. Contract: {one.recipient} in {one.country}, for {one.purpose}; in force from {one.in_force[0]}{until}"
     proven = ", ".join(one.evidence) or "nothing"
@@ -59,6 +56,13 @@ def _lines(one: Explanation) -> Iterator[str]:
     if one.holds is not None:
         unused = ", and was told not to use it" if one.holds.restricted else ""
         yield f"  The partner holds {', '.join(one.holds.fields)} as {one.holds.pseudonym}{unused}."
+
+
+def _answer(one: Explanation) -> Iterator[str]:
+    because = f", because: {one.reason}" if one.reason else ""
+    yield f"{one.customer} at {one.partner} ({one.name}) on {one.at}: {one.outcome.upper()}{because}"
+    if means := meaning(one.reason):
+        yield f"  {means}"
 
 
 def _facts(one: Explanation) -> Iterator[str]:
