@@ -73,7 +73,7 @@ def reference() -> dict[str, tuple[str, str]]:
         "reference/schemas.md": ("Schemas", schemas()),
         "reference/reasons.md": ("Reasons and causes", reasons()),
         "reference/transforms.md": ("Transforms", transforms()),
-        "reference/law/index.md": ("All", law()),
+        "reference/law/index.md": ("Law packs", law()),
         **of_law,
     }
 

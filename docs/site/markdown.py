@@ -31,8 +31,10 @@ def codes(words: Iterable[str]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Of cells that are Markdown already."""
-    return "\n".join(_row(cells) for cells in (head, ["---"] * len(head), *rows))
+    """Of cells that are Markdown already. A column in which no row says anything is left out."""
+    told = [list(row) for row in rows]
+    said = [column for column in range(len(head)) if any(row[column] for row in told)]
+    return "\n".join(_row([cells[column] for column in said]) for cells in (head, ["---"] * len(head), *told))
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -63,6 +63,11 @@ def test_text_means_nothing_but_its_code() -> None:
     assert markdown.code("a `b`") == "`` a `b` ``"
 
 
+def test_a_column_that_says_nothing_is_left_out() -> None:
+    rows = [("a", "", "b"), ("c", "", "")]
+    assert markdown.table(("x", "y", "z"), rows) == "| x | z |\n| --- | --- |\n| a | b |\n| c |  |"
+
+
 def test_a_document_that_is_not_there_has_no_place() -> None:
     found = contents(["README.md", "docs/operating.md", "docs/adr/0004-byte-level-projection.md"], [Page("x", "y.md")])
     assert {"README.md", "docs/operating.md", "docs/adr/0004-byte-level-projection.md", "y.md"} <= set(paths(found))

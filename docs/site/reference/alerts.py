@@ -31,7 +31,7 @@ def _told(alert: Alert, promise: str = "") -> Iterator[str]:
     yield items(
         [
             f"Severity: {alert.severity.value}",
-            f"After: {alert.lasting}",
+            f"Has to hold for: {alert.lasting}",
             f"Says: {code(alert.summary)}",
             *([prose(promise)] if promise else []),
             f"[What to do](../{alert.runbook})",

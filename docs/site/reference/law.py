@@ -170,7 +170,7 @@ def _source(cite: str, confidence: str) -> str:
 
 
 def _note(note: str | None) -> str:
-    return f". {prose(note)}" if note else ""
+    return f"; note: {prose(note)}" if note else ""
 
 
 def _duty(duty: DutyDocument) -> tuple[str, str, str, str, str]:

@@ -15,7 +15,7 @@ def metrics() -> str:
 
 
 def _told(process: str, found: Sequence[Declared]) -> Iterator[str]:
-    yield f"## Of {process}"
+    yield f"## Of {'every process' if process == 'all' else process}"
     yield table(
         ("metric", "kind", "labels", "unit", "meaning"),
         [(code(one.name), one.kind.value, codes(one.labels), one.unit.value, prose(one.meaning)) for one in found],
