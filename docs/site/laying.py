@@ -25,7 +25,7 @@ _OWN = Path(__file__).parent
 _SETTINGS = "reference/settings.md"
 _PATTERNS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "schemas/README.md", "docs/**/*.md")
 _WITH_EVERY_PAGE = ("style.css", "iframe-worker.js")
-_NO_PART = {".git", ".venv", "build", "node_modules", "__pycache__"}
+_NO_PART = {".git", ".venv", ".sluice", "build", "dist"}
 
 
 def lay_out(folder: Path, site: Path) -> None:
@@ -90,9 +90,9 @@ def everything() -> list[str]:
 
 
 def _repository() -> Collection[str]:
-    """Files and folders."""
-    found = (path.relative_to(ROOT) for path in ROOT.rglob("*"))
-    return {path.as_posix() for path in found if not _NO_PART & set(path.parts)}
+    """Files and folders, but what is installed and made."""
+    tops = (top for top in ROOT.iterdir() if top.name not in _NO_PART)
+    return {path.relative_to(ROOT).as_posix() for top in tops for path in (top, *top.rglob("*"))}
 
 
 def _write(path: Path, text: str) -> None:
