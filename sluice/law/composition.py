@@ -87,14 +87,15 @@ def _entitled(written: EntitledDocument) -> Entitled:
     return Entitled(Ages(written.age.start, written.age.below_years), written.actor)
 
 
-_NEVER = Millis(1 << 62)
+NEVER = Millis(1 << 62)
+"""When a rule begins whose law is not settled."""
 
 
 def _start(written: date | None, toggle: ToggleDocument | None) -> Millis | None:
     """A rule under a toggle counts from the toggle's day, and never while that is not set."""
     if toggle is None:
         return None if written is None else _midnight(written)
-    return _NEVER if toggle.in_force_from is None else _midnight(toggle.in_force_from)
+    return NEVER if toggle.in_force_from is None else _midnight(toggle.in_force_from)
 
 
 def _midnight(day: date) -> Millis:
@@ -104,7 +105,7 @@ def _midnight(day: date) -> Millis:
 def dates(packs: Iterable[Pack]) -> Iterator[Millis]:
     for pack in packs:
         for rule in pack.rules:
-            yield from (date for date in (rule.start, rule.end) if date is not None and date != _NEVER)
+            yield from (date for date in (rule.start, rule.end) if date is not None and date != NEVER)
 
 
 def age_bounds(packs: Iterable[Pack]) -> set[int]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sluice.metrics import catalogue
 from sluice.metrics.declaration import Declared
 
-_PROCESSES: tuple[tuple[str, Sequence[Declared]], ...] = (
+PROCESSES: tuple[tuple[str, Sequence[Declared]], ...] = (
     ("all", catalogue.OF_EACH),
     ("`run sharing`", catalogue.SHARING),
     ("`run returns`", catalogue.ON_RETURNS),
@@ -19,7 +19,7 @@ def table() -> str:
     """In Markdown."""
     rows = [
         f"| {process} | `{metric.name}` | {', '.join(metric.labels)} | {metric.unit.value} | {metric.meaning} |"
-        for process, metrics in _PROCESSES
+        for process, metrics in PROCESSES
         for metric in metrics
     ]
     return "\n".join(["| of | metric | labels | unit | meaning |", "|---|---|---|---|---|", *rows])

@@ -8,8 +8,9 @@ from sluice.answers import GRANTS
 from sluice.consent import ConsentEvent
 from stream_processors.review.explanation import CategoryTold, ConsentTold, Explanation, FieldTold, RuleTold
 from stream_processors.review.instant import written
+from stream_processors.review.reasons import meaning
 
-_TESTS = {
+TESTS = {
     "ALLOW": "allowed unless the customer has refused this recipient",
     "OPT_OUT": "allowed after notice unless the customer has opted out",
     "LIMIT": "allowed after notice unless the customer has limited the use",
@@ -25,8 +26,7 @@ def told(explanation: Explanation) -> str:
 
 
 def _lines(one: Explanation) -> Iterator[str]:
-    because = f", because: {one.reason}" if one.reason else ""
-    yield f"{one.customer} at {one.partner} ({one.name}) on {one.at}: {one.outcome.upper()}{because}"
+    yield from _answer(one)
     until = f" until {one.in_force[1]}" if one.in_force[1] else ""
     yield f"  1. Contract: {one.recipient} in {one.country}, for {one.purpose}; in force from {one.in_force[0]}{until}"
     proven = ", ".join(one.evidence) or "nothing"
@@ -56,6 +56,13 @@ def _lines(one: Explanation) -> Iterator[str]:
     if one.holds is not None:
         unused = ", and was told not to use it" if one.holds.restricted else ""
         yield f"  The partner holds {', '.join(one.holds.fields)} as {one.holds.pseudonym}{unused}."
+
+
+def _answer(one: Explanation) -> Iterator[str]:
+    because = f", because: {one.reason}" if one.reason else ""
+    yield f"{one.customer} at {one.partner} ({one.name}) on {one.at}: {one.outcome.upper()}{because}"
+    if means := meaning(one.reason):
+        yield f"  {means}"
 
 
 def _facts(one: Explanation) -> Iterator[str]:
@@ -89,7 +96,7 @@ def _judged(categories: list[CategoryTold]) -> Iterator[str]:
 
 
 def _rule(rule: RuleTold) -> str:
-    parts = [f"{rule.rule} ({rule.jurisdiction}): {_TESTS[rule.test]}"]
+    parts = [f"{rule.rule} ({rule.jurisdiction}): {TESTS[rule.test]}"]
     if rule.alternative:
         parts.append(f"by the alternative basis {rule.alternative}")
     if rule.lifted_by:

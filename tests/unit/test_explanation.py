@@ -18,12 +18,13 @@ from sluice.consent import ConsentEvent, ConsentRecord, parse_event
 from sluice.decision import Customer, Denied, Permitted, decide
 from sluice.facts import Facts
 from sluice.keys import CustomerKey, NoKey
-from sluice.model import CustomerId, Millis
+from sluice.model import Cause, CustomerId, Millis, Reason
 from sluice.projection import Snapshot
 from sluice.redaction.encryption import AesSiv
 from sluice.store import Row
 from stream_processors.review.explaining import Asked, explain
 from stream_processors.review.explanation import Explanation, FieldTold, replayed
+from stream_processors.review.reasons import MEANINGS, meaning
 from stream_processors.review.subject import Subject
 from stream_processors.review.telling import told
 from stream_processors.sharing.pipeline import DELETED
@@ -110,9 +111,15 @@ def test_a_refusal_names_the_rule_and_the_answer(installation: Installation) -> 
     assert {c.bearing for c in one.consents if c.event.state == "GIVEN"} == {"decides nothing here"}
     assert {field.outcome for field in one.fields} == {"withheld"}
     text = told(one)
-    assert "WITHHELD, because: withdrawn" in text
+    assert "WITHHELD, because: withdrawn\n  The customer has withdrawn or revoked consent.\n" in text
     assert "JP-R3 (JP): only with the customer's opt-in; withdrawn; by consent record" in text
     assert "[APPI 27(1), 29, 30; seen, 2026-11-21]" in text
+
+
+def test_every_reason_has_a_sentence() -> None:
+    assert set(MEANINGS) == set(Reason)
+    assert all(sentence.endswith(".") for sentence in MEANINGS.values())
+    assert meaning(Cause.UNENCODABLE) is None, "a reject is told with what to do about it"
 
 
 def test_every_law_of_an_unknown_residence_is_told(installation: Installation) -> None:

@@ -1,0 +1,13 @@
+"""`python -m docs.site FOLDER SITE`: pages are laid out in FOLDER, beside MkDocs in `venv`, and built into SITE."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from docs.site.building import build
+from docs.site.laying import lay_out
+
+folder, site = map(Path, sys.argv[1:])
+lay_out(folder, site)
+sys.exit(build(folder / "venv/bin/mkdocs", folder / "mkdocs.yaml"))

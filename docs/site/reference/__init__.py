@@ -1,0 +1,1 @@
+"""Pages made of the code, each of which says what the code says."""
