@@ -156,7 +156,7 @@ TOGETHER = {
     "simulate-crm --customers 1000 --rate 50 --duration 60": How(
         typed="simulate-crm --customers 100 --rate 50 --duration 2"
     ),
-    "simulate-crm --rate 50 --duration 60": How(typed="simulate-crm --rate 1000 --duration 3"),
+    "simulate-crm --rate 50 --duration 60": How(typed="simulate-crm --rate 50 --duration 2"),
     "tail hoshi-card": How(says="given_name", meanwhile=say_something_new),
     "tail hoshi-card --from-beginning": How(says="given_name"),
     "tokens issue members": How(stdin="one\ntwo\n"),
