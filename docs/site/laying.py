@@ -24,7 +24,6 @@ ROOT = Path(__file__).parents[2]
 _OWN = Path(__file__).parent
 _SETTINGS = "reference/settings.md"
 _PATTERNS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "schemas/README.md", "docs/**/*.md")
-_WITH_EVERY_PAGE = ("style.css", "iframe-worker.js")
 _NO_PART = {".git", ".venv", ".sluice", "build", "dist"}
 
 
@@ -46,8 +45,7 @@ def lay_out(folder: Path, site: Path) -> None:
         _write(pages / path, text)
     for picture in pictures:
         _copy(ROOT / picture, pages / picture)
-    for name in _WITH_EVERY_PAGE:
-        _copy(_OWN / name, pages / name)
+    _copy(_OWN / "style.css", pages / "style.css")
     configuration = {
         "INHERIT": relpath(_OWN / "mkdocs.yaml", folder),
         "docs_dir": "pages",

@@ -123,7 +123,7 @@ def _wait(
             if SERVICES[name].answers(copy):
                 waiting.remove(name)
                 progress.say(f"{name} ready in {time.monotonic() - began:.1f} s")
-        if time.monotonic() > deadline:
+        if waiting and time.monotonic() > deadline:
             raise LocalError(_silent(copy, waiting[0]))
         time.sleep(_POLL_SECONDS)
     return (), ()

@@ -1,9 +1,9 @@
 """Our commands, each in a process of its own, forked from one that has imported everything.
 
 To import takes longer than most of them run, and the tests start a thousand. Arguments, environment, folder, output,
-signals and status are those of `python -m sluice`. What is not: standard input is empty, and what Python itself reads
-from the environment when it starts was read before. Who tests how a process starts, or what a process list shows,
-runs `python -m sluice`.
+signals and status are those of `python -m sluice`. What is not: standard input is a file, empty unless one is named,
+and what Python itself reads from the environment when it starts was read before. Who tests how a process starts, or
+what a process list shows, runs `python -m sluice`.
 """
 
 from __future__ import annotations
@@ -44,13 +44,18 @@ class Command:
     """`sluice` with these arguments, running; in what of subprocess.Popen the tests use."""
 
     def __init__(
-        self, arguments: Sequence[str], stdout: Path, stderr: Path, environment: Mapping[str, str] | None = None
+        self,
+        arguments: Sequence[str],
+        stdout: Path,
+        stderr: Path,
+        environment: Mapping[str, str] | None = None,
+        stdin: Path = Path(os.devnull),
     ) -> None:
         self.args = ["sluice", *arguments]
         for path in (stdout, stderr):
             path.touch()  # read before anything is said
         given = {**os.environ, **(environment or {})}
-        what = (self.args, str(stdout), str(stderr), given, str(Path.cwd()))
+        what = (self.args, (str(stdin), str(stdout), str(stderr)), given, str(Path.cwd()))
         self._process = _FORKS.Process(target=_become, args=what)
         self._process.start()
         _started.add(self._process)
@@ -80,12 +85,15 @@ class Command:
 
 
 def run(
-    arguments: Sequence[str], environment: Mapping[str, str] | None = None, timeout: float = 120
+    arguments: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 120,
+    stdin: Path = Path(os.devnull),
 ) -> subprocess.CompletedProcess[str]:
     """To its end. Raises subprocess.TimeoutExpired."""
     with tempfile.TemporaryDirectory() as folder:
         stdout, stderr = Path(folder, "stdout"), Path(folder, "stderr")
-        command = Command(arguments, stdout, stderr, environment)
+        command = Command(arguments, stdout, stderr, environment, stdin)
         try:
             code = command.wait(timeout)
         finally:
@@ -94,16 +102,18 @@ def run(
     return subprocess.CompletedProcess(command.args, code, *said)
 
 
-def _become(arguments: list[str], stdout: str, stderr: str, environment: dict[str, str], folder: str) -> None:
+def _become(arguments: list[str], streams: tuple[str, str, str], environment: dict[str, str], folder: str) -> None:
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs tests in the background has it ignored
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    for descriptor, path in ((1, stdout), (2, stderr)):
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for descriptor, path in enumerate(streams):
+        how = os.O_WRONLY | os.O_CREAT | os.O_APPEND if descriptor else os.O_RDONLY | os.O_NOCTTY
+        opened = os.open(path, how, 0o600)
         os.dup2(opened, descriptor)
         os.close(opened)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as the process
     tempfile.tempdir = None  # looked up anew
     sys.argv = arguments
     try:

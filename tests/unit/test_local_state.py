@@ -1,14 +1,16 @@
 import stat
 import uuid
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from sluice.local import client_files, ports, properties, stack, state
+from sluice.local import client_files, ports, properties, service, stack, state
 from sluice.local.complaint import last_complaint
 from sluice.local.errors import LocalError
+from sluice.local.progress import Silence
 
 
 def _mode(path: Path) -> int:
@@ -110,3 +112,15 @@ def test_a_cluster_id_is_never_taken_for_an_option(monkeypatch: pytest.MonkeyPat
     drawn = iter([b"\xf8" + bytes(15), b"\xfb" + bytes(15), b"\x01" + bytes(15)])
     monkeypatch.setattr(uuid, "uuid4", lambda: SimpleNamespace(bytes=next(drawn)))
     assert not state._cluster_id().startswith("-")
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_who_answers_when_time_is_up_is_there(
+    copy: state.Copy, monkeypatch: pytest.MonkeyPatch, *, answers: bool
+) -> None:
+    late = SimpleNamespace(answers=lambda _: answers)
+    monkeypatch.setattr(service, "SERVICES", {"broker": late})
+    monkeypatch.setattr(service, "_READY_WITHIN_SECONDS", -1)
+    monkeypatch.setattr(service, "process", SimpleNamespace(find=lambda _: "it runs"))
+    with nullcontext() if answers else pytest.raises(LocalError):
+        service.await_ready(copy, ["broker"], Silence())
