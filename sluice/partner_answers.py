@@ -71,6 +71,8 @@ class Answering:
 
     def answer(self, messages: list[Record]) -> None:
         """Raises KafkaTrouble."""
+        if not messages:
+            return
         numbers = {message.partition for message in messages}
         reached = group_offsets.reached(self.client, self.group, topics.control(self.partner), numbers)
         fresh = [message for message in messages if message.offset >= reached[message.partition]]

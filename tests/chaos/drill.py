@@ -181,6 +181,7 @@ def under_load(folder: Path, rate: float) -> Iterator[tuple[Drilled, Prometheus]
         given = json.loads(settings.read_text(encoding="utf-8"))
         for what, port in zip(("returns", "providers"), chosen[len(INSTANCES) :], strict=True):
             given[what]["metrics"]["port"] = port
+        del given["returns"]["look_every_s"]  # as usual, and not as tests want it
         settings.write_text(json.dumps(given), encoding="utf-8")
         commands = [
             ["run", "returns"],
