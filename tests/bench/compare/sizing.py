@@ -39,7 +39,7 @@ class Measured:
     restored_per_second: float
     """The same, from a snapshot."""
     reconciled_per_second: float
-    """Customers whom one process compares anew, as after a change of contracts."""
+    """Customers whom one process compares anew where everybody has to be written, as after a change of contracts."""
 
 
 class ForRate(NamedTuple):
@@ -115,7 +115,7 @@ def tables(measured: Measured) -> str:
         ("bytes of a customer in the store", f"{measured.store_bytes:.0f}"),
         ("customers a second, lost state folded from the logs", f"{measured.folded_per_second:,.0f}"),
         ("customers a second, restored from a snapshot", f"{measured.restored_per_second:,.0f}"),
-        ("customers a second, compared anew (reconciled)", f"{measured.reconciled_per_second:,.0f}"),
+        ("customers a second, compared anew and written (reconciled)", f"{measured.reconciled_per_second:,.0f}"),
     ]
     rates = [
         (
