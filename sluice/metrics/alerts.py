@@ -90,10 +90,10 @@ CAUSES = (
     ),
     Alert(
         "SluiceProvidersGone",
-        f"max_over_time(max({PROVIDERS_UNAVAILABLE.name})[1d:15m]) >= 0 unless on () max({PROVIDERS_UNAVAILABLE.name}) "
+        f"max_over_time(max({PROVIDERS_UNAVAILABLE.name})[4d:15m]) >= 0 unless on () max({PROVIDERS_UNAVAILABLE.name}) "
         'unless on () up{job="providers"} == 0',
         Severity.TICKET,
-        "Nobody asks service providers any more, though somebody did within a day",
+        "Nobody asks service providers any more, though somebody did within four days",
         "15m",
     ),
     Alert(

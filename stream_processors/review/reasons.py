@@ -11,7 +11,8 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.CONTRACT_NOT_IN_FORCE: "The contract's time has not begun, or is over.",
     Reason.DECEASED: "The source says that the customer has died.",
     Reason.PROCESSING_RESTRICTED: (
-        "Processing is restricted (GDPR 18): nothing new is shared, and what is held is kept unused."
+        "Processing is restricted (GDPR 18): nothing new is shared, and what is held is kept unused, unless the "
+        "contract has changed."
     ),
     Reason.CONSENT_UNREADABLE: (
         "A consent event of the customer cannot be used, and counts as a no until an operator has looked into it."
@@ -28,7 +29,9 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.GUARDIAN_CONSENT_MISSING: "The customer is a child, and no guardian's consent is in force.",
     Reason.NOT_ENTITLED_TO_CONSENT: "Who consented may not do so at the customer's age: now, or when it was given.",
     Reason.EVIDENCE_MISSING: "A rule requires evidence that the contract does not list.",
-    Reason.GRANT_NOT_EXPRESS: "There is a consent, and not in the form that a rule asks for: by opt-in, or explicit.",
+    Reason.GRANT_NOT_EXPRESS: (
+        "There is a consent, and not in the form that a rule asks for: by opt-in, explicit, or on another basis."
+    ),
     Reason.GRANT_NOT_YET_VALID: "The customer's consent begins later.",
     Reason.GRANT_EXPIRED: "The customer's consent has expired.",
     Reason.GRANT_INVALIDATED: "The customer's consent was declared invalid.",
@@ -37,11 +40,15 @@ MEANINGS: Mapping[Reason, str] = {
         "The customer has said something, and nothing that allows this recipient, purpose and data."
     ),
     Reason.NO_CONSENT_RECORD: "The customer has to be asked, and has said nothing.",
-    Reason.NOTICE_MISSING: "A rule asks for a notice that was given, and neither contract nor consent proves one.",
-    Reason.NO_PROFILE: "No profile of the customer was ever received.",
+    Reason.NOTICE_MISSING: (
+        "A rule asks for a notice, and neither contract nor consent proves one, or none that names the recipient."
+    ),
+    Reason.NO_PROFILE: "There is no profile of the customer: none came, or its deletion was too long ago.",
     Reason.DELETED_AT_SOURCE: "The source has deleted the customer.",
     Reason.PROFILE_UNREADABLE: "The newest update of the customer cannot be read.",
-    Reason.PROFILE_NOT_READ_YET: "The customer's profile has not been read since a gap or a rebuild.",
+    Reason.PROFILE_NOT_READ_YET: (
+        "The profile or a consent event cannot be read for now: the registry is away, or there was a gap or a rebuild."
+    ),
     Reason.WAITING_FOR_UPDATES: (
         "Nothing is added before the updates are read to where they ended, or while widening is stopped."
     ),

@@ -196,7 +196,7 @@ CASES = (
         {'sluice_providers_unavailable{instance="c"}': "0x60"},
         "90m",
         {},
-        "Nobody asks service providers any more, though somebody did within a day",
+        "Nobody asks service providers any more, though somebody did within four days",
     ),
     # it is there; it is down, which SluiceDown says; there never was any
     Case("SluiceProvidersGone", {'sluice_providers_unavailable{instance="c"}': "0x120"}, "90m"),

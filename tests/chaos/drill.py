@@ -145,8 +145,8 @@ class Drill:
     def _load(self, minutes: float) -> dict[str, float]:
         """What went through."""
         questions = {
-            "updates": f"sum(increase(sluice_update_to_commit_seconds_count[{minutes:.0f}m]))",
-            "recalls": f"sum(increase(sluice_withdrawal_to_recall_seconds_count[{minutes:.0f}m]))",
+            "updates": f"sum(increase(sluice_update_to_commit_seconds_count[{max(minutes * 60, 60):.0f}s]))",
+            "recalls": f"sum(increase(sluice_withdrawal_to_recall_seconds_count[{max(minutes * 60, 60):.0f}s]))",
         }
         answers = {name: self._server.ask(question) for name, question in questions.items()}
         return {name: round(float(answer[0]["value"][1])) for name, answer in answers.items() if answer}
@@ -218,7 +218,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quiet-minutes", type=float, default=60.0, help="[60]")
     parser.add_argument("--rate", type=float, default=20.0, help="events a second [20]")
-    parser.add_argument("--faults", nargs="*", default=[fault.name for fault in FAULTS], help="by name [all]")
+    parser.add_argument(
+        "--faults",
+        nargs="*",
+        choices=[[], *(fault.name for fault in FAULTS)],
+        default=[fault.name for fault in FAULTS],
+        help="by name [all]",
+    )
     parser.add_argument("--folder", type=Path, default=Path("build/drill"), help="[build/drill]")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # whoever was started is ended

@@ -20,7 +20,7 @@ def commands() -> str:
         "# Commands",
         prose(
             "Each says the same with `--help`. All exit with 0 when done, with 1 and a sentence when something has to "
-            "be mended, with 2 for a wrong call."
+            "be mended, with 2 for a wrong call (`plan` and `verify` also when something differs)."
         ),
         *(part for context in contexts() for part in _told(context)),
     )

@@ -160,7 +160,7 @@ def tables(measured: Measured) -> str:
             *_table(
                 (
                     "customers",
-                    "GB in topics",
+                    "GB of newest values",
                     "GB in stores",
                     "hours, one process: from the logs",
                     "from snapshots",
