@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from docs.site.building import build
-from docs.site.laying import lay_out
+from docs.site.layout import lay_out
+from docs.site.mkdocs import build
 
 folder, site = map(Path, sys.argv[1:])
 lay_out(folder, site)

@@ -80,16 +80,11 @@ _DECISIONS = "docs/adr/"
 
 
 def contents(documents: Collection[str], made: Collection[Page | Section]) -> tuple[Page | Section, ...]:
-    """The navigation: of the repository's `documents` those that there are, of the code the pages that are `made`."""
+    """The navigation: every document that is named above, the decisions among `documents`, pages `made` of the code."""
     decisions = (Page(_decision(path), path) for path in sorted(documents) if path.startswith(_DECISIONS))
     explanation = Section(EXPLANATION.title, (*EXPLANATION.parts, Section("Decisions", tuple(decisions))))
     reference = Section("Reference", (*made, _TRANSFORMS, _CHANGELOG))
-    return (HOME, *(_there(part, documents) for part in (TUTORIAL, GUIDES)), reference, explanation)
-
-
-def _there(section: Section, documents: Collection[str]) -> Section:
-    parts = (_there(part, documents) if isinstance(part, Section) else part for part in section.parts)
-    return Section(section.title, tuple(p for p in parts if isinstance(p, Section) or p.path in documents))
+    return (HOME, TUTORIAL, GUIDES, reference, explanation)
 
 
 def _decision(path: str) -> str:

@@ -17,8 +17,8 @@ _HIDDEN = re.compile("\0(\\d+)\0")
 _ELSEWHERE = re.compile(r"[a-z]+:|#|/")
 
 
-def for_site(text: str, place: str, there: Collection[str], outside: Collection[str]) -> str:
-    """A document at `place`. `there`: what is in the site; `outside`: what is in the repository alone.
+def for_site(text: str, place: str, there: Collection[str], is_outside: Callable[[str], bool]) -> str:
+    """A document at `place`. `there`: what is in the site; `is_outside`: whether the repository has it.
 
     A link to what is in neither is left as it is: building the site fails on it.
     """
@@ -26,7 +26,7 @@ def for_site(text: str, place: str, there: Collection[str], outside: Collection[
     def mended(picture: str, words: str, target: str) -> str:
         path, _, _ = target.partition("#")
         found = _resolved(place, path)
-        if found in there or found.rstrip("/") not in outside:
+        if found in there or not is_outside(found):
             return f"{picture}[{words}]({target})"
         return f"`{found}`" if words.strip("`") in {found, path} else f"{words} (`{found}`)"
 

@@ -113,7 +113,7 @@ def _burning(objective: Objective, rates: tuple[Burning, ...]) -> str:
 def _covered(objective: Objective, rate: Burning) -> str:
     """The share of the long window for which there is anything to go by.
 
-    What lies before counts as good: the room for error is a month's, and of one that is young a minute uses up no more.
+    The rest counts as good: the room for error is a month's, and a minute uses up no more of it in a first hour.
     """
     return f"clamp_max(count_over_time(sum({objective.all})[{rate.long}:{rate.short}]) / 12, 1)"
 

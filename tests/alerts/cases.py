@@ -90,6 +90,14 @@ CASES = (
     Case("SluiceRecallsLate", latencies(_RECALLS, "0x110 0+1x10", "0x110 0+1x9 9"), "2h"),
     # ten seconds of an installation that is ten minutes old: a large share of them, and little of the month
     Case("SluiceRecallsLate", latencies(_RECALLS, "0+60x10", "0+60x5 350+60x4"), "10m"),
+    # one that is as young, and late with everything
+    Case(
+        "SluiceRecallsLate",
+        latencies(_RECALLS, "0+60x15", "0x15"),
+        "15m",
+        {},
+        _LATE.format(share="100%", what="recalls"),
+    ),
     Case(
         "SluiceRecallsLateForDays",
         latencies(_RECALLS, "0+1000x450", "0+998x450"),

@@ -14,23 +14,23 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
+import pytest
 
 from sluice.local import ports, stack
-from sluice.metrics import rules
-from sluice.metrics.alerts import Severity
+from sluice.metrics.alerts import CAUSES, Severity
+from sluice.metrics.catalogue import UPDATE_TO_COMMIT, WITHDRAWAL_TO_RECALL
 from tests.chaos.companions import Companion
-from tests.chaos.drill_faults import FAULTS, Drilled, Fault, named
+from tests.chaos.drill_faults import FAULTS, Drilled, Fault, NotDone
 from tests.chaos.field import INSTANCES, PROXIED, Field
 from tests.chaos.machine import machine
 from tests.chaos.proxied_stack import ProxiedStack
 from tests.integration.installation import HOSHI, PARTNERS
-from tests.integration.prometheus_server import Prometheus, prometheus
+from tests.integration.prometheus_server import Prometheus, program, prometheus
 
 EVERY_SECONDS = 15
 """Between two evaluations, and two scrapes: deploy/compose/prometheus.yaml."""
@@ -45,24 +45,45 @@ _LITTLE = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Quiet:
+    """What a time without a fault brought."""
+
+    minutes: float
+    fired: list[str]
+    """Alerts of any severity."""
+    updates: int
+    recalls: int
+    """That reached partners."""
+    ends: int
+    """How often somebody ended who should not have."""
+
+    @property
+    def passed(self) -> bool:
+        """Quiet under load: where nothing goes through, nothing can be late."""
+        return not self.fired and self.updates > 0 and self.recalls > 0 and self.ends == 0
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What a fault did. Seconds are from when it was done; None: never."""
 
     fault: str
     alert: str | None
-    condition_seconds: float | None
+    patience: str
+    """For how long the alert's condition has to last."""
+    condition_seconds: float | None = None
     """Until Prometheus saw the alert's condition hold, less what the fault takes to bring it about."""
-    fired_seconds: float | None
-    patience_seconds: float
-    """The rule's `for`."""
-    woken_for: list[str]
-    """Alerts that page, while it lasted and until all was calm."""
-    calm_seconds: float | None
+    fired_seconds: float | None = None
+    woken_for: list[str] = field(default_factory=list)
+    """Alerts that paged, from before the fault until all was calm."""
+    calm_seconds: float | None = None
     """From its end until nobody was paged."""
+    not_done: str = ""
+    """Why the fault could not be brought about."""
 
     @property
     def passed(self) -> bool:
-        if self.calm_seconds is None:
+        if self.not_done or self.calm_seconds is None:
             return False
         if self.alert is None:
             return self.woken_for == []
@@ -71,59 +92,56 @@ class Found:
 
 
 class Drill:
-    def __init__(self, drilled: Drilled, server: Prometheus, report: Path) -> None:
+    def __init__(self, drilled: Drilled, server: Prometheus) -> None:
         self._drilled = drilled
         self._server = server
-        self._report = report
-        self._patience = _patience()
 
-    def quiet(self, minutes: float) -> list[str]:
-        """The alerts, of any severity, that fired meanwhile."""
-        ends_at, told_at, fired = time.monotonic() + minutes * 60, time.monotonic(), set[str]()
-        while time.monotonic() < ends_at:
+    def quiet(self, minutes: float) -> Quiet:
+        began = time.monotonic()
+        ended = self._ends()
+        told_at = began
+        while time.monotonic() < began + minutes * 60:
             self._look()
-            fired |= {one["alertname"] for one in self._server.firing()}
             if time.monotonic() >= told_at:
                 told_at += 60
-                _tell(quiet_minutes_left=round((ends_at - time.monotonic()) / 60, 1), fired=sorted(fired))
-        _tell(quiet_minutes=minutes, fired=sorted(fired), **self._load(minutes))
-        return sorted(fired)
+                _tell(quiet_minutes=round((time.monotonic() - began) / 60), fired=self._fired(began))
+        updates, recalls = (self._counted(one.name, began) for one in (UPDATE_TO_COMMIT, WITHDRAWAL_TO_RECALL))
+        return Quiet(minutes, self._fired(began), updates, recalls, self._ends() - ended)
 
     def drill(self, fault: Fault) -> Found:
-        active: float | None = None
-        fired: float | None = None
-        woken: set[str] = set()
-        with fault.lasting(self._drilled):
-            began, wall = time.monotonic(), time.time()
-            ends_at = began + (_AT_MOST_SECONDS if fault.alert else _AFTERWARDS_SECONDS + 2 * EVERY_SECONDS)
-            while time.monotonic() < ends_at:
-                self._look()
-                for alert in self._paging():
-                    if alert["labels"]["alertname"] == fault.alert:
-                        since = datetime.fromisoformat(alert["activeAt"]).timestamp() - wall
-                        active = since if active is None else min(active, since)
-                woken |= self._woken()
-                if fired is None and fault.alert in woken:
-                    fired = time.monotonic() - began
-                    ends_at = time.monotonic() + _AFTERWARDS_SECONDS
-        calm = self.until_calm(woken)
-        condition = None if active is None else round(active - fault.holds_after_seconds, 1)
-        return Found(
-            fault.name,
-            fault.alert,
-            condition,
-            None if fired is None else round(fired, 1),
-            self._patience.get(fault.alert or "", 0.0),
-            sorted(woken),
-            calm,
-        )
+        patience = next((one.lasting for one in CAUSES if one.name == fault.alert), "")
+        found = Found(fault.name, fault.alert, patience)
+        before = time.monotonic()
+        try:
+            with fault.lasting(self._drilled):
+                found = self._watched(fault, found)
+        except NotDone as why:
+            found = replace(found, not_done=str(why))
+        calm = self.until_calm()
+        return replace(found, woken_for=self._fired(before, severity=Severity.PAGE), calm_seconds=calm)
 
-    def until_calm(self, woken: set[str]) -> float | None:
-        """Nobody has been paged for two evaluations, nor is about to be."""
+    def _watched(self, fault: Fault, found: Found) -> Found:
+        """Until a while after the alert fired, or for as long as it could have."""
+        began, wall = time.monotonic(), time.time()
+        ends_at = began + (_AT_MOST_SECONDS if fault.alert else _AFTERWARDS_SECONDS + 2 * EVERY_SECONDS)
+        while time.monotonic() < ends_at:
+            self._look()
+            alert = next((one for one in self._paging() if one["labels"]["alertname"] == fault.alert), None)
+            if alert is None:
+                continue
+            if found.condition_seconds is None:
+                since = datetime.fromisoformat(alert["activeAt"]).timestamp() - wall - fault.holds_after_seconds
+                found = replace(found, condition_seconds=round(since, 1))
+            if found.fired_seconds is None and alert["state"] == "firing":
+                found = replace(found, fired_seconds=round(time.monotonic() - began, 1))
+                ends_at = time.monotonic() + _AFTERWARDS_SECONDS
+        return found
+
+    def until_calm(self) -> float | None:
+        """Seconds until nobody has been paged for two evaluations, nor is about to be; None: it does not end."""
         over, calm_since = time.monotonic(), time.monotonic()
         while time.monotonic() < over + _CALM_SECONDS:
             self._look()
-            woken |= self._woken()
             if self._paging():
                 calm_since = time.monotonic()
             elif time.monotonic() > calm_since + 2 * EVERY_SECONDS:
@@ -135,28 +153,28 @@ class Drill:
         for companion in self._drilled.companions.values():
             companion.look()
 
+    def _ends(self) -> int:
+        return sum(companion.ends for companion in self._drilled.companions.values())
+
     def _paging(self) -> list[dict[str, Any]]:
         """Alerts that page, or will if their condition lasts."""
         return [one for one in self._server.alerts() if one["labels"]["severity"] == Severity.PAGE]
 
-    def _woken(self) -> set[str]:
-        return {one["alertname"] for one in self._server.firing() if one["severity"] == Severity.PAGE}
+    def _fired(self, since: float, severity: str = ".*") -> list[str]:
+        """Names of the alerts that have fired, as Prometheus remembers it."""
+        firing = f'ALERTS{{alertstate="firing",severity=~"{severity}"}}[{_ago(since)}]'
+        return sorted(
+            one["metric"]["alertname"] for one in self._server.ask(f"sum by (alertname) (count_over_time({firing}))")
+        )
 
-    def _load(self, minutes: float) -> dict[str, float]:
-        """What went through."""
-        questions = {
-            "updates": f"sum(increase(sluice_update_to_commit_seconds_count[{max(minutes * 60, 60):.0f}s]))",
-            "recalls": f"sum(increase(sluice_withdrawal_to_recall_seconds_count[{max(minutes * 60, 60):.0f}s]))",
-        }
-        answers = {name: self._server.ask(question) for name, question in questions.items()}
-        return {name: round(float(answer[0]["value"][1])) for name, answer in answers.items() if answer}
+    def _counted(self, latencies: str, since: float) -> int:
+        (answer,) = self._server.ask(f"sum(increase({latencies}_count[{_ago(since)}])) or vector(0)")
+        return round(float(answer["value"][1]))
 
 
-def _patience() -> dict[str, float]:
-    """Seconds for which the condition of each alert has to last."""
-    every = [rule for group in yaml.safe_load(rules.document())["groups"] for rule in group["rules"]]
-    units = {"s": 1, "m": 60, "h": 3_600}
-    return {one["alert"]: float(one["for"][:-1]) * units[one["for"][-1]] for one in every if "alert" in one}
+def _ago(since: float) -> str:
+    """As Prometheus has a range; it holds two scrapes at the least."""
+    return f"{max(time.monotonic() - since, 2 * EVERY_SECONDS):.0f}s"
 
 
 def _tell(**what: object) -> None:
@@ -174,10 +192,10 @@ def under_load(folder: Path, rate: float) -> Iterator[tuple[Drilled, Prometheus]
     sharing = dict(zip(INSTANCES, chosen, strict=False))
     proxied = ProxiedStack(local, (PROXIED,))
     endpoints = proxied.start()
-    field = Field(proxied, endpoints, home, session_timeout_ms=6_000, batch=1_000, metrics_ports=sharing)
+    there = Field(proxied, endpoints, home, session_timeout_ms=6_000, batch=1_000, metrics_ports=sharing)
     companions: dict[str, Companion] = {}
     try:
-        settings = field.installation.settings_path
+        settings = there.installation.settings_path
         given = json.loads(settings.read_text(encoding="utf-8"))
         for what, port in zip(("returns", "providers"), chosen[len(INSTANCES) :], strict=True):
             given[what]["metrics"]["port"] = port
@@ -190,19 +208,19 @@ def under_load(folder: Path, rate: float) -> Iterator[tuple[Drilled, Prometheus]
             ["tail", HOSHI],
             *(["acknowledge", partner, "--follow"] for partner in PARTNERS),
         ]
-        field.start()
+        there.start()
         for command in commands:
             name = " ".join(command[:2])
             companions[name] = Companion(command, settings, home / f"{name.replace(' ', '-')}.log")
-        _await_calm(field)
+        _await_calm(there)
         targets = {"sharing": list(sharing.values()), "returns": [chosen[-2]], "providers": [chosen[-1]]}
         addresses = {job: [f"{ports.LOOPBACK}:{port}" for port in those] for job, those in targets.items()}
         with prometheus(home, addresses, every_seconds=EVERY_SECONDS) as server:
-            yield Drilled(field, companions), server
+            yield Drilled(there, companions), server
     finally:
         for companion in companions.values():
-            companion.pause()
-        field.close()
+            companion.kill()
+        there.close()
         proxied.close()
 
 
@@ -216,36 +234,33 @@ def _await_calm(field: Field) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    every = {fault.name: fault for fault in FAULTS}
     parser.add_argument("--quiet-minutes", type=float, default=60.0, help="[60]")
     parser.add_argument("--rate", type=float, default=20.0, help="events a second [20]")
-    parser.add_argument(
-        "--faults",
-        nargs="*",
-        choices=[[], *(fault.name for fault in FAULTS)],
-        default=[fault.name for fault in FAULTS],
-        help="by name [all]",
-    )
+    parser.add_argument("--faults", nargs="*", choices=[[], *every], default=list(every), metavar="NAME", help="[all]")
     parser.add_argument("--folder", type=Path, default=Path("build/drill"), help="[build/drill]")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # whoever was started is ended
+    try:
+        program("prometheus")
+    except pytest.skip.Exception as missing:
+        sys.exit(str(missing))
     with under_load(given.folder, given.rate) as (drilled, server):
-        drill = Drill(drilled, server, given.folder)
-        drill.until_calm(set())
-        fired = drill.quiet(given.quiet_minutes)
+        drill = Drill(drilled, server)
+        drill.until_calm()
+        quiet = drill.quiet(given.quiet_minutes)
+        _tell(**asdict(quiet), passed=quiet.passed)
         found = []
-        for fault in named(given.faults):
-            found.append(drill.drill(fault))
+        for name in given.faults:
+            found.append(drill.drill(every[name]))
             _tell(**asdict(found[-1]), passed=found[-1].passed)
-    report = {
-        "passed": fired == [] and all(one.passed for one in found),
-        "machine": machine(),
-        "quiet_minutes": given.quiet_minutes,
-        "fired_while_quiet": fired,
-        "faults": [{**asdict(one), "passed": one.passed} for one in found],
-    }
-    (given.folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    _tell(passed=report["passed"], report=str(given.folder / "report.json"))
-    sys.exit(0 if report["passed"] else 1)
+    passed = quiet.passed and all(one.passed for one in found)
+    told = [{**asdict(one), "passed": one.passed} for one in found]
+    report = {"passed": passed, "machine": machine(), "quiet": asdict(quiet), "faults": told}
+    path = given.folder / "report.json"
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    _tell(passed=passed, report=str(path))
+    sys.exit(0 if passed else 1)
 
 
 if __name__ == "__main__":

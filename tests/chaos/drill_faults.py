@@ -7,12 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
-
-from confluent_kafka import Producer
 
 from sluice import topics
-from sluice.partitioning import partition_of
 from tests.chaos import faults
 from tests.chaos.companions import Companion
 from tests.chaos.contract_changes import ContractChanges
@@ -20,7 +16,8 @@ from tests.chaos.crm import Crm, Mix
 from tests.chaos.faults import Counted, Scene
 from tests.chaos.field import PROXIED, Field
 from tests.chaos.proxy import Conditions
-from tests.integration.installation import HOSHI, LISTMART, PARTITIONS
+from tests.integration.installation import HOSHI, LISTMART
+from tests.integration.upstream import Upstream
 
 VICTIM = "1"
 """The processor to whom things are done; the others go on."""
@@ -30,6 +27,12 @@ _ALWAYS = float("inf")
 _SLOW = Conditions(latency_seconds=0.05, bytes_per_second=2_000_000)
 _CONSENTS = 20_000
 _BAD_EVERY_SECONDS = 0.1
+_ATTEMPTS = 6
+"""To catch somebody in a transaction, of which there are few and short ones."""
+
+
+class NotDone(Exception):
+    """The fault could not be brought about: nothing is learned of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +59,20 @@ class Fault:
 
 @contextmanager
 def killed_and_started_again(drilled: Drilled) -> Iterator[None]:
-    drilled.field.processors[VICTIM].kill()
+    _kill(drilled)
     yield
 
 
 @contextmanager
 def everybody_killed_and_started_again(drilled: Drilled) -> Iterator[None]:
-    for processor in drilled.field.processors.values():
-        processor.kill()
+    for instance in drilled.field.processors:
+        _kill(drilled, instance)
     yield
 
 
 @contextmanager
 def killed(drilled: Drilled) -> Iterator[None]:
-    drilled.field.processors[VICTIM].kill(stays_dead_seconds=_ALWAYS)
+    _kill(drilled, stays_dead_seconds=_ALWAYS)
     try:
         yield
     finally:
@@ -78,7 +81,8 @@ def killed(drilled: Drilled) -> Iterator[None]:
 
 @contextmanager
 def frozen(drilled: Drilled) -> Iterator[None]:
-    drilled.field.processors[VICTIM].freeze()
+    if not drilled.field.processors[VICTIM].freeze():
+        raise NotDone("nobody was there to freeze")
     try:
         yield
     finally:
@@ -87,7 +91,13 @@ def frozen(drilled: Drilled) -> Iterator[None]:
 
 @contextmanager
 def killed_in_a_transaction(drilled: Drilled) -> Iterator[None]:
-    faults.kill_in_transaction(_scene(drilled))
+    before = drilled.field.observed.kills
+    for _ in range(_ATTEMPTS):
+        what = faults.kill_in_transaction(_scene(drilled))
+        if drilled.field.observed.kills > before:
+            break
+    else:
+        raise NotDone(what)
     yield
 
 
@@ -99,14 +109,17 @@ def two_of_the_same_name(drilled: Drilled) -> Iterator[None]:
 
 @contextmanager
 def store_lost(drilled: Drilled) -> Iterator[None]:
-    drilled.field.processors[VICTIM].kill(loses_store=True)
+    lost = drilled.field.observed.lost_stores
+    _kill(drilled, loses_store=True)
+    if drilled.field.observed.lost_stores == lost:
+        raise NotDone("there was no store to lose")
     yield
 
 
 @contextmanager
 def contracts_changed_while_a_processor_dies(drilled: Drilled) -> Iterator[None]:
     scene = _scene(drilled)
-    drilled.field.processors[VICTIM].kill()
+    _kill(drilled)
     scene.contracts.change()
     yield
 
@@ -115,7 +128,8 @@ def contracts_changed_while_a_processor_dies(drilled: Drilled) -> Iterator[None]
 def many_consents_at_once(drilled: Drilled) -> Iterator[None]:
     crm = Crm(drilled.field.installation, 1, 1_000, Mix(consents=1.0, garbage=0.0, misplaced=0.0))
     crm.send(_CONSENTS)
-    crm.settle(60)
+    if not crm.settle(60):
+        raise NotDone("the broker did not take the consents in a minute")
     yield
 
 
@@ -164,18 +178,12 @@ def packets_lost(drilled: Drilled) -> Iterator[None]:
 
 @contextmanager
 def transaction_left_open(drilled: Drilled) -> Iterator[None]:
-    installation = drilled.field.installation
-    client = {**installation.settings.client("admin"), "transactional.id": "upstream", "log_level": 0}
-    upstream = Producer({**client, "transaction.timeout.ms": 900_000})
-    upstream.init_transactions(10)
-    upstream.begin_transaction()
-    event = installation.consent_writer.write(installation.consent("crm:1", LISTMART, "GIVEN"))
-    upstream.produce(topics.CONSENT_EVENTS, event, b"crm:1", partition=partition_of(b"crm:1", PARTITIONS))
-    upstream.flush(10)
+    upstream = Upstream(drilled.field.installation)
+    upstream.consent(LISTMART, "GIVEN")
     try:
         yield
     finally:
-        upstream.abort_transaction(10)
+        upstream.abort()
 
 
 @contextmanager
@@ -200,7 +208,7 @@ def bad_deploy(drilled: Drilled) -> Iterator[None]:
 @contextmanager
 def silent_partner(drilled: Drilled) -> Iterator[None]:
     """One who reads, and does not say that anybody was deleted."""
-    drilled.companions[f"acknowledge {HOSHI}"].pause()
+    drilled.companions[f"acknowledge {HOSHI}"].kill()
     installation = drilled.field.installation
     installation.edit(HOSHI, "acknowledge_within: P3D", f"acknowledge_within: PT{TERM_SECONDS}S")
     installation.say("crm:silent", HOSHI, "GIVEN")
@@ -210,16 +218,16 @@ def silent_partner(drilled: Drilled) -> Iterator[None]:
         yield
     finally:
         installation.edit(HOSHI, f"acknowledge_within: PT{TERM_SECONDS}S", "acknowledge_within: P3D")
-        drilled.companions[f"acknowledge {HOSHI}"].go_on()
+        drilled.companions[f"acknowledge {HOSHI}"].start_again()
 
 
 @contextmanager
 def returns_killed(drilled: Drilled) -> Iterator[None]:
-    drilled.companions["run returns"].pause()
+    drilled.companions["run returns"].kill()
     try:
         yield
     finally:
-        drilled.companions["run returns"].go_on()
+        drilled.companions["run returns"].start_again()
 
 
 @contextmanager
@@ -228,6 +236,14 @@ def _healed(drilled: Drilled) -> Iterator[None]:
         yield
     finally:
         drilled.field.stack.proxies[PROXIED].restore()
+
+
+def _kill(
+    drilled: Drilled, instance: str = VICTIM, *, stays_dead_seconds: float = 0.0, loses_store: bool = False
+) -> None:
+    killed_it = drilled.field.processors[instance].kill(stays_dead_seconds=stays_dead_seconds, loses_store=loses_store)
+    if not killed_it:
+        raise NotDone(f"{instance} was dead already")
 
 
 def _scene(drilled: Drilled) -> Scene:
@@ -257,9 +273,3 @@ FAULTS = (
     Fault(broker_paused, "SluiceUnavailable"),
 )
 """Those that stop the flow come last: what they make late is of an hour in which little was."""
-
-
-def named(names: list[str]) -> tuple[Fault, ...]:
-    """Raises KeyError for a name that none has."""
-    by_name: dict[str, Any] = {fault.name: fault for fault in FAULTS}
-    return tuple(by_name[name] for name in names)

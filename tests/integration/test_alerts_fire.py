@@ -15,16 +15,15 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from confluent_kafka import Producer
 
 from sluice import topics
 from sluice.local import stack
 from sluice.local.stack import Endpoints
 from sluice.metrics import rules
 from sluice.metrics.alerts import Severity
-from sluice.partitioning import partition_of
-from tests.integration.installation import HOSHI, LISTMART, PARTITIONS, Installation, Processor, eventually
+from tests.integration.installation import HOSHI, LISTMART, Installation, Processor, eventually
 from tests.integration.prometheus_server import Prometheus, prometheus
+from tests.integration.upstream import Upstream
 
 pytestmark = pytest.mark.broker
 
@@ -92,14 +91,7 @@ def broker_killed(watched: Watched) -> None:
 
 
 def transaction_left_open(watched: Watched) -> None:
-    installation = watched.installation
-    client = {**installation.settings.client("admin"), "transactional.id": "upstream", "log_level": 0}
-    upstream = Producer(client)
-    upstream.init_transactions(10)
-    upstream.begin_transaction()
-    event = installation.consent_writer.write(installation.consent("crm:1", LISTMART, "GIVEN"))
-    upstream.produce(topics.CONSENT_EVENTS, event, b"crm:1", partition=partition_of(b"crm:1", PARTITIONS))
-    upstream.flush(10)
+    Upstream(watched.installation).consent(LISTMART, "GIVEN")
 
 
 def bad_deploy(watched: Watched) -> None:

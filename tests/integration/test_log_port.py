@@ -24,29 +24,12 @@ from tests.contract.log_port import (
     serve,
 )
 from tests.integration.installation import PARTITIONS, Installation
+from tests.integration.upstream import Upstream
 
 pytestmark = pytest.mark.broker
 
 _SESSION_MS = 6_000
 _SILENCE_MS = 10_000
-
-
-class _Upstream:
-    def __init__(self, installation: Installation) -> None:
-        ours = {"transactional.id": "upstream", "log_level": 0}
-        self._producer = Producer({**installation.settings.client("admin"), **ours})
-        self._producer.init_transactions(10)
-        self._producer.begin_transaction()
-
-    def write(self, topic: str, partition: int, value: bytes) -> None:
-        self._producer.produce(topic, value, b"crm:1", partition=partition)
-        assert self._producer.flush(10) == 0
-
-    def commit(self) -> None:
-        self._producer.commit_transaction(10)
-
-    def abort(self) -> None:
-        self._producer.abort_transaction(10)
 
 
 class _BrokerBench:
@@ -82,8 +65,8 @@ class _BrokerBench:
         self._installation.crm.produce(topic, value, key, partition=partition)
         assert self._installation.crm.flush(10) == 0
 
-    def upstream(self) -> _Upstream:
-        return _Upstream(self._installation)
+    def upstream(self) -> Upstream:
+        return Upstream(self._installation)
 
     def wait(self) -> None:
         time.sleep(0.02)

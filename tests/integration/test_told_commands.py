@@ -250,7 +250,11 @@ def tried(installation: Installation, command: str, how: How) -> Iterator[str]:
     words = typed(command, how)
     if not how.says:
         with standard_input(installation.folder / "stdin", how) as stdin:
-            done = run(words, stdin=stdin)
+            try:
+                done = run(words, stdin=stdin)
+            except subprocess.TimeoutExpired as slow:
+                yield f"sluice {shlex.join(words)}: {slow}"
+                return
         if done.returncode != how.status:
             yield f"sluice {shlex.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
         return
@@ -265,7 +269,7 @@ def tried(installation: Installation, command: str, how: How) -> Iterator[str]:
                 how.meanwhile(installation)
         has_said = how.says in said.read_text(encoding="utf-8")
         going.send_signal(how.signal)
-        status = going.wait(30)
+        status = going.returncode if ended_within(going, 30) else None
     finally:
         going.kill()
     if status != how.status or not has_said:

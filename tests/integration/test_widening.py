@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from confluent_kafka import Producer
 
 from sluice import topics
 from sluice.local import stack
 from sluice.local.stack import Endpoints
 from sluice.partitioning import partition_of
 from tests.integration.installation import HOSHI, LISTMART, PARTITIONS, Installation, eventually, now_ms
+from tests.integration.upstream import Upstream
 
 pytestmark = pytest.mark.broker
 
@@ -38,9 +38,6 @@ def test_grant_never_shares_what_a_later_update_deletes(installation: Installati
 
 
 def test_open_upstream_transaction_stops_widening_and_nothing_else(installation: Installation) -> None:
-    open_in = {"transactional.id": "upstream", "partitioner": "murmur2_random", "log_level": 0}
-    upstream = Producer({**installation.settings.client("admin"), **open_in})
-    upstream.init_transactions(10)
     with installation.processor() as processor:
         installation.say("crm:1", HOSHI, "GIVEN")
         installation.say("crm:1", LISTMART, "GIVEN")
@@ -48,17 +45,15 @@ def test_open_upstream_transaction_stops_widening_and_nothing_else(installation:
         eventually(lambda: installation.has(HOSHI, "crm:1"), "shared")
         other = next(f"crm:{n}" for n in range(2, 99) if _partition(f"crm:{n}") == _partition("crm:1"))
         installation.say(other, HOSHI, "GIVEN")
-        upstream.begin_transaction()
-        event = installation.consent_writer.write(installation.consent("crm:1", LISTMART, "WITHDRAWN"))
-        upstream.produce(topics.CONSENT_EVENTS, event, b"crm:1", partition=_partition("crm:1"))
-        upstream.flush(10)
+        upstream = Upstream(installation)
+        upstream.consent(LISTMART, "WITHDRAWN")
         stopped = {"partition": str(_partition("crm:1")), "reason": "open_transaction"}
         eventually(lambda: processor.metric("sluice_widening_stopped", **stopped) == 1, "noticed")
         installation.update(other)
         installation.delete("crm:1")
         eventually(lambda: not installation.has(HOSHI, "crm:1"), "recalls go on")
         assert installation.has(HOSHI, other) is None
-        upstream.commit_transaction(10)
+        upstream.commit()
         eventually(lambda: installation.has(HOSHI, other), "added once the transaction ended")
 
 

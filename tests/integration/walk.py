@@ -188,5 +188,9 @@ def _bash(folder: Path, log: Path, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def _page(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 - our own server
-        return unescape(re.sub(r"<[^>]*>", " ", answer.read().decode()))
+    """What somebody reads there, or why nothing is there yet."""
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 - our own server
+            return unescape(re.sub(r"<[^>]*>", " ", answer.read().decode()))
+    except OSError as error:
+        return str(error)

@@ -24,6 +24,7 @@ def test_ten_times_the_events_need_ten_times_as_much() -> None:
         30.0,
         10_000,
         1.5,
+        1.0,
         dict.fromkeys(("update", "consent", "disclosure", "delivery"), 100.0),
         1_000,
         2_000,
@@ -36,5 +37,5 @@ def test_ten_times_the_events_need_ten_times_as_much() -> None:
     assert small.written_mb_per_second == 10_000 * 350 * 3 / 1e6
     assert large.for_ever_gb_a_day == 10 * small.for_ever_gb_a_day == 100_000 * 100 * 3 * 86_400 / 1e9
     customers = sizing.for_customers(measured, 1_000_000)
-    assert customers.newest_gb == 1_000_000 * (100 + 300 + 150) * 3 / 1e9
+    assert customers.newest_gb == 1_000_000 * (100 + 300 + 150 + 100) * 3 / 1e9
     assert customers.reconciled_hours == 1_000_000 / 1_000 / 3_600

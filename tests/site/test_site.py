@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from docs.site.building import build
-from docs.site.laying import documents, everything
+from docs.site.layout import documents, everything
+from docs.site.mkdocs import build
 from docs.site.reference.commands import contexts
 from docs.site.reference.settings import every_setting
 from schemas import catalogue

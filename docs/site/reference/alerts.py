@@ -22,18 +22,20 @@ def alerts() -> str:
 
 
 def _promise(objective: objectives.Objective) -> Iterator[str]:
+    yield f"### {objective.name.capitalize()}"
+    yield prose(f"{objective.share:.4g} of `{objective.all}` are `{objective.good}`. Recorded:")
+    yield block("\n".join(f"{rule['record']} = {rule['expr']}" for rule in objectives.recorded(objective)), "promql")
     for alert in objectives.alerts(objective):
-        yield from _told(alert, f"Promised: {objective.share:.4g} of `{objective.all}` are `{objective.good}`")
+        yield from _told(alert)
 
 
-def _told(alert: Alert, promise: str = "") -> Iterator[str]:
+def _told(alert: Alert) -> Iterator[str]:
     yield f"### {alert.name}"
     yield items(
         [
             f"Severity: {alert.severity.value}",
             f"Has to hold for: {alert.lasting}",
             f"Says: {code(alert.summary)}",
-            *([prose(promise)] if promise else []),
             f"[What to do](../{alert.runbook})",
         ]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from docs.site.markdown import code, items, page, prose, table
-from sluice.model import Cause, Reason
+from sluice.model import STILL_RESTRICTED, Cause, Reason
 from stream_processors.providers.reply import RefusedFor as ReplyRefused
 from stream_processors.redrive.advice import ADVICE
 from stream_processors.returns.partner_return import RefusedFor as ReturnRefused
@@ -20,6 +20,8 @@ def reasons() -> str:
             "where several rules refuse, the first of these is told."
         ),
         table(("reason", "meaning"), [(code(reason), prose(MEANINGS[reason])) for reason in Reason]),
+        f"Disclosures tell two more things as a reason: the cause of a reject, where one recalled somebody, and "
+        f"{code(STILL_RESTRICTED)}, where what is kept unused is kept on another basis than before.",
         "How it is decided: [deciding](../docs/deciding.md).",
         "## Why a record is rejected",
         prose("Metrics have them as the label `cause`, and they stand in `sluice.rejected`."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ RATES = (1_000, 10_000, 100_000)
 CUSTOMERS = (1_000_000, 10_000_000, 100_000_000)
 _DAY_SECONDS = 86_400
 _PARTITIONS_AT_LEAST = 4
-_SHARES_OF_A_DAY = 1.0
+_KEPT_DAYS = 1.0
 """Compacted topics keep old values for a day at the most (docs/operating.md, Topics)."""
 _MEGA, _GIGA = 1e6, 1e9
 
@@ -30,6 +30,8 @@ class Measured:
     events_per_second: float
     deliveries: float
     """Records for partners, an event."""
+    disclosures: float
+    """Records of the log that proves what was shared, an event."""
     bytes_each: dict[str, float]
     """Bytes of a record on the broker's disk by what it is: `update`, `consent`, `disclosure`, `delivery`."""
     store_bytes: float
@@ -60,7 +62,7 @@ class ForRate(NamedTuple):
 class ForCustomers(NamedTuple):
     customers: int
     newest_gb: float
-    """The newest values of the compacted topics and a consent for each partner, replicas included."""
+    """An update, a consent for each partner, what partners hold and its disclosure, replicas included."""
     stores_gb: float
     """Of all sharing processes together."""
     from_logs_hours: float
@@ -72,22 +74,24 @@ class ForCustomers(NamedTuple):
 
 def for_rate(measured: Measured, rate: int) -> ForRate:
     processes = math.ceil(rate * measured.processor_us / _MEGA / BUSY)
-    written = _bytes_an_event(measured)
-    disclosed = measured.bytes_each["disclosure"] * REPLICAS * rate * _DAY_SECONDS
+    disclosed = measured.disclosures * measured.bytes_each["disclosure"]
+    passing = measured.bytes_each["update"] + measured.deliveries * measured.bytes_each["delivery"]
+    replicated = REPLICAS * rate
     return ForRate(
         rate,
         processes,
         math.ceil(rate * measured.broker_us / _MEGA / BUSY),
         max(_PARTITIONS_AT_LEAST, 2 ** math.ceil(math.log2(2 * processes))),
-        written * REPLICAS * rate / _MEGA,
-        disclosed / _GIGA,
-        (written - measured.bytes_each["disclosure"]) * REPLICAS * rate * _DAY_SECONDS * _SHARES_OF_A_DAY / _GIGA,
+        (disclosed + passing) * replicated / _MEGA,
+        disclosed * replicated * _DAY_SECONDS / _GIGA,
+        passing * replicated * _DAY_SECONDS * _KEPT_DAYS / _GIGA,
     )
 
 
 def for_customers(measured: Measured, customers: int, partners: int = 3) -> ForCustomers:
     each = measured.bytes_each
-    newest = each["update"] + partners * each["consent"] + measured.deliveries * each["delivery"]
+    shared = measured.deliveries * each["delivery"] + measured.disclosures * each["disclosure"]
+    newest = each["update"] + partners * each["consent"] + shared
     return ForCustomers(
         customers,
         customers * newest * REPLICAS / _GIGA,
@@ -98,79 +102,55 @@ def for_customers(measured: Measured, customers: int, partners: int = 3) -> ForC
     )
 
 
-def _bytes_an_event(measured: Measured) -> float:
-    each = measured.bytes_each
-    return each["update"] + each["disclosure"] + measured.deliveries * each["delivery"]
-
-
 def tables(measured: Measured) -> str:
     """What was measured and what follows, as Markdown."""
-    each = measured.bytes_each
-    figures = [
-        ("processor time of a sharing process, an event", f"{measured.processor_us:.0f} µs"),
-        ("processor time of the broker, an event, without replicas", f"{measured.broker_us:.0f} µs"),
-        ("events a second, one process on two cores with the broker", f"{measured.events_per_second:,.0f}"),
-        ("records for partners, an event", f"{measured.deliveries:.2f}"),
-        *((f"bytes of {name}, on the broker's disk", f"{size:.0f}") for name, size in sorted(each.items())),
-        ("bytes of a customer in the store", f"{measured.store_bytes:.0f}"),
-        ("customers a second, lost state folded from the logs", f"{measured.folded_per_second:,.0f}"),
-        ("customers a second, restored from a snapshot", f"{measured.restored_per_second:,.0f}"),
-        ("customers a second, compared anew and written (reconciled)", f"{measured.reconciled_per_second:,.0f}"),
-    ]
-    rates = [
-        (
-            f"{one.rate:,}",
-            f"{one.processes:,}",
-            f"{one.broker_cores:,}",
-            f"{one.partitions:,}",
-            f"{one.written_mb_per_second:,.1f}",
-            f"{one.for_ever_gb_a_day:,.0f}",
-            f"{one.passing_gb:,.0f}",
-        )
-        for one in (for_rate(measured, rate) for rate in RATES)
-    ]
-    customers = [
-        (
-            f"{one.customers:,}",
-            f"{one.newest_gb:,.0f}",
-            f"{one.stores_gb:,.1f}",
-            f"{one.from_logs_hours:,.1f}",
-            f"{one.from_snapshots_hours:,.1f}",
-            f"{one.reconciled_hours:,.1f}",
-        )
-        for one in (for_customers(measured, number) for number in CUSTOMERS)
-    ]
-    return "\n".join(
+    rates = [for_rate(measured, rate) for rate in RATES]
+    customers = [for_customers(measured, count) for count in CUSTOMERS]
+    return "\n\n".join([_figures(measured), _sizes(_RATE_COLUMNS, rates), _sizes(_CUSTOMER_COLUMNS, customers)])
+
+
+def _figures(measured: Measured) -> str:
+    sizes = ((f"bytes of {name}, on the broker's disk", f"{size:.0f}") for name, size in measured.bytes_each.items())
+    return _table(
+        ("measured", ""),
         [
-            *_table(("measured", ""), figures),
-            "",
-            *_table(
-                (
-                    "events a second",
-                    "sharing processes, a core each",
-                    "broker cores",
-                    "partitions",
-                    "MB/s written",
-                    "GB a day for ever",
-                    "GB passing",
-                ),
-                rates,
-            ),
-            "",
-            *_table(
-                (
-                    "customers",
-                    "GB of newest values",
-                    "GB in stores",
-                    "hours, one process: from the logs",
-                    "from snapshots",
-                    "reconciled",
-                ),
-                customers,
-            ),
-        ]
+            ("processor time of a sharing process, an event", f"{measured.processor_us:.0f} µs"),
+            ("processor time of the broker, an event, without replicas", f"{measured.broker_us:.0f} µs"),
+            ("events a second, one process on two cores with the broker", f"{measured.events_per_second:,.0f}"),
+            ("records for partners, an event", f"{measured.deliveries:.2f}"),
+            ("disclosures, an event", f"{measured.disclosures:.2f}"),
+            *sorted(sizes),
+            ("bytes of a customer in the store", f"{measured.store_bytes:.0f}"),
+            ("customers a second, lost state folded from the logs", f"{measured.folded_per_second:,.0f}"),
+            ("customers a second, restored from a snapshot", f"{measured.restored_per_second:,.0f}"),
+            ("customers a second, compared anew and written (reconciled)", f"{measured.reconciled_per_second:,.0f}"),
+        ],
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows)]
+_RATE_COLUMNS = {
+    "events a second": ",.0f",
+    "sharing processes, a core each": ",.0f",
+    "broker cores": ",.0f",
+    "partitions": ",.0f",
+    "MB/s written": ",.1f",
+    "GB a day for ever": ",.0f",
+    "GB passing": ",.0f",
+}
+_CUSTOMER_COLUMNS = {
+    "customers": ",.0f",
+    "GB of newest values": ",.0f",
+    "GB in stores": ",.1f",
+    "hours, one process: from the logs": ",.1f",
+    "from snapshots": ",.1f",
+    "reconciled": ",.1f",
+}
+
+
+def _sizes(columns: Mapping[str, str], rows: Iterable[Iterable[float]]) -> str:
+    """`columns`: how the figures of each are written."""
+    return _table(list(columns), [list(map(format, row, columns.values())) for row in rows])
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))

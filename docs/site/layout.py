@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
 from pathlib import Path
 from posixpath import relpath
 
@@ -24,7 +23,6 @@ ROOT = Path(__file__).parents[2]
 _OWN = Path(__file__).parent
 _SETTINGS = "reference/settings.md"
 _PATTERNS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "schemas/README.md", "docs/**/*.md")
-_NO_PART = {".git", ".venv", ".sluice", "build", "dist"}
 
 
 def lay_out(folder: Path, site: Path) -> None:
@@ -34,13 +32,12 @@ def lay_out(folder: Path, site: Path) -> None:
     navigated = contents(there, _reference(made))
     pages = folder / "pages"
     shutil.rmtree(pages, ignore_errors=True)
-    files = _repository()
     pictures: set[str] = set()
     for path in there:
         text = (ROOT / path).read_text(encoding="utf-8")
-        found = [picture for picture in links.pictures(text, path) if picture in files]
+        found = [picture for picture in links.pictures(text, path) if (ROOT / picture).is_file()]
         pictures |= set(found)
-        _write(pages / path, links.for_site(text, path, {*there, *found}, files))
+        _write(pages / path, links.for_site(text, path, {*there, *found}, _is_in_the_repository))
     for path, (_, text) in made.items():
         _write(pages / path, text)
     for picture in pictures:
@@ -87,10 +84,8 @@ def everything() -> list[str]:
     return list(paths(contents(documents(), _reference(reference()))))
 
 
-def _repository() -> Collection[str]:
-    """Files and folders, but what is installed and made."""
-    tops = (top for top in ROOT.iterdir() if top.name not in _NO_PART)
-    return {path.relative_to(ROOT).as_posix() for top in tops for path in (top, *top.rglob("*"))}
+def _is_in_the_repository(path: str) -> bool:
+    return (ROOT / path).exists()
 
 
 def _write(path: Path, text: str) -> None:
