@@ -46,6 +46,19 @@ ADRESSO: Mapping[str, Any] = {
     "valid": {"from": date(2026, 1, 1)},
     "fields": {"address.street": "keep", "address.postal_code": {"keep": {"required": True}}},
 }
+SERVICE_PROVIDER: Mapping[str, Any] = {
+    "name": "x",
+    "recipient": "service_provider",
+    "purpose": "operations.address_hygiene",
+    "country": "AU",
+    "valid": {"from": date(2026, 1, 1)},
+    "fields": {"email": "keep"},
+}
+"""Of nobody yet: `partner` is missing."""
+TASK: Mapping[str, Any] = {
+    "reply": {"moved": {"type": "boolean", "category": "user.contact"}},
+    "licence": {"source": "x"},
+}
 PURPOSES = {"hoshi-card": HOSHI["purpose"], "adresso": ADRESSO["purpose"]}
 IDENTITY = Identity("cluster", "topics")
 PROFILE, CONSENT, DISCLOSURE, REJECTED, CONTROL, FIRST_PARTNER = range(1, 7)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 import msgspec
@@ -20,7 +19,7 @@ from sluice.planning.plan import summary
 from sluice.planning.steps import CreateTopic, Grant, RecordSet, RegisterSchema, SetPassword, SetQuota, right_address
 from sluice.provisioning import Desired, Groups, Operation, Resource, Right, desired
 from sluice.recorded_set import RecordedPartner, RecordedSet
-from tests.unit.installation import Installation
+from tests.unit.installation import SERVICE_PROVIDER, Installation
 
 GROUPS = Groups("sluice.sharing", "sluice.returns", "sluice.providers")
 PARTITIONS = 4
@@ -29,15 +28,7 @@ DAYS_3 = 3 * 86_400_000
 
 
 def contracts(*partners: str, rate: str | None = "2 MB/s") -> ContractSet:
-    base: dict[str, Any] = {
-        "name": "x",
-        "recipient": "service_provider",
-        "purpose": "operations.address_hygiene",
-        "country": "AU",
-        "valid": {"from": date(2026, 1, 1)},
-        "fields": {"email": "keep"},
-        "limits": {"rate": rate} if rate else {},
-    }
+    base = {**SERVICE_PROVIDER, "limits": {"rate": rate} if rate else {}}
     return Installation(*({**base, "partner": partner} for partner in partners)).contracts
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from sluice import topics
 from sluice.contract import ContractSet, partner_schema
 from sluice.model import PartnerId
 from sluice.provisioning import Desired, Groups, Operation, Resource, Right, desired, our_source_schema
-from tests.unit.installation import Installation
+from tests.unit.installation import SERVICE_PROVIDER, TASK, Installation
 
 GROUP, RETURNS_GROUP, PROVIDERS_GROUP = "sluice.sharing", "sluice.returns", "sluice.providers"
 GROUPS = Groups(GROUP, RETURNS_GROUP, PROVIDERS_GROUP)
@@ -24,18 +23,9 @@ OF_ONE_PARTITION = (topics.CONTRACT_SETS, topics.PAUSES)
 
 
 def contracts(within: str = "P3D") -> ContractSet:
-    base: dict[str, Any] = {
-        "name": "x",
-        "recipient": "service_provider",
-        "purpose": "operations.address_hygiene",
-        "country": "AU",
-        "valid": {"from": date(2026, 1, 1)},
-        "fields": {"email": "keep"},
-        "limits": {"acknowledge_within": within},
-    }
-    task = {"reply": {"moved": {"type": "boolean", "category": "user.contact"}}, "licence": {"source": "x"}}
+    base = {**SERVICE_PROVIDER, "limits": {"acknowledge_within": within}}
     own: dict[str, dict[str, Any]] = {
-        "adresso": {"task": task},
+        "adresso": {"task": TASK},
         "letterbird": {"campaigns": {"segment": "segments"}},
     }
     return Installation(*({**base, "partner": partner, **own.get(partner, {})} for partner in PARTNERS)).contracts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 
 import pytest
 
@@ -15,7 +14,7 @@ from docs.site.reference.settings import every_setting
 from sluice import topics
 from sluice.model import PartnerId
 from sluice.provisioning import Groups, desired
-from tests.unit.installation import HOSHI, Installation
+from tests.unit.installation import HOSHI, SERVICE_PROVIDER, TASK, Installation
 
 THERE = {"README.md", "docs/a.md", "docs/adr/0001-x.md", "docs/a/picture.png"}
 OUTSIDE = {"sluice/model.py", "deploy/demo", "deploy"}
@@ -89,17 +88,7 @@ def test_a_page_of_the_code_says_it_without_breaking_its_tables() -> None:
 
 
 def test_every_topic_with_a_schema_is_told_with_the_one_that_is_registered() -> None:
-    task = {"reply": {"moved": {"type": "boolean", "category": "user.contact"}}, "licence": {"source": "x"}}
-    provider = {
-        "partner": "adresso",
-        "name": "x",
-        "recipient": "service_provider",
-        "purpose": "operations.address_hygiene",
-        "country": "AU",
-        "valid": {"from": date(2026, 1, 1)},
-        "fields": {"email": "keep"},
-        "task": task,
-    }
+    provider = {**SERVICE_PROVIDER, "partner": "adresso", "task": TASK}
     wanted = desired(Installation(HOSHI, provider).contracts, Groups("a", "b", "c"))
     customers = {topics.subject(topics.customers(PartnerId(one))) for one in ("adresso", "hoshi-card")}
     subjects = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from sluice.errors import SluiceError
 from sluice.provisioning import Desired, Groups, Operation, Quota, Resource, Right, desired
 from sluice.render_commands import render
 from sluice.strimzi import PASSWORDS, Cluster, resources
-from tests.unit.installation import Installation
+from tests.unit.installation import SERVICE_PROVIDER, Installation
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 """RFC 1123's subdomain, as Kubernetes wants names of resources."""
@@ -32,15 +31,7 @@ OPERATIONS = {
 
 
 def contracts(*partners: str) -> ContractSet:
-    base: dict[str, Any] = {
-        "name": "x",
-        "recipient": "service_provider",
-        "purpose": "operations.address_hygiene",
-        "country": "AU",
-        "valid": {"from": date(2026, 1, 1)},
-        "fields": {"email": "keep"},
-    }
-    return Installation(*({**base, "partner": partner} for partner in partners)).contracts
+    return Installation(*({**SERVICE_PROVIDER, "partner": partner} for partner in partners)).contracts
 
 
 GROUPS = Groups("sluice.sharing", "sluice.returns", "sluice.providers")
