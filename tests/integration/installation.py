@@ -20,7 +20,7 @@ from sluice import keys, topics
 from sluice.avro import Writer
 from sluice.contract import CheckedContract, check, load_contracts
 from sluice.demo.processes import Samples, samples, total
-from sluice.installation import apply
+from sluice.installation import apply, plan
 from sluice.kafka.admin import high_watermarks
 from sluice.kafka.clients import admin_client, idempotent_producer
 from sluice.kafka.tailing import Tail
@@ -255,6 +255,11 @@ class Installation:
     def apply(self) -> None:
         """What the contracts folder holds now is in force."""
         apply(load_settings(self.settings_path), lambda _: None)
+
+    def remove_left_over(self) -> None:
+        """What no contract asks for here: other tests use the same broker."""
+        settings = load_settings(self.settings_path)
+        apply(settings, lambda _: None, destroy=[one.address for one in plan(settings).plan.left_over])
 
     def edit(self, partner: PartnerId, old: str, new: str) -> None:
         """One change of a contract, in force from now on."""

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -144,6 +145,7 @@ def test_load_without_a_fault_tells_nobody_anything(watched: Watched) -> None:
         installation.say(customer, HOSHI, "GIVEN")
         installation.update(customer)
         if number % 5 == 0:
+            eventually(partial(installation.has, HOSHI, customer), "shared, so that there is something to recall")
             installation.say(customer, HOSHI, "WITHDRAWN")
         for message in installation.control(HOSHI):
             if message["decision_id"] not in acknowledged:

@@ -37,14 +37,9 @@ _READ = Right(HOSHI, Operation.READ, Resource.TOPIC, _TOPIC)
 def tidy(installation: Installation) -> Installation:
     """Nothing is left over of earlier tests, and everything is as the contracts ask."""
     with_rate(installation, "2 MB/s")
-    _remove_left_over(installation)
+    installation.remove_left_over()
     assert planned(installation).is_empty
     return installation
-
-
-def _remove_left_over(installation: Installation) -> None:
-    left = [one.address for one in planned(installation).left_over]
-    apply(installation.settings, lambda _: None, destroy=left)
 
 
 def planned(installation: Installation) -> Plan:

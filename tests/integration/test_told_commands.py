@@ -308,6 +308,7 @@ def prepare(installation: Installation) -> None:
     installation.settings_path.write_text(json.dumps(settings), encoding="utf-8")
     shutil.copy(ROOT / "deploy/demo/email-house/letterbird.yaml", installation.contracts_folder)
     installation.apply()
+    installation.remove_left_over()
     for name in ("draft", "draft-contracts"):
         shutil.copytree(installation.contracts_folder, folder / name)
     for name in ("drops/customers", "drops/consents"):
