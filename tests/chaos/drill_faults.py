@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from sluice import topics
 from tests.chaos import faults
@@ -16,7 +17,7 @@ from tests.chaos.crm import Crm, Mix
 from tests.chaos.faults import Counted, Scene
 from tests.chaos.field import PROXIED, Field
 from tests.chaos.proxy import Conditions
-from tests.integration.installation import HOSHI, LISTMART
+from tests.integration.installation import HOSHI, LISTMART, eventually
 from tests.integration.upstream import Upstream
 
 VICTIM = "1"
@@ -208,13 +209,14 @@ def bad_deploy(drilled: Drilled) -> Iterator[None]:
 @contextmanager
 def silent_partner(drilled: Drilled) -> Iterator[None]:
     """One who reads, and does not say that anybody was deleted."""
-    drilled.companions[f"acknowledge {HOSHI}"].kill()
     installation = drilled.field.installation
     installation.edit(HOSHI, "acknowledge_within: P3D", f"acknowledge_within: PT{TERM_SECONDS}S")
-    installation.say("crm:silent", HOSHI, "GIVEN")
-    installation.update("crm:silent")
-    installation.say("crm:silent", HOSHI, "WITHDRAWN")
+    drilled.companions[f"acknowledge {HOSHI}"].kill()
     try:
+        installation.say("crm:silent", HOSHI, "GIVEN")
+        installation.update("crm:silent")
+        _await(partial(installation.has, HOSHI, "crm:silent"), "the update was not shared in a minute")
+        installation.say("crm:silent", HOSHI, "WITHDRAWN")
         yield
     finally:
         installation.edit(HOSHI, f"acknowledge_within: PT{TERM_SECONDS}S", "acknowledge_within: P3D")
@@ -228,6 +230,13 @@ def returns_killed(drilled: Drilled) -> Iterator[None]:
         yield
     finally:
         drilled.companions["run returns"].start_again()
+
+
+def _await(condition: Callable[[], object], otherwise: str) -> None:
+    try:
+        eventually(condition, otherwise, 60)
+    except AssertionError as too_late:
+        raise NotDone(otherwise) from too_late
 
 
 @contextmanager
