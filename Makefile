@@ -6,7 +6,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild bench-onboarding bench-latency bench-dimensions bench-capacity bench-plots drill format lock clean documents site site-test alerts image demo-address-hygiene demo-email-house
+.PHONY: help setup demo test check unit pure simulation soak integration chaos mutation fuzz bench bench-decision soak-broker bench-recall bench-due bench-hot-path bench-rebuild bench-onboarding bench-latency bench-dimensions bench-capacity bench-plots drill game-day format lock clean documents site site-test alerts image demo-address-hygiene demo-email-house
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -122,6 +122,9 @@ chaos: setup ## On a real broker, everything goes wrong, one thing at a time (do
 
 drill: setup build/prometheus/installed ## A quiet hour, then fault after fault, before the deployed alerting rules (docs/alerts.md): OPTIONS=--help
 	$(BIN)/python -m tests.chaos.drill $(OPTIONS)
+
+game-day: setup build/prometheus/installed ## Faults for an operator to tell apart, who is not told which (docs/alerts.md): OPTIONS=--help
+	$(BIN)/python -m tests.chaos.game_day $(OPTIONS)
 
 bench: setup build/bench/venv/installed ## Everybody on the same records: the limit, us, Quix Streams, Faust (docs/benchmarks.md): OPTIONS=--help
 	$(BIN)/python -m tests.bench.compare $(OPTIONS)

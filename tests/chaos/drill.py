@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,27 +18,17 @@ from typing import Any
 
 import pytest
 
-from sluice.local import ports, stack
 from sluice.metrics.alerts import CAUSES, Severity
 from sluice.metrics.catalogue import UPDATE_TO_COMMIT, WITHDRAWAL_TO_RECALL
-from tests.chaos.companions import Companion
-from tests.chaos.drill_faults import FAULTS, Drilled, Fault, NotDone
-from tests.chaos.field import INSTANCES, PROXIED, Field
+from tests.chaos.drill_faults import FAULTS, Fault, NotDone
+from tests.chaos.drilled import EVERY_SECONDS, Drilled, under_load
 from tests.chaos.machine import machine
-from tests.chaos.proxied_stack import ProxiedStack
-from tests.integration.installation import HOSHI, PARTNERS
-from tests.integration.prometheus_server import Prometheus, program, prometheus
+from tests.integration.prometheus_server import program
 
-EVERY_SECONDS = 15
-"""Between two evaluations, and two scrapes: deploy/compose/prometheus.yaml."""
-_LOOK_SECONDS = 1.0
 _AT_MOST_SECONDS = 240.0
 _AFTERWARDS_SECONDS = 45.0
 """For which it is watched whether somebody is woken for anything else."""
 _CALM_SECONDS = 600.0
-_WARM_SECONDS = 30.0
-_LITTLE = 100
-"""Records that may wait while updates come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +79,20 @@ class Found:
 
 
 class Drill:
-    def __init__(self, drilled: Drilled, server: Prometheus) -> None:
+    def __init__(self, drilled: Drilled) -> None:
         self._drilled = drilled
-        self._server = server
 
     def quiet(self, minutes: float) -> Quiet:
         began = time.monotonic()
-        ended = self._ends()
+        ended = self._drilled.ends
         told_at = began
         while time.monotonic() < began + minutes * 60:
-            self._look()
+            self._drilled.look()
             if time.monotonic() >= told_at:
                 told_at += 60
                 _tell(quiet_minutes=round((time.monotonic() - began) / 60), fired=self._fired(began))
         updates, recalls = (self._counted(one.name, began) for one in (UPDATE_TO_COMMIT, WITHDRAWAL_TO_RECALL))
-        return Quiet(minutes, self._fired(began), updates, recalls, self._ends() - ended)
+        return Quiet(minutes, self._fired(began), updates, recalls, self._drilled.ends - ended)
 
     def drill(self, fault: Fault) -> Found:
         patience = next((one.lasting for one in CAUSES if one.name == fault.alert), "")
@@ -125,7 +111,7 @@ class Drill:
         began, wall = time.monotonic(), time.time()
         ends_at = began + (_AT_MOST_SECONDS if fault.alert else _AFTERWARDS_SECONDS + 2 * EVERY_SECONDS)
         while time.monotonic() < ends_at:
-            self._look()
+            self._drilled.look()
             alert = next((one for one in self._paging() if one["labels"]["alertname"] == fault.alert), None)
             if alert is None:
                 continue
@@ -141,34 +127,25 @@ class Drill:
         """Seconds until nobody has been paged for two evaluations, nor is about to be; None: it does not end."""
         over, calm_since = time.monotonic(), time.monotonic()
         while time.monotonic() < over + _CALM_SECONDS:
-            self._look()
+            self._drilled.look()
             if self._paging():
                 calm_since = time.monotonic()
             elif time.monotonic() > calm_since + 2 * EVERY_SECONDS:
                 return round(calm_since - over, 1)
         return None
 
-    def _look(self) -> None:
-        time.sleep(_LOOK_SECONDS)
-        for companion in self._drilled.companions.values():
-            companion.look()
-
-    def _ends(self) -> int:
-        return sum(companion.ends for companion in self._drilled.companions.values())
-
     def _paging(self) -> list[dict[str, Any]]:
         """Alerts that page, or will if their condition lasts."""
-        return [one for one in self._server.alerts() if one["labels"]["severity"] == Severity.PAGE]
+        return [one for one in self._drilled.server.alerts() if one["labels"]["severity"] == Severity.PAGE]
 
     def _fired(self, since: float, severity: str = ".*") -> list[str]:
         """Names of the alerts that have fired, as Prometheus remembers it."""
         firing = f'ALERTS{{alertstate="firing",severity=~"{severity}"}}[{_ago(since)}]'
-        return sorted(
-            one["metric"]["alertname"] for one in self._server.ask(f"sum by (alertname) (count_over_time({firing}))")
-        )
+        found = self._drilled.server.ask(f"sum by (alertname) (count_over_time({firing}))")
+        return sorted(one["metric"]["alertname"] for one in found)
 
     def _counted(self, latencies: str, since: float) -> int:
-        (answer,) = self._server.ask(f"sum(increase({latencies}_count[{_ago(since)}])) or vector(0)")
+        (answer,) = self._drilled.server.ask(f"sum(increase({latencies}_count[{_ago(since)}])) or vector(0)")
         return round(float(answer["value"][1]))
 
 
@@ -179,57 +156,6 @@ def _ago(since: float) -> str:
 
 def _tell(**what: object) -> None:
     print(json.dumps({"at": datetime.now().astimezone().isoformat(timespec="seconds"), **what}), flush=True)  # noqa: T201 - a program of the command line
-
-
-@contextmanager
-def under_load(folder: Path, rate: float) -> Iterator[tuple[Drilled, Prometheus]]:
-    """A new broker and a new installation in place of those of the last drill, with everybody who uses them."""
-    local, home = (folder / "local").absolute(), (folder / "installation").absolute()
-    stack.delete(local)
-    shutil.rmtree(folder, ignore_errors=True)
-    home.mkdir(parents=True)
-    chosen = ports.choose(len(INSTANCES) + 2)
-    sharing = dict(zip(INSTANCES, chosen, strict=False))
-    proxied = ProxiedStack(local, (PROXIED,))
-    endpoints = proxied.start()
-    there = Field(proxied, endpoints, home, session_timeout_ms=6_000, batch=1_000, metrics_ports=sharing)
-    companions: dict[str, Companion] = {}
-    try:
-        settings = there.installation.settings_path
-        given = json.loads(settings.read_text(encoding="utf-8"))
-        for what, port in zip(("returns", "providers"), chosen[len(INSTANCES) :], strict=True):
-            given[what]["metrics"]["port"] = port
-        del given["returns"]["look_every_s"]  # as usual, and not as tests want it
-        settings.write_text(json.dumps(given), encoding="utf-8")
-        commands = [
-            ["run", "returns"],
-            ["run", "providers"],
-            ["simulate-crm", "--rate", str(rate), "--customers", "1000"],
-            ["tail", HOSHI],
-            *(["acknowledge", partner, "--follow"] for partner in PARTNERS),
-        ]
-        there.start()
-        for command in commands:
-            name = " ".join(command[:2])
-            companions[name] = Companion(command, settings, home / f"{name.replace(' ', '-')}.log")
-        _await_calm(there)
-        targets = {"sharing": list(sharing.values()), "returns": [chosen[-2]], "providers": [chosen[-1]]}
-        addresses = {job: [f"{ports.LOOPBACK}:{port}" for port in those] for job, those in targets.items()}
-        with prometheus(home, addresses, every_seconds=EVERY_SECONDS) as server:
-            yield Drilled(there, companions), server
-    finally:
-        for companion in companions.values():
-            companion.kill()
-        there.close()
-        proxied.close()
-
-
-def _await_calm(field: Field) -> None:
-    """Whoever was introduced before the processors ran was late: no fault, and nothing to page for."""
-    _tell(warming_up=True)
-    time.sleep(_WARM_SECONDS)
-    while (standing := field.group.standing()) is None or standing.backlog > _LITTLE:
-        time.sleep(_LOOK_SECONDS)
 
 
 def main() -> None:
@@ -245,8 +171,9 @@ def main() -> None:
         program("prometheus")
     except pytest.skip.Exception as missing:
         sys.exit(str(missing))
-    with under_load(given.folder, given.rate) as (drilled, server):
-        drill = Drill(drilled, server)
+    _tell(warming_up=True)
+    with under_load(given.folder, given.rate) as drilled:
+        drill = Drill(drilled)
         drill.until_calm()
         quiet = drill.quiet(given.quiet_minutes)
         _tell(**asdict(quiet), passed=quiet.passed)

@@ -11,11 +11,11 @@ from functools import partial
 
 from sluice import topics
 from tests.chaos import faults
-from tests.chaos.companions import Companion
 from tests.chaos.contract_changes import ContractChanges
 from tests.chaos.crm import Crm, Mix
+from tests.chaos.drilled import Drilled
 from tests.chaos.faults import Counted, Scene
-from tests.chaos.field import PROXIED, Field
+from tests.chaos.field import PROXIED
 from tests.chaos.proxy import Conditions
 from tests.integration.installation import HOSHI, LISTMART, eventually
 from tests.integration.upstream import Upstream
@@ -34,14 +34,6 @@ _ATTEMPTS = 6
 
 class NotDone(Exception):
     """The fault could not be brought about: nothing is learned of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drilled:
-    """An installation under load. `companions` are everybody but the sharing processors, by name."""
-
-    field: Field
-    companions: dict[str, Companion]
 
 
 @dataclass(frozen=True, slots=True)

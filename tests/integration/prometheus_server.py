@@ -23,7 +23,7 @@ SCRAPED_EVERY_SECONDS = 1
 
 class Prometheus:
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
 
     def ask(self, expr: str) -> list[dict[str, Any]]:
         """The samples of an instant query's answer. Raises urllib's HTTPError for a query that is none."""
@@ -42,12 +42,12 @@ class Prometheus:
 
     def is_ready(self) -> bool:
         try:
-            return bool(urllib.request.urlopen(f"{self._url}/-/ready", timeout=5).status == 200)  # noqa: S310 - our own server
+            return bool(urllib.request.urlopen(f"{self.url}/-/ready", timeout=5).status == 200)  # noqa: S310 - our own server
         except OSError:
             return False
 
     def _get(self, path: str, **arguments: str) -> dict[str, Any]:
-        url = f"{self._url}{path}?{urllib.parse.urlencode(arguments)}"
+        url = f"{self.url}{path}?{urllib.parse.urlencode(arguments)}"
         with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own server
             told: dict[str, Any] = json.load(answer)
         return told

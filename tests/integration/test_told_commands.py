@@ -92,6 +92,7 @@ def set_by_hand(installation: Installation) -> None:
 YES = "y\n"
 OWN_BROKER = "it starts, or ends, a broker of its own"
 A_DEMO = "a story of minutes on a broker of its own"
+DEMOS = "tests/integration/test_demos.py"
 WATCHES = "Watching"
 SERVES = '"serving"'
 FILLED = {
@@ -108,9 +109,9 @@ ELSEWHERE = {
     "local": Elsewhere("a group; its commands are typed elsewhere", "docs/tutorial.md", "sluice local up"),
     "local up": Elsewhere(OWN_BROKER, "docs/tutorial.md", "sluice local up"),
     "local down": Elsewhere(OWN_BROKER, "docs/tutorial.md", "sluice local down"),
-    "demo": Elsewhere(A_DEMO, "Makefile", "sluice demo"),
-    "demo address-hygiene": Elsewhere(A_DEMO, "Makefile", "sluice demo address-hygiene"),
-    "demo email-house": Elsewhere(A_DEMO, "Makefile", "sluice demo email-house"),
+    "demo": Elsewhere(A_DEMO, DEMOS, '"demo": ('),
+    "demo address-hygiene": Elsewhere(A_DEMO, DEMOS, '"demo address-hygiene": ('),
+    "demo email-house": Elsewhere(A_DEMO, DEMOS, '"demo email-house": ('),
 }
 
 ALONE = {

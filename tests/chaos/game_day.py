@@ -1,0 +1,69 @@
+"""A game day: faults that wake somebody, one after the other in an order nobody knows, for an operator to tell apart.
+
+All there is to look at is the page of each process, Prometheus with the deployed rules, and docs/alerts.md. What each
+fault was is said when all are over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.drill import Drill
+from tests.chaos.drill_faults import FAULTS
+from tests.chaos.drilled import Drilled, under_load
+from tests.integration.prometheus_server import program
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    alerting = [fault for fault in FAULTS if fault.alert is not None]
+    parser.add_argument("--faults", type=int, choices=range(1, len(alerting) + 1), default=5, help="how many [5]")
+    parser.add_argument("--rate", type=float, default=10.0, help="events a second [10]")
+    parser.add_argument("--folder", type=Path, default=Path("build/game-day"), help="[build/game-day]")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # whoever was started is ended
+    try:
+        program("prometheus")
+    except pytest.skip.Exception as missing:
+        sys.exit(str(missing))
+    chosen = random.SystemRandom().sample(alerting, given.faults)
+    _say("An installation is started; that takes two minutes.")
+    with under_load(given.folder, given.rate) as drilled:
+        drill = Drill(drilled)
+        drill.until_calm()
+        _say(f"Prometheus: {drilled.server.url}/alerts", *(f"{name}: {page}" for name, page in drilled.pages.items()))
+        told = []
+        for number, fault in enumerate(chosen, 1):
+            with fault.lasting(drilled):
+                done_at = time.monotonic()
+                _say(f"Fault {number} of {len(chosen)} is on. What is it? Write a line.")
+                said = _answer(drilled)
+                seconds = time.monotonic() - done_at
+            told.append(f"{number}: {fault.name} ({fault.alert}); after {seconds:.0f} s you said: {said}")
+            _say("It is mended; wait until all is calm again.")
+            drill.until_calm()
+        _say(*told)
+
+
+def _answer(drilled: Drilled) -> str:
+    """A line of standard input."""
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        drilled.look()
+    return sys.stdin.readline().strip() or "nothing"
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        print(line, flush=True)  # noqa: T201 - a program of the command line
+
+
+if __name__ == "__main__":
+    main()
