@@ -9,6 +9,7 @@ import yaml
 
 from sluice.contract import check, load_contracts
 from sluice.metrics import rules
+from sluice.metrics.alerts import RUNBOOK
 from sluice.metrics.dashboards import DASHBOARDS
 from sluice.provisioning import desired, our_source_schema
 from sluice.settings import load_settings
@@ -50,15 +51,19 @@ def kubernetes(
 
 @render.command()
 @click.option("--kubernetes", is_flag=True, help="As a PrometheusRule, for Prometheus' operator.")
-def prometheus(*, kubernetes: bool) -> None:
+@click.option(
+    "--runbooks", default=RUNBOOK, show_default=True, metavar="ADDRESS", help="Of the page on alerts, for its links."
+)
+def prometheus(*, kubernetes: bool, runbooks: str) -> None:
     """Print recording and alerting rules: what is promised, and what somebody has to look at.
 
     \b
     Examples:
       sluice render prometheus > /etc/prometheus/rules/sluice.yaml
       sluice render prometheus --kubernetes | kubectl apply --namespace sluice --filename -
+      sluice render prometheus --runbooks https://docs.example.com/sluice/alerts/
     """
-    click.echo(rules.resource() if kubernetes else rules.document(), nl=False)
+    click.echo((rules.resource if kubernetes else rules.document)(runbooks), nl=False)
 
 
 @render.command()

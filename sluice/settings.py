@@ -84,7 +84,7 @@ class Returns(Strict):
     """Share of a recall's term after which it is due soon."""
     look_every_s: Annotated[float, Field(ge=0.1, le=3_600)] = 5
     """How often deadlines and contracts are looked at."""
-    metrics: Endpoint = Endpoint(port=9465)
+    metrics: Endpoint = Endpoint(port=9564)
 
 
 class Providers(Strict):
@@ -94,7 +94,7 @@ class Providers(Strict):
     """Consumer group, and transactional id: of two processes the later one ends the earlier."""
     batch: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     """Replies, and requests, in one transaction, at the most."""
-    metrics: Endpoint = Endpoint(port=9466)
+    metrics: Endpoint = Endpoint(port=9664)
 
 
 class Page(Strict):

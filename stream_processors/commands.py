@@ -13,7 +13,7 @@ import click
 from sluice.settings import load_settings
 from stream_processors.providers.setup import serve as serve_providers
 from stream_processors.serving import Served, serve
-from stream_processors.workers import Workers
+from stream_processors.workers import MOST_WORKERS, Workers
 
 
 @click.group()
@@ -26,7 +26,11 @@ def run() -> None:
 @click.option("--instance", help="Name of this process in its group; overrides the settings.")
 @click.option("--metrics-port", type=click.IntRange(0, 65_535), help="Overrides the settings; 0 takes a free port.")
 @click.option(
-    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes, for several cores."
+    "--workers",
+    type=click.IntRange(1, MOST_WORKERS),
+    default=1,
+    show_default=True,
+    help="Processes, for several cores.",
 )
 @click.option("--until-end", is_flag=True, help="Do what there is to do, print what was done as JSON, and end.")
 def sharing(

@@ -21,6 +21,7 @@ from sluice.settings import Settings
 from stream_processors import watchdog
 from stream_processors.serving import Served, serve
 
+MOST_WORKERS = 64
 _RESTART_SECONDS = 1.0
 
 

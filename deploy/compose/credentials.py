@@ -1,4 +1,4 @@
-"""Certificates and the administrator's password, for trying the compose file out. Not for production.
+"""Certificates, the administrator's password and the page's token, for trying the compose file out. Not for production.
 
     python credentials.py BROKER CLIENTS PARTNERS --broker-name kafka --partner hoshi-card
 
@@ -28,6 +28,8 @@ _LIFETIME = timedelta(days=30)
 _NODE = "node"
 """The broker's own name, a super user (kafka/server.properties)."""
 _REGISTRY = "http://registry:8080/apis/ccompat/v7"
+_PRIVATE, _FOR_ITS_GROUP = 0o600, 0o640
+"""Sluice refuses connection files that others can read; the broker's container is a member of the group."""
 _LOCAL_NAMES = (x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1")))
 
 
@@ -71,6 +73,7 @@ def make(
     broker: Path, clients: Path, partners: Path, broker_names: Sequence[str], partner_names: Sequence[str]
 ) -> None:
     """Everything of which nothing is there yet; the broker's folder last, for it says that all is there."""
+    _kept(clients / "page.token")
     if (broker / "ca.pem").exists():
         return
     authority = Authority.new()
@@ -78,20 +81,20 @@ def make(
     for folder in (clients, partners):
         _write(folder / "ca.pem", ca)
         _write_properties(folder / "registry.properties", {"url": _REGISTRY})
-    password = _administrators_password(clients / "admin.password")
+    password = _kept(clients / "admin.password")
     _write_properties(clients / "admin.properties", _administrator(broker_names[0], clients, password))
     for name in partner_names:
         _write(partners / f"{name}.pem", authority.issue(name, [ExtendedKeyUsageOID.CLIENT_AUTH], []))
         _write_properties(partners / f"{name}.properties", _partner(partners, name))
     uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     names = [*_LOCAL_NAMES, *map(x509.DNSName, broker_names)]
-    _write(broker / "admin.password", password)
-    _write(broker / "node.pem", authority.issue(_NODE, uses, names))
-    _write(broker / "ca.pem", ca)
+    _write(broker / "admin.password", password, _FOR_ITS_GROUP)
+    _write(broker / "node.pem", authority.issue(_NODE, uses, names), _FOR_ITS_GROUP)
+    _write(broker / "ca.pem", ca, _FOR_ITS_GROUP)
 
 
-def _administrators_password(path: Path) -> str:
-    """The broker's storage was made with it: new certificates leave it as it is."""
+def _kept(path: Path) -> str:
+    """A secret that new certificates leave as it is: the broker's storage was made with the administrator's."""
     if not path.exists():
         _write(path, secrets.token_urlsafe(24))
     return path.read_text(encoding="ascii")
@@ -170,10 +173,9 @@ def _write_properties(path: Path, values: Mapping[str, str]) -> None:
     _write(path, "".join(f"{key}={value}\n" for key, value in values.items()))
 
 
-def _write(path: Path, text: str) -> None:
-    """Readable by its owner and by the group, which the broker's container is a member of."""
+def _write(path: Path, text: str, mode: int = _PRIVATE) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(text)
 

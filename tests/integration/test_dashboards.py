@@ -25,6 +25,7 @@ _WELL = {
     "Broker or registry away",
     "Nothing is added",
     "Updates held",
+    "Updates held for",
     "Due soon",
     "Overdue",
     "Paused",

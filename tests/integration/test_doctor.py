@@ -121,7 +121,9 @@ def test_what_cannot_be_reached_hides_the_rest(installation: Installation, endpo
     found = findings(installation)
     assert found["user admin"][0] == "fine"
     assert found["user sharing"][0] == "trouble"
+    assert f"does not know user or password of {clients}/sharing.properties" in found["user sharing"][1]
     assert found["registry"][0] == "trouble"
+    assert f"where {clients}/registry.properties says" in found["registry"][1]
     unseen = {check for check, (state, _) in found.items() if state == "unseen"}
     assert unseen == {"clock", "key", "contracts", "plan", "store", "processes"}
 

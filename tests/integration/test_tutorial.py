@@ -19,7 +19,7 @@ def test_it_is_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     """Its two ports may be somebody else's on this machine: they are all that is changed."""
     monkeypatch.delenv("SLUICE_SETTINGS", raising=False)
     text = TUTORIAL
-    for written, free in zip(("9464", "9465"), ports.choose(2), strict=True):
+    for written, free in zip(("9464", "9564"), ports.choose(2), strict=True):
         text = text.replace(written, str(free))
     newcomer, scratch = tmp_path / "newcomer", tmp_path / "scratch"
     for folder in (newcomer, scratch):

@@ -7,7 +7,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 
 from sluice.connection_files import read_properties
 from sluice.metrics.alerts import JOBS
+from sluice.private_file import refuse_exposed
 from sluice.render_commands import render
 from sluice.settings import load_settings
 
@@ -98,6 +101,28 @@ def test_a_processor_has_its_own_credentials_and_no_others(name: str) -> None:
     assert volumes & of_all == {f"{name}-client"}
 
 
+@pytest.mark.parametrize("folder", ["clients", "partners"])
+def test_connection_files_are_taken_from_whom_the_container_runs_as(folder: str, tmp_path: Path) -> None:
+    """What is root's may be read by a group; the job `credentials` runs as somebody else."""
+    folders = [str(tmp_path / name) for name in ("broker", "clients", "partners")]
+    job = [
+        sys.executable,
+        str(COMPOSE / "credentials.py"),
+        *folders,
+        "--broker-name",
+        "kafka",
+        "--partner",
+        "hoshi-card",
+    ]
+    subprocess.run(job, check=True)
+    made = list((tmp_path / folder).iterdir())
+    assert made
+    for path in made:
+        if os.getuid() == 0:
+            os.chown(path, 10001, 10001)
+        refuse_exposed(path)
+
+
 def test_every_file_and_volume_that_is_mounted_is_there() -> None:
     for service in SERVICES.values():
         for volume in service.get("volumes", []):
@@ -156,6 +181,14 @@ def test_every_file_is_part_of_its_kustomization() -> None:
     demo = yaml.safe_load((ROOT / "deploy/demo/kustomization.yaml").read_text(encoding="utf-8"))
     (contracts,) = demo["configMapGenerator"]
     assert set(contracts["files"]) == {f"contracts/{path.name}" for path in (ROOT / "deploy/demo/contracts").iterdir()}
+
+
+def test_the_example_has_the_version_that_the_document_builds() -> None:
+    """A moving tag would leave open what runs."""
+    (image,) = yaml.safe_load((EXAMPLE / "kustomization.yaml").read_text(encoding="utf-8"))["images"]
+    assert image["newTag"] == version("sluice")
+    for place in ("docs/deploying.md", "deploy/image/Dockerfile"):
+        assert f"--tag sluice:{image['newTag']} ." in (ROOT / place).read_text(encoding="utf-8")
 
 
 def test_the_examples_topics_and_users_are_those_of_its_contracts() -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")])
 _BLOCK = re.compile(r"^( *)```\w*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
-_INLINE = re.compile(r"`(sluice [^`\n]+|make [a-z-]+[^`\n]*)`")
+_INLINE = re.compile(r"`(sluice [^`\n]+|make [a-z-]+[^`\n]*|docker compose [^`\n]+)`")
 _ENDS = {"|", ">", ">>", "<", "&&", ";", "||"}
-_BEFORE = {"exec", "tool", "sudo"}
+_BEFORE = {"exec", "sudo"}
+_IN_COMPOSE = ["run", "--rm", "tool"]
+"""Before the words of a command of ours: the image runs `sluice`."""
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -24,8 +26,13 @@ def commands(text: str) -> Iterator[list[str]]:
         words = _words(line)
         for place, word in enumerate(words):
             if word in {"sluice", "make"} and (place == 0 or words[place - 1] in _ENDS or words[place - 1] in _BEFORE):
-                rest = words[place:]
-                yield rest[: next((n for n, one in enumerate(rest) if one in _ENDS), len(rest))]
+                yield _to_its_end(words[place:])
+            elif words[: place + 1][-3:] == _IN_COMPOSE:
+                yield ["sluice", *_to_its_end(words[place + 1 :])]
+
+
+def _to_its_end(words: list[str]) -> list[str]:
+    return words[: next((n for n, one in enumerate(words) if one in _ENDS), len(words))]
 
 
 def _words(line: str) -> list[str]:

@@ -30,7 +30,7 @@ from stream_processors.admin.overview import Overview, Rejected, overview
 from stream_processors.admin.page import page
 
 NOW = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
-SHARING, RETURNS = "http://sharing:9464/metrics", "http://returns:9465/metrics"
+SHARING, RETURNS = "http://sharing:9464/metrics", "http://returns:9564/metrics"
 HOSHI, LISTMART = PartnerId("hoshi-card"), PartnerId("listmart")
 
 
@@ -97,7 +97,12 @@ def test_when_all_is_well_nothing_is_wrong() -> None:
         ("sluice_returns_unavailable", 1, "SluiceUnavailable", "Returns"),
         ("sluice_partitions", 4, "SluicePartitionUnserved", "3 partitions"),
         ('sluice_widening_stopped{partition="0",reason="open_transaction"}', 1, "SluiceWideningStopped", "partition 0"),
-        ('sluice_updates_paused{partition="0"}', 1, "SluiceUpdatesPaused", "partition 0"),
+        (
+            'sluice_updates_paused_rejects{partition="0",cause="not_framed"}',
+            57,
+            "SluiceUpdatesPaused",
+            "partition 0 are held: too many cannot be used (not_framed: 57)",
+        ),
         ('sluice_lag_seconds{partition="0"}', 301, "SluiceNotProgressing", "301 seconds"),
         ('sluice_recalls{partner="listmart",state="overdue"}', 2, "SluiceRecallOverdue", "listmart"),
     ],
@@ -110,6 +115,22 @@ def test_what_an_alert_would_fire_for_is_wrong_on_the_page_too(
     assert said in trouble.what
     assert f"### {alert}\n" in Path("docs/alerts.md").read_text(encoding="utf-8")
     assert said in page(shown({sample: value}), "")
+
+
+@pytest.mark.parametrize("why", ['sluice_updates_paused{partition="0"}', "sluice_unavailable"])
+def test_what_another_trouble_explains_is_not_told_beside_it(why: str) -> None:
+    """As the rule has it (sluice/metrics/alerts.py)."""
+    behind = {'sluice_lag_seconds{partition="0"}': 301.0, 'sluice_lag_seconds{partition="1"}': 302.0}
+    partitions = {"sluice_partitions": 2.0, 'sluice_lag_records{partition="1"}': 0.0}
+    told = [one.what for one in shown(behind | partitions | {why: 1.0}).troubles if one.alert == "SluiceNotProgressing"]
+    assert told == ([] if why == "sluice_unavailable" else ["Partition 1 is 302 seconds behind"])
+
+
+def test_how_recalls_stand_is_not_known_where_nobody_tells() -> None:
+    at = Counts(20.0, (_process(SHARING, WELL), Process(RETURNS, trouble="refused")), is_everybody=False)
+    found = overview(NOW, at, at, known((0, recorded({}, HOSHI))))
+    assert [(one.open, one.due_soon, one.overdue) for one in found.partners] == [(None, None, None)]
+    assert "returns does not answer here" in page(found, "")
 
 
 def test_a_process_that_does_not_answer_is_wrong_and_the_others_are_shown() -> None:
@@ -127,9 +148,9 @@ def test_partners_are_those_of_the_set_in_force_and_whoever_was_counted() -> Non
     samples['sluice_partner_lag_records{partner="listmart"}'] = 12.0
     found = shown(samples, sets=known((0, recorded({}, HOSHI, LISTMART)))).partners
     assert [(one.partner, one.state, one.open, one.overdue, one.unread) for one in found] == [
-        ("gone", "not in the set in force", 0, 0, None),
+        ("gone", "not in the set in force", None, None, None),
         ("hoshi-card", "paused: recalls are overdue", 5, 2, None),
-        ("listmart", "shared with", 0, 0, 12),
+        ("listmart", "shared with", None, None, 12),
     ]
 
 
@@ -297,5 +318,9 @@ def test_a_token_s_file_that_is_of_no_use_is_told(tmp_path: Path) -> None:
         guard("0.0.0.0", tmp_path / "none")  # noqa: S104 - asked about, not bound
     empty = tmp_path / "token"
     empty.write_text("\n", encoding="utf-8")
-    with pytest.raises(SluiceError, match="is empty: `openssl rand"):
+    empty.chmod(0o604)
+    with pytest.raises(SluiceError, match="others on this machine may read"):
+        guard("0.0.0.0", empty)  # noqa: S104 - asked about, not bound
+    empty.chmod(0o600)
+    with pytest.raises(SluiceError, match=r"is empty: `\(umask 077; openssl rand"):
         guard("0.0.0.0", empty)  # noqa: S104 - asked about, not bound

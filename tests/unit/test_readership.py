@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sluice.model import PartnerId
-from stream_processors.returns.readership import Offsets, Readership
+from stream_processors.returns.readership import Offsets, Readership, most_telling
 from tests.unit.stopped_clock import StoppedClock
 
 HOSHI = PartnerId("hoshi-card")
@@ -60,3 +60,12 @@ def test_what_nobody_was_given_nobody_has_to_read(clock: StoppedClock) -> None:
     look(readership, ends={CUSTOMERS: 0, CONTROL: 0})
     clock.now += 9_999
     assert look(readership, ends={CUSTOMERS: 0, CONTROL: 0}) == (0, 0.0)
+
+
+def test_of_many_groups_those_with_members_are_asked() -> None:
+    """Who takes a new name for every start leaves groups behind."""
+    left = {f"partner.hoshi-card.{number:03}": False for number in range(30)}
+    reading, other = "partner.hoshi-card.000-now", "partner.hoshi-card-other.app"
+    asked = most_telling(HOSHI, {**left, reading: True, other: True})
+    assert asked[:2] == [reading, "partner.hoshi-card.029"]
+    assert len(asked) == 20

@@ -12,6 +12,7 @@ from sluice.errors import SluiceError
 from sluice.key_sources import KeyCommand, KeyFile, KeyVariable
 from sluice.keys import KeySource
 from sluice.settings import ENVIRONMENT, Settings, load_settings
+from stream_processors.workers import MOST_WORKERS
 
 DEMO = Path(__file__).parents[2] / "deploy" / "demo" / "sluice.yaml"
 LEAST = "clients: clients\ncontracts: contracts\nmaster_key: master.key\nsharing: {state: state}\n"
@@ -35,6 +36,14 @@ def refusal(folder: Path, text: str) -> str:
     with pytest.raises(DocumentError) as raised:
         settings(folder, text)
     return str(raised.value)
+
+
+def test_workers_take_nobody_s_port(folder: Path) -> None:
+    """Each listens on the next one (`sluice run sharing --workers`)."""
+    given = settings(folder)
+    workers = range(given.sharing.metrics.port, given.sharing.metrics.port + MOST_WORKERS)
+    assert given.returns.metrics.port not in workers
+    assert given.providers.metrics.port not in workers
 
 
 def test_the_demos_settings_are_an_example_that_loads() -> None:

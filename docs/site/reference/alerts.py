@@ -36,7 +36,7 @@ def _told(alert: Alert) -> Iterator[str]:
             f"Severity: {alert.severity.value}",
             f"Has to hold for: {alert.lasting}",
             f"Says: {code(alert.summary)}",
-            f"[What to do](../{alert.runbook})",
+            f"[What to do](../{alert.runbook()})",
         ]
     )
     yield block(alert.expr, "promql")
