@@ -12,12 +12,26 @@ from sluice.log import Record
 _POLL_SECONDS = 0.2
 
 
+def nothing() -> None: ...
+
+
 class Following:
     """Not for use by several threads at once."""
 
-    def __init__(self, client: ClientConfig, logs: Collection[str], group: str, fold: Callable[[Record], None]) -> None:
-        """`group` is never joined: see `sluice.kafka.clients.reader`. Raises KafkaTrouble."""
+    def __init__(
+        self,
+        client: ClientConfig,
+        logs: Collection[str],
+        group: str,
+        fold: Callable[[Record], None],
+        heard: Callable[[], None] = nothing,
+    ) -> None:
+        """`group` is never joined: see `sluice.kafka.clients.reader`. Raises KafkaTrouble.
+
+        `heard` is called whenever something was read and folded: broker and registry answer.
+        """
         self._fold_one = fold
+        self._heard = heard
         self._tail = Tail(client, logs, group, from_beginning=True)
         self._unfolded: deque[Record] = deque()
         self.folded = 0
@@ -40,7 +54,10 @@ class Following:
     def _fold(self, records: Iterable[Record]) -> None:
         """What cannot be folded yet, because the registry is away, waits its turn."""
         self._unfolded.extend(records)
+        before = self.folded
         while self._unfolded:
             self._fold_one(self._unfolded[0])
             self._unfolded.popleft()
             self.folded += 1
+        if self.folded > before:
+            self._heard()

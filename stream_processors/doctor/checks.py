@@ -108,7 +108,8 @@ def _registry(settings: Settings) -> Verdict:
         with closing(Registry(known)) as registry:
             registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
     except (RegistryUnavailable, OSError) as error:
-        says = f"{str(error).rstrip('.')}. See that a registry runs where {settings.clients / 'registry.properties'} says."
+        file = settings.clients / "registry.properties"
+        says = f"{str(error).rstrip('.')}. See that a registry runs where {file} says."
         return Verdict("registry", State.TROUBLE, says)
     return Verdict("registry", State.FINE, f"The registry at {known['url']} has the customers' schema.")
 

@@ -64,9 +64,12 @@ class _Process:
             while not self._stopped.is_set():
                 try:
                     self._serve(registry)
-                except (KafkaUnavailable, RegistryUnavailable, Aborted) as error:
-                    if isinstance(error, Aborted) and not error.retriable:
+                except Aborted as error:
+                    if not error.retriable:
                         raise SluiceError(f"{error}: mend it, and start again.") from None
+                    _log.warning("transaction_aborted", why=str(error))
+                    self._stopped.wait(_AGAIN_SECONDS)
+                except (KafkaUnavailable, RegistryUnavailable) as error:
                     self._metrics.unavailable.set(1)
                     _log.warning("unavailable", why=str(error))
                     self._stopped.wait(_AGAIN_SECONDS)
@@ -83,7 +86,8 @@ class _Process:
         book = Book()
         logs = (*LOGS, *(topics.requests(provider) for provider in providers))
         replies = {topics.replies(provider): provider for provider in providers}
-        following = Following(client, logs, config.group, lambda record: fold(book, record, registry.decode))
+        heard = partial(self._metrics.unavailable.set, 0)
+        following = Following(client, logs, config.group, lambda record: fold(book, record, registry.decode), heard)
         writers = _writers(self._settings, registry, providers)
         with closing(following), closing(Inbox(client, tuple(replies), config.group)) as inbox:
             desk = Desk(book, following, inbox, registry.decode, writers, self._metrics, replies, config.batch)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from sluice import pauses, recorded_set, topics
@@ -11,7 +13,7 @@ from sluice.kafka.clients import ClientConfig
 from sluice.log import Record
 from sluice.model import CustomerId
 from sluice.recorded_set import RecordedSet
-from stream_processors.following import Following
+from stream_processors.following import Following, nothing
 from stream_processors.returns.book import AcceptedReturn, Agreements, Book, Conditions
 
 LOGS = (topics.CONTRACT_SETS, topics.DISCLOSURES, topics.ACCEPTED_RETURNS, topics.PAUSES)
@@ -22,9 +24,9 @@ USER = "returns"
 class Reading(Following):
     """A book, and the logs that it is the fold of."""
 
-    def __init__(self, client: ClientConfig, group: str, decode: Decode) -> None:
+    def __init__(self, client: ClientConfig, group: str, decode: Decode, heard: Callable[[], None] = nothing) -> None:
         self.book = Book()
-        super().__init__(client, LOGS, group, lambda record: fold(self.book, record, decode))
+        super().__init__(client, LOGS, group, lambda record: fold(self.book, record, decode), heard)
 
 
 def fold(book: Book, record: Record, decode: Decode) -> None:

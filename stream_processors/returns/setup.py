@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Awaitable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -68,19 +69,20 @@ class _Process:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._stopped.set)
         with closing(Registry(self._settings.registry())) as registry:
-            writers = _writers(self._settings, registry)
             while not self._stopped.is_set():
                 try:
-                    await self._serve(registry, writers)
+                    await self._serve(registry)
                 except (KafkaUnavailable, RegistryUnavailable) as error:
                     self._metrics.unavailable.set(1)
                     _log.warning("unavailable", why=str(error))
                     await asyncio.sleep(1)
 
-    async def _serve(self, registry: Registry, writers: Writers) -> None:
+    async def _serve(self, registry: Registry) -> None:
         """Until stopped, or until a contract set names other partners."""
         self.waits_for = _BEFORE
-        source = Reading(self._settings.client(USER), self._settings.returns.group, registry.decode)
+        writers = _writers(self._settings, registry)
+        heard = partial(self._metrics.unavailable.set, 0)
+        source = Reading(self._settings.client(USER), self._settings.returns.group, registry.decode, heard)
         desk = Desk(source, registry.decode, writers, self._metrics, self._settings.returns.warn_after)
         with closing(source), watched(lambda: desk.turns + source.folded):
             await desk.catch_up()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from urllib.request import Request, urlopen
 
 import pytest
@@ -119,6 +120,25 @@ def test_broker_away_and_back(endpoints: Endpoints, installation: Installation) 
     share(installation, "crm:2")
     assert installation.has(HOSHI, "crm:1")
     processor.stop()
+
+
+def test_started_while_the_broker_is_away(endpoints: Endpoints, installation: Installation) -> None:
+    """It waits, and says so: who is started again and again instead comes back late when the broker does."""
+    state = endpoints.clients.parent
+    stack.stop(state, ("broker",), patience=0)
+    try:
+        starts = (installation.start_processor, installation.start_returns, installation.start_providers)
+        started = [start(wait=False) for start in starts]
+        for one in started:
+            eventually(partial(one.said, "unavailable"), f"it waits: {one.log.read_text()}", 60)
+        assert started[0].metric("sluice_unavailable") == 1
+    finally:
+        stack.start(state)
+    for one in started:
+        eventually(partial(one.said, "serving"), f"it goes on: {one.log.read_text()}", 60)
+    share(installation, "crm:1")
+    for one in started:
+        one.stop()
 
 
 def _recreate(installation: Installation, topic: str, partitions: int = PARTITIONS) -> None:
