@@ -108,6 +108,8 @@ class Desired:
     rights: tuple[Right, ...]
     schemas: tuple[RegisteredSchema, ...]
     quotas: tuple[Quota, ...]
+    certified: frozenset[str] = frozenset()
+    """Users who log in with a certificate, and need no password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,12 @@ def our_source_schema() -> RegisteredSchema:
     return _own(topics.CUSTOMER_UPDATES)
 
 
-def desired(contracts: ContractSet, groups: Groups, ended: Mapping[PartnerId, int] | None = None) -> Desired:
+def desired(
+    contracts: ContractSet,
+    groups: Groups,
+    ended: Mapping[PartnerId, int] | None = None,
+    certified: Collection[str] = (),
+) -> Desired:
     """What an installation with these contracts and consumer groups needs, beside the source's schema.
 
     `ended`: partners whose contract is gone, with the milliseconds that they have to act on a recall. They keep their
@@ -194,6 +201,7 @@ def desired(contracts: ContractSet, groups: Groups, ended: Mapping[PartnerId, in
         quotas=tuple(
             Quota(c.partner, c.contract.limits.rate) for c in contracts.contracts if c.contract.limits.rate is not None
         ),
+        certified=frozenset(certified),
     )
 
 

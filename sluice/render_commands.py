@@ -30,22 +30,21 @@ def render() -> None:
 @click.option("--contracts", type=_FOLDER, help="Folder of contracts [the settings'].")
 @click.option("--schema", type=_FILE, help="Avro schema of the source [our customer profile].")
 @click.option("--cluster", default="kafka", show_default=True, help="Name of the Kafka resource.")
-@click.option("--certificate", multiple=True, metavar="USER", help="USER logs in with a certificate, not a password.")
-def kubernetes(
-    settings_path: Path | None, contracts: Path | None, schema: Path | None, cluster: str, certificate: tuple[str, ...]
-) -> None:
+def kubernetes(settings_path: Path | None, contracts: Path | None, schema: Path | None, cluster: str) -> None:
     """Print topics, users and their rights as resources of Strimzi: KafkaTopic and KafkaUser.
+
+    Users log in with a password, but for those that the settings name under `certificates`.
 
     \b
     Examples:
       sluice render kubernetes --settings deploy/demo/sluice.yaml | kubectl diff --namespace sluice --filename -
-      sluice render kubernetes --contracts contracts --certificate hoshi-card > topics-and-users.yaml
+      sluice render kubernetes --contracts contracts > topics-and-users.yaml
     """
     settings = load_settings(settings_path)
     source = our_source_schema().text if schema is None else schema.read_text(encoding="utf-8")
     checked = check(load_contracts(contracts or settings.contracts), leaves(source), settings.load_law())
-    wanted = desired(checked, settings.groups)
-    made = resources(wanted, Cluster(cluster, settings.partitions, frozenset(certificate)))
+    wanted = desired(checked, settings.groups, certified=settings.certificates)
+    made = resources(wanted, Cluster(cluster, settings.partitions))
     click.echo(yaml.safe_dump_all(made, sort_keys=False), nl=False)
 
 

@@ -146,6 +146,8 @@ class Settings(Strict):
     """File of customers' own keys, for contracts that encrypt with them (`aes_gcm`)."""
     partitions: Annotated[int, Field(ge=1, le=1_000)] = 4
     """Of every topic, for ever: a keyed topic never gets more."""
+    certificates: list[str] = Field(default_factory=list)
+    """Users who log in with a certificate: they get no password."""
     law: LawSettings = LawSettings()
     facts: FactSettings = FactSettings()
     sharing: Sharing

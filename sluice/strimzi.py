@@ -35,16 +35,17 @@ class Cluster:
 
     name: str
     partitions: int
-    certificates: frozenset[str] = frozenset()
-    """Users who log in with a certificate, which the User Operator makes and renews, instead of a password."""
 
 
 def resources(wanted: Desired, cluster: Cluster) -> list[Manifest]:
-    """A KafkaTopic for each topic, a KafkaUser for each user. Raises SluiceError for a name that Kubernetes refuses."""
-    strangers = sorted(cluster.certificates - set(wanted.users))
+    """A KafkaTopic for each topic, a KafkaUser for each user; the User Operator makes and renews certificates.
+
+    Raises SluiceError for a name that Kubernetes refuses, and for a certificate of nobody.
+    """
+    strangers = sorted(wanted.certified - set(wanted.users))
     if strangers:
         raise SluiceError(
-            f"There is no user {strangers[0]} to have a certificate; the users are {_listed(wanted.users)}."
+            f"There is no user {strangers[0]}, whom `certificates` names; the users are {_listed(wanted.users)}."
         )
     for user in wanted.users:
         if user.endswith("-"):
@@ -61,7 +62,7 @@ def _topic(topic: Topic, cluster: Cluster) -> Manifest:
 
 
 def _user(name: str, wanted: Desired, cluster: Cluster) -> Manifest:
-    spec = {"authentication": _login(name, cluster), "authorization": _authorization(name, wanted)}
+    spec = {"authentication": _login(name, wanted), "authorization": _authorization(name, wanted)}
     rate = next((quota.bytes_per_second for quota in wanted.quotas if quota.user == name), None)
     limited = {} if rate is None else {"quotas": {"consumerByteRate": rate}}
     return _resource("KafkaUser", name, cluster, {**spec, **limited})
@@ -83,8 +84,8 @@ def _authorization(user: str, wanted: Desired) -> Mapping[str, object]:
     return {"type": "simple", "acls": acls}
 
 
-def _login(name: str, cluster: Cluster) -> Mapping[str, object]:
-    if name in cluster.certificates:
+def _login(name: str, wanted: Desired) -> Mapping[str, object]:
+    if name in wanted.certified:
         return {"type": "tls"}
     return {"type": "scram-sha-512", "password": {"valueFrom": {"secretKeyRef": {"name": PASSWORDS, "key": name}}}}
 

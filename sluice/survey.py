@@ -52,7 +52,7 @@ def survey(place: Place, loaded: LoadedContracts, removed: Iterable[PartnerId] =
     is_there = topics.CONTRACT_SETS in inventory.topics(place.broker, lambda name: name == topics.CONTRACT_SETS)
     before = newest_set(place.administrator) if is_there else None
     draft = Draft(contracts, source, before, frozenset(removed))
-    wanted = desired(contracts, settings.groups, draft.ended())
+    wanted = desired(contracts, settings.groups, draft.ended(), settings.certificates)
     wanted = replace(wanted, schemas=(*ours, *wanted.schemas))
     actual = _actual(place, wanted, draft)
     try:

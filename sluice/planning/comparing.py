@@ -86,7 +86,7 @@ def _schemas(desired: Desired, actual: Actual) -> Iterator[Step]:
 
 def _users(desired: Desired, actual: Actual) -> Iterator[Step]:
     """A user without a file is not touched as long as it can log in: its file was handed over."""
-    for user in desired.users:
+    for user in (one for one in desired.users if one not in desired.certified):
         mechanisms = actual.users.get(user, frozenset())
         usable = actual.files[user] in mechanisms if user in actual.files else bool(mechanisms)
         if not usable:

@@ -193,7 +193,7 @@ def test_the_example_has_the_version_that_the_document_builds() -> None:
 
 def test_the_examples_topics_and_users_are_those_of_its_contracts() -> None:
     options = ["--settings", str(EXAMPLE / "sluice.yaml"), "--contracts", str(ROOT / "deploy/demo/contracts")]
-    rendered = CliRunner().invoke(render, ["kubernetes", *options, "--certificate", "hoshi-card"])
+    rendered = CliRunner().invoke(render, ["kubernetes", *options])
     assert rendered.output == (EXAMPLE / "topics-and-users.yaml").read_text(encoding="utf-8")
 
 

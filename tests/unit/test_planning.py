@@ -200,6 +200,13 @@ def test_a_user_whose_file_was_handed_over_and_deleted_is_left_alone() -> None:
     assert planned(replace(actual, files=without(actual.files, "hoshi-card"))).is_empty
 
 
+def test_who_logs_in_with_a_certificate_gets_no_password() -> None:
+    nothing = Actual({}, {}, {}, (), {}, {}, None)
+    steps = planned(nothing, replace(WANTED, certified=frozenset({"hoshi-card"}))).steps
+    given = {step.user for step in steps if isinstance(step, SetPassword)}
+    assert given == set(WANTED.users) - {"hoshi-card"}
+
+
 def test_a_file_for_a_mechanism_that_the_broker_has_no_password_for_is_mended() -> None:
     actual = as_desired()
     plan = planned(replace(actual, files={**actual.files, "hoshi-card": "SCRAM-SHA-256"}))

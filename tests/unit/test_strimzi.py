@@ -39,7 +39,7 @@ WANTED = desired(contracts("a", "a-b", "hoshi-card"), GROUPS)
 
 
 def made(wanted: Desired = WANTED, *certificates: str) -> list[dict[str, Any]]:
-    return [dict(one) for one in resources(wanted, Cluster("kafka", 12, frozenset(certificates)))]
+    return [dict(one) for one in resources(replace(wanted, certified=frozenset(certificates)), Cluster("kafka", 12))]
 
 
 def of(kind: str, manifests: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -99,7 +99,7 @@ def test_a_partner_whose_name_kubernetes_refuses_is_told() -> None:
 def test_a_certificate_for_nobody_is_a_mistake() -> None:
     with pytest.raises(
         SluiceError,
-        match="no user hoshi-cart to have a certificate; the users are crm, sharing, returns, providers, a, a-b",
+        match="no user hoshi-cart, whom `certificates` names; the users are crm, sharing, returns, providers, a, a-b",
     ):
         made(WANTED, "hoshi-cart")
 
@@ -107,10 +107,11 @@ def test_a_certificate_for_nobody_is_a_mistake() -> None:
 def test_the_command_prints_them_for_the_contracts_of_a_folder(tmp_path: Path) -> None:
     settings = tmp_path / "sluice.yaml"
     settings.write_text(
-        "{clients: c, contracts: none, master_key: k, partitions: 6, sharing: {state: s, group: other}}",
+        "{clients: c, contracts: none, master_key: k, partitions: 6, certificates: [listmart], "
+        "sharing: {state: s, group: other}}",
         encoding="utf-8",
     )
-    done = called("--settings", str(settings), "--contracts", "deploy/demo/contracts", "--certificate", "listmart")
+    done = called("--settings", str(settings), "--contracts", "deploy/demo/contracts")
     assert done.exit_code == 0, done.output
     printed = list(yaml.safe_load_all(done.output))
     topics, users = of("KafkaTopic", printed), of("KafkaUser", printed)
