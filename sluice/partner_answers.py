@@ -24,7 +24,8 @@ from sluice.partitioning import partition_of
 from sluice.registry import Registry
 from sluice.settings import load_settings
 
-_POLL_SECONDS = 0.2
+_POLL_SECONDS, _FOLLOW_SECONDS = 0.2, 1.0
+"""What has come meanwhile is answered together."""
 
 
 @click.command()
@@ -52,7 +53,7 @@ def acknowledge(partner: str, settings_path: Path | None, follow: bool) -> None:
             answering = Answering(client, name, group, registry, writer)
             try:
                 while follow or not tail.is_at_the_end:
-                    answering.answer(tail.poll(_POLL_SECONDS))
+                    answering.answer(tail.poll(_FOLLOW_SECONDS if follow else _POLL_SECONDS))
             except KeyboardInterrupt:
                 pass
     click.echo(json.dumps({"partner": partner, "acknowledged": answering.answered}))

@@ -119,10 +119,7 @@ def contracts_changed_while_a_processor_dies(drilled: Drilled) -> Iterator[None]
 
 @contextmanager
 def many_consents_at_once(drilled: Drilled) -> Iterator[None]:
-    crm = Crm(drilled.field.installation, 1, 1_000, Mix(consents=1.0, garbage=0.0, misplaced=0.0))
-    crm.send(_CONSENTS)
-    if not crm.settle(60):
-        raise NotDone("the broker did not take the consents in a minute")
+    _publish(drilled, _CONSENTS, Mix(consents=1.0, garbage=0.0, misplaced=0.0))
     yield
 
 
@@ -232,6 +229,46 @@ def _await(condition: Callable[[], object], otherwise: str) -> None:
 
 
 @contextmanager
+def providers_killed(drilled: Drilled) -> Iterator[None]:
+    drilled.companions["run providers"].kill()
+    try:
+        yield
+    finally:
+        drilled.companions["run providers"].start_again()
+
+
+@contextmanager
+def processor_leaves_and_comes_back(drilled: Drilled) -> Iterator[None]:
+    """As when versions are replaced one by one."""
+    drilled.field.processors[VICTIM].stop()
+    drilled.field.processors[VICTIM].start()
+    yield
+
+
+@contextmanager
+def partner_does_not_read(drilled: Drilled) -> Iterator[None]:
+    """A ticket, after an hour."""
+    drilled.companions[f"tail {HOSHI}"].kill()
+    try:
+        yield
+    finally:
+        drilled.companions[f"tail {HOSHI}"].start_again()
+
+
+@contextmanager
+def producers_repeat_misplace_and_garble(drilled: Drilled) -> Iterator[None]:
+    _publish(drilled, 2_000, Mix(expiring=0.0, repeated=0.1, garbage=0.02, misplaced=0.01, deletions=0.05))
+    yield
+
+
+def _publish(drilled: Drilled, count: int, mix: Mix) -> None:
+    crm = Crm(drilled.field.installation, 1, 1_000, mix)
+    crm.send(count)
+    if not crm.settle(60):
+        raise NotDone("the broker did not take the events in a minute")
+
+
+@contextmanager
 def _healed(drilled: Drilled) -> Iterator[None]:
     try:
         yield
@@ -257,6 +294,10 @@ FAULTS = (
     Fault(killed, "SluiceDown"),
     Fault(frozen, "SluiceDown"),
     Fault(returns_killed, "SluiceDown"),
+    Fault(providers_killed, "SluiceDown"),
+    Fault(processor_leaves_and_comes_back),
+    Fault(partner_does_not_read),
+    Fault(producers_repeat_misplace_and_garble),
     Fault(killed_in_a_transaction),
     Fault(two_of_the_same_name),
     Fault(store_lost),

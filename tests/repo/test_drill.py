@@ -1,0 +1,36 @@
+"""The page on alerts says what the drill found, and the drill knows every fault that the chaos tests know."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from tests.chaos.drill_faults import FAULTS
+from tests.chaos.drill_table import table
+
+ROOT = Path(__file__).parents[2]
+REPORT = json.loads((ROOT / "docs/benchmarks/drill.json").read_text(encoding="utf-8"))
+"""As `make drill` has written it."""
+OF_OPERATION = {"returns_killed", "providers_killed", "silent_partner", "bad_deploy", "transaction_left_open"}
+"""Not the sharing loop's to survive."""
+
+
+def test_the_page_shows_what_was_found() -> None:
+    assert table(REPORT["faults"]) in (ROOT / "docs/alerts.md").read_text(encoding="utf-8")
+
+
+def test_nobody_was_woken_in_an_hour_of_load_nor_for_anything_but_the_fault() -> None:
+    assert REPORT["quiet"]["minutes"] >= 60
+    assert REPORT["quiet"]["fired"] == []
+    assert [one["fault"] for one in REPORT["faults"] if not one["passed"]] == []
+
+
+def test_every_fault_of_the_chaos_tests_is_drilled() -> None:
+    text = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| .* \| (`test_\w+`.*) \| (`\w+`.*) \|$", text, re.MULTILINE)
+    named = {name for _, names in rows for name in re.findall(r"`(\w+)`", names)}
+    assert named | OF_OPERATION == {fault.name for fault in FAULTS}
+    told = {name for tests, _ in rows for name in re.findall(r"`(test_\w+)`", tests)}
+    chaos = (ROOT / "tests/chaos/test_chaos.py").read_text(encoding="utf-8")
+    assert told == set(re.findall(r"^def (test_\w+)", chaos, re.MULTILINE))
