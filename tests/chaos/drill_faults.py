@@ -24,6 +24,8 @@ VICTIM = "1"
 """The processor to whom things are done; the others go on."""
 TERM_SECONDS = 60
 """Within which the partner that falls silent has to acknowledge."""
+_GIVEN_UP_AFTER_SECONDS = 10
+"""Who is frozen takes connections and says nothing: Prometheus waits for its `scrape_timeout`."""
 _ALWAYS = float("inf")
 _SLOW = Conditions(latency_seconds=0.05, bytes_per_second=2_000_000)
 _CONSENTS = 20_000
@@ -292,7 +294,7 @@ def _scene(drilled: Drilled) -> Scene:
 FAULTS = (
     Fault(killed_and_started_again),
     Fault(killed, "SluiceDown"),
-    Fault(frozen, "SluiceDown"),
+    Fault(frozen, "SluiceDown", _GIVEN_UP_AFTER_SECONDS),
     Fault(returns_killed, "SluiceDown"),
     Fault(providers_killed, "SluiceDown"),
     Fault(processor_leaves_and_comes_back),
