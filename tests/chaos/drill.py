@@ -11,6 +11,8 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +25,7 @@ from sluice.metrics.catalogue import UPDATE_TO_COMMIT, WITHDRAWAL_TO_RECALL
 from tests.chaos.drill_faults import FAULTS, Fault, NotDone
 from tests.chaos.drilled import EVERY_SECONDS, Drilled, under_load
 from tests.chaos.machine import machine
-from tests.integration.prometheus_server import program
+from tests.integration.prometheus_server import Prometheus, program
 
 _AT_MOST_SECONDS = 240.0
 _AFTERWARDS_SECONDS = 45.0
@@ -79,8 +81,11 @@ class Found:
 
 
 class Drill:
-    def __init__(self, drilled: Drilled) -> None:
+    """One time that Prometheus watches; what it has seen before it, it does not know."""
+
+    def __init__(self, drilled: Drilled, server: Prometheus) -> None:
         self._drilled = drilled
+        self._server = server
 
     def quiet(self, minutes: float) -> Quiet:
         began = time.monotonic()
@@ -136,17 +141,26 @@ class Drill:
 
     def _paging(self) -> list[dict[str, Any]]:
         """Alerts that page, or will if their condition lasts."""
-        return [one for one in self._drilled.server.alerts() if one["labels"]["severity"] == Severity.PAGE]
+        return [one for one in self._server.alerts() if one["labels"]["severity"] == Severity.PAGE]
 
     def _fired(self, since: float, severity: str = ".*") -> list[str]:
         """Names of the alerts that have fired, as Prometheus remembers it."""
         firing = f'ALERTS{{alertstate="firing",severity=~"{severity}"}}[{_ago(since)}]'
-        found = self._drilled.server.ask(f"sum by (alertname) (count_over_time({firing}))")
+        found = self._server.ask(f"sum by (alertname) (count_over_time({firing}))")
         return sorted(one["metric"]["alertname"] for one in found)
 
     def _counted(self, latencies: str, since: float) -> int:
-        (answer,) = self._drilled.server.ask(f"sum(increase({latencies}_count[{_ago(since)}])) or vector(0)")
+        (answer,) = self._server.ask(f"sum(increase({latencies}_count[{_ago(since)}])) or vector(0)")
         return round(float(answer["value"][1]))
+
+
+@contextmanager
+def watching(drilled: Drilled) -> Iterator[Drill]:
+    """From when all is calm."""
+    with drilled.watched() as server:
+        drill = Drill(drilled, server)
+        drill.until_calm()
+        yield drill
 
 
 def _ago(since: float) -> str:
@@ -173,13 +187,13 @@ def main() -> None:
         sys.exit(str(missing))
     _tell(warming_up=True)
     with under_load(given.folder, given.rate) as drilled:
-        drill = Drill(drilled)
-        drill.until_calm()
-        quiet = drill.quiet(given.quiet_minutes)
+        with watching(drilled) as drill:
+            quiet = drill.quiet(given.quiet_minutes)
         _tell(**asdict(quiet), passed=quiet.passed)
         found = []
         for name in given.faults:
-            found.append(drill.drill(every[name]))
+            with watching(drilled) as drill:
+                found.append(drill.drill(every[name]))
             _tell(**asdict(found[-1]), passed=found[-1].passed)
     passed = quiet.passed and all(one.passed for one in found)
     told = [{**asdict(one), "passed": one.passed} for one in found]

@@ -1,4 +1,4 @@
-"""An installation under load, as in production: everybody supervised, and a Prometheus with the deployed rules."""
+"""An installation under load, as in production: everybody supervised, and Prometheus with the deployed rules."""
 
 from __future__ import annotations
 
@@ -30,9 +30,19 @@ class Drilled:
     field: Field
     companions: dict[str, Companion]
     """Everybody but the sharing processors, by name."""
-    server: Prometheus
-    pages: dict[str, str]
-    """Where each process has its page for operators, by name."""
+    addresses: dict[str, str]
+    """Where each process serves its metrics, and sharing its page for operators, by name."""
+    folder: Path
+
+    @contextmanager
+    def watched(self) -> Iterator[Prometheus]:
+        """One that knows nothing of what was before: faults are minutes apart here, and months elsewhere."""
+        shutil.rmtree(self.folder / "prometheus", ignore_errors=True)
+        jobs: dict[str, list[str]] = {}
+        for name, address in self.addresses.items():
+            jobs.setdefault(name.split()[0], []).append(address)
+        with prometheus(self.folder, jobs, every_seconds=EVERY_SECONDS) as server:
+            yield server
 
     def look(self) -> None:
         """Whoever ended by itself is started again. To be called about every second; takes that second."""
@@ -75,13 +85,7 @@ def under_load(folder: Path, rate: float) -> Iterator[Drilled]:
             log = home / f"{name.replace(' ', '-')}.log"
             companions[name] = Companion(command, there.installation.settings_path, log)
         _await_calm(there)
-        addresses = {name: f"{ports.LOOPBACK}:{port}" for name, port in listening.items()}
-        jobs: dict[str, list[str]] = {}
-        for name, address in addresses.items():
-            jobs.setdefault(name.split()[0], []).append(address)
-        with prometheus(home, jobs, every_seconds=EVERY_SECONDS) as server:
-            pages = {name: f"http://{address}/" for name, address in addresses.items()}
-            yield Drilled(there, companions, server, pages)
+        yield Drilled(there, companions, {name: f"{ports.LOOPBACK}:{port}" for name, port in listening.items()}, home)
     finally:
         for companion in companions.values():
             companion.kill()

@@ -37,19 +37,20 @@ def main() -> None:
     chosen = random.SystemRandom().sample(alerting, given.faults)
     _say("An installation is started; that takes two minutes.")
     with under_load(given.folder, given.rate) as drilled:
-        drill = Drill(drilled)
-        drill.until_calm()
-        _say(f"Prometheus: {drilled.server.url}/alerts", *(f"{name}: {page}" for name, page in drilled.pages.items()))
+        for name, address in drilled.addresses.items():
+            _say(f"{name}: http://{address}/{'' if name.startswith('sharing') else 'metrics'}")
         told = []
         for number, fault in enumerate(chosen, 1):
-            with fault.lasting(drilled):
-                done_at = time.monotonic()
-                _say(f"Fault {number} of {len(chosen)} is on. What is it? Write a line.")
-                said = _answer(drilled)
-                seconds = time.monotonic() - done_at
+            with drilled.watched() as server:
+                Drill(drilled, server).until_calm()
+                _say(f"Prometheus: {server.url}/alerts")
+                with fault.lasting(drilled):
+                    done_at = time.monotonic()
+                    _say(f"Fault {number} of {len(chosen)} is on. What is it? Write a line.")
+                    said = _answer(drilled)
+                    seconds = time.monotonic() - done_at
             told.append(f"{number}: {fault.name} ({fault.alert}); after {seconds:.0f} s you said: {said}")
-            _say("It is mended; wait until all is calm again.")
-            drill.until_calm()
+            _say("It is mended; wait for the next.")
         _say(*told)
 
 
