@@ -16,6 +16,8 @@ _PEOPLE = 200
 _SHOWN = 3
 _HOUSE = PartnerId("adresso")
 _WORK = ("simulate-provider", "hygiene", _HOUSE)
+_SLOW = "15"
+"""Seconds that it takes to answer: longer than a recall takes on a machine that does other things."""
 
 
 def tell(stage: Stage) -> None:
@@ -56,7 +58,7 @@ def _show_a_deletion_in_flight(stage: Stage, profiles: list[people.Profile]) -> 
     moved = {**chosen, "address": {**chosen["address"], "street": "1 new street"}}
     stage.publish("customers", [moved])
     stage.until(lambda: len(stage.as_provider(topics.requests(_HOUSE))) == _PEOPLE + 1, "it was asked again")
-    with stage.meanwhile(*_WORK, "--latency", "5"):
+    with stage.meanwhile(*_WORK, "--latency", _SLOW):
         stage.publish("customers", [{"customer_id": chosen["customer_id"], "$deleted": True}])
     stage.until(lambda: "withdrawn" in _causes(stage), "the reply was discarded")
     gone = chosen["customer_id"] not in stage.folded(topics.ENRICHMENTS)

@@ -93,7 +93,7 @@ def test_the_page_says_what_is_wrong_and_how_the_alert_is_called(
     eventually(lambda: seen(sharing, "Nothing is wrong that these processes know of."), "all is well")
     for number in range(60):
         installation.send(topics.CUSTOMER_UPDATES, b"crm:4", b"no record %d" % number)
-    eventually(lambda: seen(sharing, "are held: too many cannot be used. What to do: docs/alerts.md, Sluice"), "held")
+    eventually(lambda: seen(sharing, "are held: too many cannot be used (not_framed: "), "held")
     returns.stop()
     eventually(lambda: seen(sharing, "not here:"), "returns do not answer")
 

@@ -18,8 +18,8 @@ STORIES = {
     "demo address-hygiene": (
         "all that it says: {'request_id'",
         "values of it in crm.enrichments: none",
-        "the house reads RECALL: DELETE",
-        "untrusted_record",
+        "the house reads ERASE: ",
+        "  withdrawn",
     ),
     "demo email-house": (
         "What came back: sluice.accepted-returns",
