@@ -148,7 +148,7 @@ CAUSES = (
         "SluiceCatchingUpForLong",
         f"sum({TO_RECONCILE.name}) > 0",
         Severity.TICKET,
-        "{{ $value | humanize }} customers are still to be reconciled after six hours",
+        "{{ $value | humanize }} customers are still to be reconciled",
         "6h",
     ),
     Alert(

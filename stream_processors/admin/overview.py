@@ -214,6 +214,8 @@ def _whole(told: float | None) -> int | None:
 
 
 def _state(partner: PartnerId, recorded: Mapping[PartnerId, bool], *, is_paused: bool) -> str:
+    if not recorded:
+        return "not known"
     if partner not in recorded:
         return "not in the set in force"
     if recorded[partner]:

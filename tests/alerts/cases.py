@@ -262,7 +262,7 @@ CASES = (
         {_TO_RECONCILE: "9x500"},
         "8h",
         {},
-        "9 customers are still to be reconciled after six hours",
+        "9 customers are still to be reconciled",
     ),
     Case("SluiceCatchingUpForLong", {_TO_RECONCILE: "9x100 0x400"}, "8h"),
     Case(

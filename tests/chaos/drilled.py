@@ -68,7 +68,9 @@ def under_load(folder: Path, rate: float) -> Iterator[Drilled]:
     sharing = {instance: listening[f"sharing {instance}"] for instance in INSTANCES}
     proxied = ProxiedStack(local, (PROXIED,))
     endpoints = proxied.start()
-    there = Field(proxied, endpoints, home, session_timeout_ms=6_000, batch=1_000, metrics_ports=sharing)
+    addresses = {name: f"{ports.LOOPBACK}:{port}" for name, port in listening.items()}
+    shown = [f"http://{address}/metrics" for address in addresses.values()]
+    there = Field(proxied, endpoints, home, session_timeout_ms=6_000, batch=1_000, metrics_ports=sharing, shown=shown)
     companions: dict[str, Companion] = {}
     try:
         _write_settings(there, listening)
@@ -85,7 +87,7 @@ def under_load(folder: Path, rate: float) -> Iterator[Drilled]:
             log = home / f"{name.replace(' ', '-')}.log"
             companions[name] = Companion(command, there.installation.settings_path, log)
         _await_calm(there)
-        yield Drilled(there, companions, {name: f"{ports.LOOPBACK}:{port}" for name, port in listening.items()}, home)
+        yield Drilled(there, companions, addresses, home)
     finally:
         for companion in companions.values():
             companion.kill()

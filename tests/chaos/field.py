@@ -34,8 +34,10 @@ class Field:
         session_timeout_ms: int,
         batch: int,
         metrics_ports: Mapping[str, int] | None = None,
+        shown: Sequence[str] = (),
     ) -> None:
-        """`metrics_ports`: by instance; any port that is free otherwise."""
+        """`metrics_ports`: by instance; any port that is free otherwise. `shown`: whose metrics the pages show."""
+        self._shown = list(shown)
         self.stack = stack
         self.folder = folder
         self.installation = Installation(endpoints, folder)
@@ -60,6 +62,8 @@ class Field:
         settings: dict[str, Any] = json.loads(self.installation.settings_path.read_text(encoding="utf-8"))
         settings["sharing"]["state"] = str(self.folder / state)
         settings["sharing"]["metrics"]["port"] = metrics_port
+        if self._shown:
+            settings["page"] = {"processes": self._shown}
         if instance == PROXIED:
             settings["clients"] = str(self.stack.clients(PROXIED))
         folder = self.folder / state

@@ -130,7 +130,13 @@ def test_how_recalls_stand_is_not_known_where_nobody_tells() -> None:
     at = Counts(20.0, (_process(SHARING, WELL), Process(RETURNS, trouble="refused")), is_everybody=False)
     found = overview(NOW, at, at, known((0, recorded({}, HOSHI))))
     assert [(one.open, one.due_soon, one.overdue) for one in found.partners] == [(None, None, None)]
-    assert "returns does not answer here" in page(found, "")
+    assert "returns is not among them" in page(found, "")
+
+
+def test_where_no_contract_set_could_be_read_nobody_is_said_to_be_out_of_it() -> None:
+    given = 'sluice_outcomes_total{partner="hoshi-card",outcome="shared",reason=""}'
+    (partner,) = shown({given: 7.0}).partners
+    assert partner.state == "not known"
 
 
 def test_a_process_that_does_not_answer_is_wrong_and_the_others_are_shown() -> None:
