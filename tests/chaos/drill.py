@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -18,14 +17,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from sluice.metrics.alerts import CAUSES, Severity
 from sluice.metrics.catalogue import UPDATE_TO_COMMIT, WITHDRAWAL_TO_RECALL
 from tests.chaos.drill_faults import FAULTS, Fault, NotDone
-from tests.chaos.drilled import EVERY_SECONDS, Drilled, under_load
+from tests.chaos.drilled import EVERY_SECONDS, Drilled, begin_as_a_program, under_load
 from tests.chaos.machine import machine
-from tests.integration.prometheus_server import Prometheus, program
+from tests.integration.prometheus_server import Prometheus
 
 _AT_MOST_SECONDS = 240.0
 _AFTERWARDS_SECONDS = 45.0
@@ -180,11 +177,7 @@ def main() -> None:
     parser.add_argument("--faults", nargs="*", choices=[[], *every], default=list(every), metavar="NAME", help="[all]")
     parser.add_argument("--folder", type=Path, default=Path("build/drill"), help="[build/drill]")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # whoever was started is ended
-    try:
-        program("prometheus")
-    except pytest.skip.Exception as missing:
-        sys.exit(str(missing))
+    begin_as_a_program()
     _tell(warming_up=True)
     with under_load(given.folder, given.rate) as drilled:
         with watching(drilled) as drill:

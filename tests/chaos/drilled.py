@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from sluice.local import ports, stack
 from tests.chaos.companions import Companion
 from tests.chaos.field import INSTANCES, PROXIED, Field
 from tests.chaos.proxied_stack import ProxiedStack
 from tests.integration.installation import HOSHI, PARTNERS
-from tests.integration.prometheus_server import Prometheus, prometheus
+from tests.integration.prometheus_server import Prometheus, program, prometheus
 
 EVERY_SECONDS = 15
 """Between two evaluations, and two scrapes: deploy/compose/prometheus.yaml."""
@@ -54,6 +58,15 @@ class Drilled:
     def ends(self) -> int:
         """How often a companion ended who should not have."""
         return sum(companion.ends for companion in self.companions.values())
+
+
+def begin_as_a_program() -> None:
+    """SIGTERM ends whoever is started from now on, too. Exits with a sentence where there is no Prometheus."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        program("prometheus")
+    except pytest.skip.Exception as missing:
+        sys.exit(str(missing))
 
 
 @contextmanager

@@ -9,17 +9,13 @@ from __future__ import annotations
 import argparse
 import random
 import select
-import signal
 import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.chaos.drill import Drill
 from tests.chaos.drill_faults import FAULTS
-from tests.chaos.drilled import Drilled, under_load
-from tests.integration.prometheus_server import program
+from tests.chaos.drilled import Drilled, begin_as_a_program, under_load
 
 
 def main() -> None:
@@ -29,11 +25,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=10.0, help="events a second [10]")
     parser.add_argument("--folder", type=Path, default=Path("build/game-day"), help="[build/game-day]")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # whoever was started is ended
-    try:
-        program("prometheus")
-    except pytest.skip.Exception as missing:
-        sys.exit(str(missing))
+    begin_as_a_program()
     chosen = random.SystemRandom().sample(alerting, given.faults)
     _say("An installation is started; that takes two minutes.")
     with under_load(given.folder, given.rate) as drilled:
