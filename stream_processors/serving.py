@@ -14,7 +14,6 @@ import structlog
 from structlog.typing import EventDict
 
 from sluice.log import LogUnavailable
-from sluice.metrics import catalogue
 from sluice.registry import RegistryUnavailable
 from sluice.settings import Settings
 from stream_processors.admin.endpoint import registry_of_a_process, served
@@ -26,7 +25,6 @@ from stream_processors.sharing.processor import Processor
 from stream_processors.sharing.setup import processor
 from stream_processors.watchdog import watched
 
-_log = structlog.get_logger(__name__)
 _TO_BEGIN = "what it needs to begin"
 _AGAIN_SECONDS = 1.0
 _COLLECT_AFTER = 200_000
@@ -51,7 +49,7 @@ def serve(settings: Settings, port: int, until: Callable[[bool], bool] | None = 
     log_as_json(settings.sharing.instance)
     registry = registry_of_a_process()
     run = _Run(settings, Metrics(registry))
-    health = Health(registry, catalogue.UNAVAILABLE, lambda: run.waits_for, lambda: run.has_started)
+    health = Health(run.metrics.unavailable, lambda: run.waits_for, lambda: run.has_started)
     host = settings.sharing.metrics.host
     page = Page(settings, registry, guard(host, settings.page.token))
     with served(registry, host, port, health, page.routes()):
@@ -107,12 +105,11 @@ class _Run:
                 if not may_wait:
                     raise
                 self._waits = True
-                self.metrics.unavailable.set(1)
-                _log.warning("unavailable", why=str(error))
+                self.metrics.unavailable.met(error)
                 time.sleep(_AGAIN_SECONDS)
             else:
                 self._waits = False
-                self.metrics.unavailable.set(0)
+                self.metrics.unavailable.over()
                 return work
         return None
 

@@ -22,6 +22,7 @@ from sluice.metrics.catalogue import (
     WIDENING_STOPPED,
 )
 from sluice.metrics.declaration import Declared
+from sluice.metrics.queries import waiting
 
 RUNBOOK = "docs/alerts.md"
 JOBS = "sharing|returns|providers"
@@ -104,9 +105,9 @@ CAUSES = (
     ),
     Alert(
         "SluiceUnavailable",
-        f"max({UNAVAILABLE.name}) > 0 or max({RETURNS_UNAVAILABLE.name}) > 0 or max({PROVIDERS_UNAVAILABLE.name}) > 0",
+        f"{waiting().expr} > 0",
         Severity.PAGE,
-        "A process waits for the broker or the schema registry: what it does is not done meanwhile",
+        "{{ $value }} processes wait for the {{ $labels.needs }}: what they do is not done meanwhile",
         "30s",
     ),
     Alert(

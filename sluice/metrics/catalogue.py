@@ -149,8 +149,9 @@ FENCED = Declared(
 UNAVAILABLE = Declared(
     Kind.GAUGE,
     "sluice_unavailable",
-    "1 while the broker or the registry does not answer; nothing moves, nothing is lost.",
+    "1 while sharing waits for what it `needs`, the broker or the registry; nothing moves, nothing is lost.",
     Unit.FLAG,
+    ("needs",),
 )
 BATCHES = Declared(Kind.COUNTER, "sluice_batches_total", "Transactions committed.", Unit.TRANSACTIONS)
 ABORTS = Declared(
@@ -230,8 +231,9 @@ PARTNER_STALLED = Declared(
 RETURNS_UNAVAILABLE = Declared(
     Kind.GAUGE,
     "sluice_returns_unavailable",
-    "1 while the returns processor waits for the broker or the registry.",
+    "1 while the returns processor waits for what it `needs`, the broker or the registry.",
     Unit.FLAG,
+    ("needs",),
 )
 
 PROVIDER_REQUESTS = Declared(
@@ -257,8 +259,9 @@ TAKEN_BACK = Declared(
 PROVIDERS_UNAVAILABLE = Declared(
     Kind.GAUGE,
     "sluice_providers_unavailable",
-    "1 while the providers' processor waits for the broker or the registry.",
+    "1 while the providers' processor waits for what it `needs`, the broker or the registry.",
     Unit.FLAG,
+    ("needs",),
 )
 
 SHARING = (

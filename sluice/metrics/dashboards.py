@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.metrics import catalogue as metrics
-from sluice.metrics.queries import Query, grown, most, per_second, quantile, total
+from sluice.metrics.queries import Query, grown, most, per_second, quantile, total, waiting
 
 _COLUMNS = 24
 _HEIGHT = 8
@@ -131,13 +131,9 @@ OVERVIEW = Dashboard(
             (Query('up{job=~"sharing|returns|providers"}', "{{job}} {{instance}}", "bool"),),
         ),
         Panel(
-            "Broker or registry away",
-            metrics.UNAVAILABLE.meaning,
-            (
-                total(metrics.UNAVAILABLE),
-                total(metrics.RETURNS_UNAVAILABLE),
-                total(metrics.PROVIDERS_UNAVAILABLE),
-            ),
+            "Processes that wait",
+            "For the broker or the registry: nothing moves meanwhile, nothing is lost.",
+            (waiting(),),
         ),
         Panel(
             "Nothing is added",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from sluice.metrics import catalogue
 from sluice.metrics.declaration import Declared, Kind, Unit
 
 WINDOW = "$__rate_interval"
@@ -38,6 +39,12 @@ def total(metric: Declared, *by: str, where: str = "") -> Query:
     assert metric.kind is Kind.GAUGE
     unit = _UNITS.get(metric.unit, _COUNT) if metric.unit is not Unit.FLAG or by else _COUNT
     return Query(_sum(f"{metric.name}{_braced(where)}", by), _legend(by, metric), unit)
+
+
+def waiting() -> Query:
+    """How many processes wait for the broker, and how many for the registry."""
+    told = (catalogue.UNAVAILABLE, catalogue.RETURNS_UNAVAILABLE, catalogue.PROVIDERS_UNAVAILABLE)
+    return Query(_sum(" or ".join(metric.name for metric in told), ("needs",)), "for the {{needs}}", _COUNT)
 
 
 def most(metric: Declared, *by: str, where: str = "") -> Query:

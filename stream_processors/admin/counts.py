@@ -62,15 +62,21 @@ class Counts:
     def per_second(self, before: Counts, metric: Declared, *by: str, **where: str) -> dict[Labels, float]:
         """How fast a counter has grown since, in those processes that answered both times and did not start anew."""
         found: dict[Labels, float] = {}
-        earlier, seconds = {one.url: one for one in before.processes}, max(self.at - before.at, 1e-3)
-        for process in self.processes:
-            was = earlier.get(process.url)
-            if was is None or was.trouble or process.trouble:
-                continue
+        seconds = max(self.at - before.at, 1e-3)
+        for was, process in self._answered_since(before):
             then = Counts(before.at, (was,)).sums(metric, *by, **where)
             for key, value in Counts(self.at, (process,)).sums(metric, *by, **where).items():
                 found[key] = found.get(key, 0.0) + max(value - then.get(key, 0.0), 0.0) / seconds
         return found
+
+    def is_told_since(self, before: Counts, metric: Declared) -> bool:
+        """Somebody who tells this metric answered both times."""
+        return any(one.name == metric.name for _, process in self._answered_since(before) for one in process.samples)
+
+    def _answered_since(self, before: Counts) -> Iterator[tuple[Process, Process]]:
+        """As they were, and as they are."""
+        earlier = {one.url: one for one in before.processes if not one.trouble}
+        return ((earlier[one.url], one) for one in self.processes if one.url in earlier and not one.trouble)
 
     def _samples(self, metric: Declared, where: dict[str, str]) -> Iterable[Sample]:
         for process in self.processes:

@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from sluice.metrics.declaration import Declared
+from stream_processors.unavailable import Unavailable
 
 _LATER = 503
 
@@ -26,9 +25,7 @@ _LATER = 503
 class Health:
     """Asked from another thread than the one that works, and answered by none that waits for anything."""
 
-    registry: CollectorRegistry
-    unavailable: Declared
-    """The gauge that says whether it waits for the broker or the schema registry."""
+    unavailable: Unavailable
     waits_for: Callable[[], str]
     """What else it waits for, in words; empty: nothing."""
     has_started: Callable[[], bool] = lambda: True
@@ -49,6 +46,6 @@ class Health:
     async def _ready(self, _request: Request) -> PlainTextResponse:
         if not self.has_started():
             return PlainTextResponse("starting", _LATER)
-        away = self.registry.get_sample_value(self.unavailable.name)
-        waits_for = "the broker or the registry" if away else self.waits_for()
+        needed = self.unavailable.needed
+        waits_for = f"the {needed}" if needed else self.waits_for()
         return PlainTextResponse(f"waits for {waits_for}", _LATER) if waits_for else PlainTextResponse("ready")

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Thread
 
 from sluice import recorded_set, topics
 from sluice.errors import SluiceError
 from sluice.kafka.clients import ClientConfig, KafkaUnavailable
 from sluice.kafka.tailing import Tail
-from sluice.log import Record
 from sluice.model import PartnerId
 from sluice.recorded_set import RecordedSet
 
 _SHOWN = 20
 _POLL_SECONDS = 0.2
 _PATIENCE_SECONDS = 5.0
+_SOON_SECONDS = 1.0
+_LASTS_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,50 +31,59 @@ class Change:
     changes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of sets after some of them, the oldest first. Of all but the last only what it changed is kept."""
+    """What is known of sets. Of all but the last only what it changed is kept."""
 
-    def __init__(self) -> None:
-        self.partners: Mapping[PartnerId, bool] = {}
-        """Of the last set: whether a partner's contract has ended."""
-        self._changes: deque[Change] = deque(maxlen=_SHOWN)
-        self._texts: dict[str, str] | None = None
+    partners: Mapping[PartnerId, bool] = field(default_factory=dict)
+    """Of the last set: whether a partner's contract has ended."""
+    changes: tuple[Change, ...] = ()
+    """The newest first."""
+    texts: Mapping[str, str] | None = None
+    """Of the last set."""
 
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        """The newest first."""
-        return tuple(reversed(self._changes))
-
-    def add(self, digest: str, timestamp: int, recorded: RecordedSet) -> None:
+    def followed_by(self, digest: str, timestamp: int, recorded: RecordedSet) -> Known:
+        """With one more, the last."""
         texts = _texts(recorded)
-        said = ("the first set",) if self._texts is None else tuple(_differences(self._texts, texts))
-        self._changes.append(Change(digest, datetime.fromtimestamp(timestamp / 1000, UTC), said))
-        self._texts = texts
-        self.partners = {one.partner: one.ended for one in recorded.partners}
+        said = ("the first set",) if self.texts is None else tuple(_differences(self.texts, texts))
+        change = Change(digest, datetime.fromtimestamp(timestamp / 1000, UTC), said)
+        partners = {one.partner: one.ended for one in recorded.partners}
+        return Known(partners, (change, *self.changes)[:_SHOWN], texts)
 
 
 class History:
-    """For one thread at a time."""
+    """Read in the background, so that nobody waits long for a broker that is away. For one thread at a time."""
 
     def __init__(self, client: ClientConfig, group: str) -> None:
         """`group` is never joined: see sluice.kafka.clients.reader."""
         self._client = client
         self._group = group
         self._tail: Tail | None = None
+        self._reading = Thread()
+        self._read_at = float("-inf")
         self.known = Known()
+        self.unknown = "Contract sets are still being read."
+        """Why what is known may not be all, or nothing."""
 
     def look(self) -> None:
-        """What has come since is known. Raises SluiceError; then everything is read again the next time."""
+        """What came lately will be known: at once if the broker answers soon."""
+        if not self._reading.is_alive() and time.monotonic() - self._read_at > _LASTS_SECONDS:
+            self._reading = Thread(target=self._look, name="contract-sets", daemon=True)
+            self._reading.start()
+            self._reading.join(_SOON_SECONDS)
+
+    def _look(self) -> None:
+        """After a failure everything is read again the next time."""
         try:
             self._read()
-        except SluiceError:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        if self._tail is not None:
-            self._tail.close()
-        self._tail = None
+        except SluiceError as error:
+            if self._tail is not None:
+                self._tail.close()
+            self._tail = None
+            self.unknown = str(error)
+        else:
+            self.unknown = ""
+            self._read_at = time.monotonic()
 
     def _read(self) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -85,14 +95,11 @@ class History:
             known = self.known
         while not self._tail.is_at_the_end:
             for record in self._tail.poll(_POLL_SECONDS):
-                _add(known, record)
+                recorded = recorded_set.decode(record.key, record.value)
+                known = known.followed_by((record.key or b"").decode(), record.timestamp, recorded)
             if time.monotonic() > deadline:
                 raise KafkaUnavailable(f"Cannot read {topics.CONTRACT_SETS}: the broker does not answer.")
         self.known = known
-
-
-def _add(known: Known, record: Record) -> None:
-    known.add((record.key or b"").decode(), record.timestamp, recorded_set.decode(record.key, record.value))
 
 
 def _texts(recorded: RecordedSet) -> dict[str, str]:

@@ -16,16 +16,16 @@ from stream_processors.admin.history import Change, Known
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Of the last seconds."""
+    """Of the last seconds. None: nobody tells."""
 
-    updates: float
-    consents: float
-    shared: float
-    recalled: float
+    updates: float | None
+    consents: float | None
+    shared: float | None
+    recalled: float | None
     """All four a second."""
-    waiting: int
+    waiting: int | None
     """Updates."""
-    behind_seconds: float
+    behind_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,26 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A process."""
+
+    url: str
+    said: str
+    is_well: bool | None
+    """None: it may be elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
 class PartnerState:
     partner: PartnerId
     state: str
-    shared: float
-    recalled: float
-    """Both a second."""
+    shared: float | None
+    recalled: float | None
+    """Both a second. None, here and below: nobody has told."""
     open: int | None
     due_soon: int | None
     overdue: int | None
-    """Recalls. None, here and below: nobody has told."""
+    """Recalls."""
     unread: int | None
     """Records that it has still to read."""
 
@@ -74,7 +84,7 @@ class Reconciling:
 @dataclass(frozen=True, slots=True)
 class Overview:
     at: datetime
-    processes: tuple[Process, ...]
+    processes: tuple[Asked, ...]
     troubles: tuple[Trouble, ...]
     flow: Flow
     partners: tuple[PartnerState, ...]
@@ -84,17 +94,18 @@ class Overview:
     """The contract sets by which processes decide: one, but while it changes."""
     changes: tuple[Change, ...]
     """The newest first."""
-    is_everybody: bool
-    """All processes are shown."""
+    sets_unknown: str
+    """Why what is said of contract sets may not be all, or nothing."""
+    hears_sharing: bool
     hears_returns: bool
     """Somebody tells how recalls stand."""
 
 
-def overview(now: datetime, counts: Counts, before: Counts, known: Known) -> Overview:
+def overview(now: datetime, counts: Counts, before: Counts, known: Known, sets_unknown: str = "") -> Overview:
     """`before` is a moment earlier."""
     return Overview(
         at=now,
-        processes=counts.processes,
+        processes=tuple(_asked(one, is_missed=counts.is_everybody) for one in counts.processes),
         troubles=tuple(_troubles(counts)),
         flow=_flow(counts, before),
         partners=tuple(_partners(counts, before, known.partners)),
@@ -102,7 +113,8 @@ def overview(now: datetime, counts: Counts, before: Counts, known: Known) -> Ove
         reconciling=_reconciling(counts, before),
         in_force=tuple(sorted(digest for (digest,) in counts.highest(metrics.CONTRACT_SET, "contract_set"))),
         changes=known.changes,
-        is_everybody=counts.is_everybody,
+        sets_unknown=sets_unknown,
+        hears_sharing=bool(counts.highest(metrics.PARTITIONS)),
         hears_returns=bool(counts.highest(metrics.RETURNS_UNAVAILABLE)),
     )
 
@@ -110,14 +122,23 @@ def overview(now: datetime, counts: Counts, before: Counts, known: Known) -> Ove
 def _flow(counts: Counts, before: Counts) -> Flow:
     events = counts.per_second(before, metrics.EVENTS, "topic")
     outcomes = counts.per_second(before, metrics.OUTCOMES, "outcome")
+    otherwise = _none_or_nobody_tells(counts, before)
+    stands_still = any(counts.highest(metrics.UNAVAILABLE, "needs").values())
+    lags = {} if stands_still else counts.highest(metrics.LAG, "partition")  # from before it stood still
+    seconds = counts.highest(metrics.LAG_SECONDS, "partition").values()
     return Flow(
-        updates=events.get((topics.CUSTOMER_UPDATES,), 0.0),
-        consents=events.get((topics.CONSENT_EVENTS,), 0.0),
-        shared=outcomes.get(("shared",), 0.0),
-        recalled=outcomes.get(("recalled",), 0.0),
-        waiting=int(sum(counts.highest(metrics.LAG, "partition").values())),
-        behind_seconds=max(counts.highest(metrics.LAG_SECONDS, "partition").values(), default=0.0),
+        updates=events.get((topics.CUSTOMER_UPDATES,), otherwise),
+        consents=events.get((topics.CONSENT_EVENTS,), otherwise),
+        shared=outcomes.get(("shared",), otherwise),
+        recalled=outcomes.get(("recalled",), otherwise),
+        waiting=int(sum(lags.values())) if lags else None,
+        behind_seconds=max(seconds, default=0.0) if lags else None,
     )
+
+
+def _none_or_nobody_tells(counts: Counts, before: Counts) -> float | None:
+    """What a rate is that is not among those counted."""
+    return 0.0 if counts.is_told_since(before, metrics.PARTITIONS) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +156,10 @@ class _Wrong:
     """One of these says why: of the same partition, or of all."""
 
 
-_AWAY = "{}: the broker or the schema registry is away"
 _WRONG = (
-    _Wrong(metrics.UNAVAILABLE, (), _AWAY.format("Sharing"), "SluiceUnavailable"),
-    _Wrong(metrics.RETURNS_UNAVAILABLE, (), _AWAY.format("Returns"), "SluiceUnavailable"),
-    _Wrong(metrics.PROVIDERS_UNAVAILABLE, (), _AWAY.format("Providers"), "SluiceUnavailable"),
+    _Wrong(metrics.UNAVAILABLE, ("needs",), "Sharing waits for the {}", "SluiceUnavailable"),
+    _Wrong(metrics.RETURNS_UNAVAILABLE, ("needs",), "Returns waits for the {}", "SluiceUnavailable"),
+    _Wrong(metrics.PROVIDERS_UNAVAILABLE, ("needs",), "Providers waits for the {}", "SluiceUnavailable"),
     _Wrong(
         metrics.WIDENING_STOPPED,
         ("partition", "reason"),
@@ -170,6 +190,21 @@ _WRONG = (
 )
 
 
+def _asked(process: Process, *, is_missed: bool) -> Asked:
+    """`is_missed`: one that does not answer is known to be there otherwise."""
+    if process.trouble:
+        said = process.trouble if is_missed else f"not here: {process.trouble}"
+        return Asked(process.url, said, is_well=False if is_missed else None)
+    waits_for = sorted(
+        needs
+        for metric in (metrics.UNAVAILABLE, metrics.RETURNS_UNAVAILABLE, metrics.PROVIDERS_UNAVAILABLE)
+        for (needs,), waits in Counts(0, (process,)).highest(metric, "needs").items()
+        if waits
+    )
+    said = f"yes, and waits for the {waits_for[0]}" if waits_for else "yes"
+    return Asked(process.url, said, is_well=not waits_for)
+
+
 def _troubles(counts: Counts) -> Iterator[Trouble]:
     for process in counts.processes:
         if process.trouble and counts.is_everybody:
@@ -179,14 +214,16 @@ def _troubles(counts: Counts) -> Iterator[Trouble]:
     if unserved > 0 and counts.is_everybody:
         yield Trouble(f"{unserved} partitions are with none of these processes", "SluicePartitionUnserved")
     for wrong in _WRONG:
-        told_already = {labels for metric in wrong.unless for labels in _above_zero(counts, metric)}
+        told_already = {labels for metric in wrong.unless for labels in _above_zero(counts, metric, wrong.by)}
         for labels, value in sorted(counts.highest(wrong.metric, *wrong.by, **wrong.where).items()):
             if value > wrong.most and told_already.isdisjoint({labels, ()}):
                 yield Trouble(wrong.said.format(*labels, value=value), wrong.alert)
 
 
-def _above_zero(counts: Counts, metric: Declared) -> Iterator[Labels]:
-    return (labels for labels, value in counts.highest(metric, *metric.labels).items() if value > 0)
+def _above_zero(counts: Counts, metric: Declared, by: Labels) -> Iterator[Labels]:
+    """By the labels that it has of these."""
+    shared = tuple(name for name in by if name in metric.labels)
+    return (labels for labels, value in counts.highest(metric, *shared).items() if value > 0)
 
 
 def _partners(counts: Counts, before: Counts, recorded: Mapping[PartnerId, bool]) -> Iterator[PartnerState]:
@@ -196,12 +233,13 @@ def _partners(counts: Counts, before: Counts, recorded: Mapping[PartnerId, bool]
     paused = counts.highest(metrics.PARTNER_PAUSED, "partner")
     unread = counts.highest(metrics.PARTNER_LAG, "partner")
     known = {PartnerId(partner) for partner, _ in (*outcomes, *recalls)}
+    otherwise = _none_or_nobody_tells(counts, before)
     for partner in sorted({*recorded, *known}):
         yield PartnerState(
             partner=partner,
             state=_state(partner, recorded, is_paused=bool(paused.get((partner,)))),
-            shared=outcomes.get((partner, "shared"), 0.0),
-            recalled=outcomes.get((partner, "recalled"), 0.0),
+            shared=outcomes.get((partner, "shared"), otherwise),
+            recalled=outcomes.get((partner, "recalled"), otherwise),
             open=_whole(recalls.get((partner, "open"))),
             due_soon=_whole(recalls.get((partner, "due_soon"))),
             overdue=_whole(recalls.get((partner, "overdue"))),

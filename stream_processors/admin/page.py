@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from sluice.errors import SluiceError
 from sluice.settings import Settings
 from stream_processors.admin.counts import Counts, count
 from stream_processors.admin.guard import Guard
@@ -21,7 +20,6 @@ from stream_processors.admin.history import History
 from stream_processors.admin.overview import Overview, overview
 
 _USER = "sharing"
-_SETS_LAST_SECONDS = 30.0
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 1.0, 60.0
 """Between the two looks that a rate is made of."""
 _PATIENCE_SECONDS = 15.0
@@ -47,8 +45,6 @@ class Page:
         self._looking = Lock()
         self._last: tuple[Counts, Counts] | None = None
         self._history = History(settings.client(_USER), settings.sharing.group)
-        self._sets_read_at = float("-inf")
-        self._sets_unknown = ""
 
     def routes(self) -> Sequence[Route]:
         style = _TEMPLATES.get_template("style.css").render()
@@ -59,12 +55,12 @@ class Page:
 
     def _answer(self, _request: Request) -> Response:
         if not self._looking.acquire(timeout=_PATIENCE_SECONDS):
-            return PlainTextResponse("The page waits for the broker; metrics and health are there.", 503)
+            return PlainTextResponse("Many look at this page; metrics and health are there.", 503)
         try:
             before, now = self._counts()
-            self._read_sets()
-            shown = overview(datetime.now(UTC), now, before, self._history.known)
-            return HTMLResponse(page(shown, self._sets_unknown), headers=_HEADERS)
+            self._history.look()
+            shown = overview(datetime.now(UTC), now, before, self._history.known, self._history.unknown)
+            return HTMLResponse(page(shown), headers=_HEADERS)
         finally:
             self._looking.release()
 
@@ -86,19 +82,7 @@ class Page:
         ports = (self._settings.returns.metrics.port, self._settings.providers.metrics.port)
         return count([f"http://127.0.0.1:{port}/metrics" for port in ports if port], self._registry)
 
-    def _read_sets(self) -> None:
-        """From time to time. What was known of them is shown where they cannot be read, with why in words."""
-        if time.monotonic() - self._sets_read_at < _SETS_LAST_SECONDS:
-            return
-        try:
-            self._history.look()
-        except SluiceError as error:
-            self._sets_unknown = str(error)
-        else:
-            self._sets_unknown = ""
-        self._sets_read_at = time.monotonic()
 
-
-def page(shown: Overview, sets_unknown: str) -> str:
-    """HTML. `sets_unknown`: why contract sets could not be read, or nothing."""
-    return _TEMPLATES.get_template("overview.html").render(shown=shown, sets_unknown=sets_unknown)
+def page(shown: Overview) -> str:
+    """HTML."""
+    return _TEMPLATES.get_template("overview.html").render(shown=shown)

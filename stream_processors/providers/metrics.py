@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 
 from sluice.metrics import catalogue
+from stream_processors.unavailable import Unavailable
 
 
 class Metrics:
@@ -12,4 +13,4 @@ class Metrics:
         self.requests = catalogue.PROVIDER_REQUESTS.counter(registry)
         self.replies = catalogue.PROVIDER_REPLIES.counter(registry)
         self.taken_back = catalogue.TAKEN_BACK.counter(registry)
-        self.unavailable = catalogue.PROVIDERS_UNAVAILABLE.gauge(registry)
+        self.unavailable = Unavailable(catalogue.PROVIDERS_UNAVAILABLE.gauge(registry))

@@ -17,7 +17,6 @@ from sluice.kafka.admin import topic_names
 from sluice.kafka.clients import KafkaUnavailable, admin_client
 from sluice.kafka.inbox import Inbox
 from sluice.log import Aborted
-from sluice.metrics import catalogue
 from sluice.model import PartnerId
 from sluice.registry import Registry, RegistryUnavailable, registered_writer
 from sluice.settings import Settings
@@ -43,8 +42,9 @@ def serve(settings: Settings, port: int) -> None:
     """Until SIGINT or SIGTERM. Logs are JSON lines on standard error; `port` 0 takes a free one. Raises SluiceError."""
     log_as_json(USER)
     registry = registry_of_a_process()
-    process = _Process(settings, Metrics(registry))
-    health = Health(registry, catalogue.PROVIDERS_UNAVAILABLE, lambda: process.waits_for)
+    metrics = Metrics(registry)
+    process = _Process(settings, metrics)
+    health = Health(metrics.unavailable, lambda: process.waits_for)
     with served(registry, settings.providers.metrics.host, port, health):
         process.run()
 
@@ -70,8 +70,7 @@ class _Process:
                     _log.warning("transaction_aborted", why=str(error))
                     self._stopped.wait(_AGAIN_SECONDS)
                 except (KafkaUnavailable, RegistryUnavailable) as error:
-                    self._metrics.unavailable.set(1)
-                    _log.warning("unavailable", why=str(error))
+                    self._metrics.unavailable.met(error)
                     self._stopped.wait(_AGAIN_SECONDS)
 
     def _serve(self, registry: Registry) -> None:
@@ -86,7 +85,7 @@ class _Process:
         book = Book()
         logs = (*LOGS, *(topics.requests(provider) for provider in providers))
         replies = {topics.replies(provider): provider for provider in providers}
-        heard = partial(self._metrics.unavailable.set, 0)
+        heard = self._metrics.unavailable.over
         following = Following(client, logs, config.group, lambda record: fold(book, record, registry.decode), heard)
         writers = _writers(self._settings, registry, providers)
         with closing(following), closing(Inbox(client, tuple(replies), config.group)) as inbox:
@@ -96,7 +95,7 @@ class _Process:
                     desk.turn()
                     if desk.turns == 1:
                         self.waits_for = ""
-                        self._metrics.unavailable.set(0)
+                        self._metrics.unavailable.over()
                         _log.info("serving", partners=sorted(providers))
 
     def _wait_for_one(self) -> None:
@@ -105,7 +104,7 @@ class _Process:
             _log.info("nobody_to_be_asked", why="No contract in force has a `task`.")
         self._has_nobody = True
         self.waits_for = ""
-        self._metrics.unavailable.set(0)
+        self._metrics.unavailable.over()
         self._stopped.wait(_LOOK_AGAIN_SECONDS)
 
     def _providers(self, decode: Decode) -> set[PartnerId]:

@@ -143,10 +143,9 @@ class Desk:
             try:
                 done = await step()
             except (KafkaUnavailable, RegistryUnavailable) as error:
-                self.metrics.unavailable.set(1)
-                _log.warning("unavailable", why=str(error))
+                self.metrics.unavailable.met(error)
                 self.turns += 1
                 await asyncio.sleep(_WAIT_SECONDS)
             else:
-                self.metrics.unavailable.set(0)
+                self.metrics.unavailable.over()
                 return done

@@ -12,6 +12,7 @@ from stream_processors.returns.deadlines import Account
 from stream_processors.returns.deciding import Outcome, label
 from stream_processors.returns.partner_return import PartnerReturn, RefusedFor
 from stream_processors.returns.readership import Reader
+from stream_processors.unavailable import Unavailable
 
 _STATES = ("open", "due_soon", "overdue", "acknowledged")
 
@@ -26,7 +27,7 @@ class Metrics:
         self.paused = catalogue.PARTNER_PAUSED.gauge(registry)
         self.lag = catalogue.PARTNER_LAG.gauge(registry)
         self.stalled = catalogue.PARTNER_STALLED.gauge(registry)
-        self.unavailable = catalogue.RETURNS_UNAVAILABLE.gauge(registry)
+        self.unavailable = Unavailable(catalogue.RETURNS_UNAVAILABLE.gauge(registry))
 
     def settled(self, partner: PartnerId, said: PartnerReturn | RefusedFor, outcome: Outcome) -> None:
         kind = said.type.value if isinstance(said, PartnerReturn) else ""

@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Awaitable
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,7 +19,6 @@ from sluice.avro import Writer
 from sluice.errors import SluiceError
 from sluice.kafka.admin import topic_names
 from sluice.kafka.clients import KafkaTrouble, KafkaUnavailable, admin_client
-from sluice.metrics import catalogue
 from sluice.model import PartnerId
 from sluice.registry import Registry, RegistryUnavailable, registered_writer
 from sluice.settings import Settings
@@ -51,7 +49,7 @@ def serve(settings: Settings, port: int) -> None:
     unused = TemporaryDirectory(prefix="sluice-returns-", ignore_cleanup_errors=True)
     with unused as folder:
         process = _Process(settings, metrics, Path(folder))
-        health = Health(registry, catalogue.RETURNS_UNAVAILABLE, lambda: process.waits_for)
+        health = Health(metrics.unavailable, lambda: process.waits_for)
         with served(registry, settings.returns.metrics.host, port, health):
             asyncio.run(process.run())
 
@@ -73,21 +71,20 @@ class _Process:
                 try:
                     await self._serve(registry)
                 except (KafkaUnavailable, RegistryUnavailable) as error:
-                    self._metrics.unavailable.set(1)
-                    _log.warning("unavailable", why=str(error))
+                    self._metrics.unavailable.met(error)
                     await asyncio.sleep(1)
 
     async def _serve(self, registry: Registry) -> None:
         """Until stopped, or until a contract set names other partners."""
         self.waits_for = _BEFORE
         writers = _writers(self._settings, registry)
-        heard = partial(self._metrics.unavailable.set, 0)
-        source = Reading(self._settings.client(USER), self._settings.returns.group, registry.decode, heard)
+        client, heard = self._settings.client(USER), self._metrics.unavailable.over
+        source = Reading(client, self._settings.returns.group, registry.decode, heard)
         desk = Desk(source, registry.decode, writers, self._metrics, self._settings.returns.warn_after)
         with closing(source), watched(lambda: desk.turns + source.folded):
             await desk.catch_up()
             partners = self._partners(desk)
-            worker = Worker(self._settings.client(USER), self._settings.returns.group, partners, self._unused)
+            worker = Worker(client, self._settings.returns.group, partners, self._unused)
             await worker.start(lambda arrivals: desk.settle(arrivals, worker.write), desk.assigned)
             self.waits_for = ""
             _log.info("serving", partners=sorted(partners))

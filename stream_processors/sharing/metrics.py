@@ -18,6 +18,7 @@ from stream_processors.sharing.batch import Batch
 from stream_processors.sharing.inputs import Inputs
 from stream_processors.sharing.lag import Lag
 from stream_processors.sharing.partition import Partition
+from stream_processors.unavailable import Unavailable
 
 _MEASURE_EVERY_MS = 10_000
 STOPS = ("unreadable_consent_key", "open_transaction")
@@ -60,7 +61,7 @@ class Metrics:
         self.paused = catalogue.PAUSED.gauge(registry)
         self.paused_for = catalogue.PAUSED_FOR.gauge(registry)
         self.fenced = catalogue.FENCED.counter(registry)
-        self.unavailable = catalogue.UNAVAILABLE.gauge(registry)
+        self.unavailable = Unavailable(catalogue.UNAVAILABLE.gauge(registry))
         self.batches = catalogue.BATCHES.counter(registry)
         self.aborts = catalogue.ABORTS.counter(registry)
         self.barrier = catalogue.BARRIER.histogram(registry)

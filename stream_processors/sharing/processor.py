@@ -301,11 +301,10 @@ class Processor:
         self._clock.sleep(_PAUSE_SECONDS)
         self._reading.rewind()
 
-    def _wait(self, error: SluiceError) -> None:
+    def _wait(self, error: LogUnavailable | RegistryUnavailable) -> None:
         """The broker or the registry is away: nothing of the batch is used, and it is read again later."""
         self.turns += 1
-        self._metrics.unavailable.set(1)
-        _log.warning("unavailable", why=str(error))
+        self._metrics.unavailable.met(error)
         self._clock.sleep(_RETRY_SECONDS)
 
     def _reconnect(self) -> None:
@@ -327,7 +326,7 @@ class Processor:
         self._gauge(inputs.ends)
 
     def _gauge(self, ends: Mapping[int, Ends]) -> None:
-        self._metrics.unavailable.set(0)
+        self._metrics.unavailable.over()
         self._metrics.store_memory.set(self._plan.stores.memory_bytes())
         now = self._clock.wall_ms()
         for number, partition in self._own.partitions.items():

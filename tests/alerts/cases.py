@@ -134,14 +134,21 @@ CASES = (
     Case("SluiceDown", {'up{job="prometheus",instance="a"}': "0x10"}, "5m"),
     Case(
         "SluiceUnavailable",
-        {'sluice_unavailable{instance="a"}': "0x10", 'sluice_returns_unavailable{instance="b"}': "1x10"},
+        {
+            'sluice_unavailable{instance="a",needs="broker"}': "0x10",
+            'sluice_unavailable{instance="a",needs="registry"}': "1x10",
+            'sluice_returns_unavailable{instance="b",needs="registry"}': "1x10",
+        },
         "5m",
-        {},
-        "A process waits for the broker or the schema registry: what it does is not done meanwhile",
+        {"needs": "registry"},
+        "2 processes wait for the registry: what they do is not done meanwhile",
     ),
     Case(
         "SluiceUnavailable",
-        {'sluice_unavailable{instance="a"}': "0x10", 'sluice_returns_unavailable{instance="b"}': "0x10"},
+        {
+            'sluice_unavailable{instance="a",needs="broker"}': "0x10",
+            'sluice_returns_unavailable{instance="b",needs="broker"}': "0x10",
+        },
         "5m",
     ),
     Case(
@@ -172,7 +179,9 @@ CASES = (
     Case(
         "SluiceNotProgressing", {_BEHIND: "0+60x20", 'sluice_updates_paused{partition="0",instance="a"}': "1x20"}, "15m"
     ),
-    Case("SluiceNotProgressing", {_BEHIND: "0+60x20", 'sluice_unavailable{instance="a"}': "1x20"}, "15m"),
+    Case(
+        "SluiceNotProgressing", {_BEHIND: "0+60x20", 'sluice_unavailable{instance="a",needs="broker"}': "1x20"}, "15m"
+    ),
     Case(
         "SluiceGone",
         {'up{job="sharing",instance="a"}': "1x10"},
@@ -198,19 +207,22 @@ CASES = (
         {},
         "Nobody hears what partners return, and nobody looks at deadlines",
     ),
-    Case("SluiceReturnsGone", {'sluice_returns_unavailable{instance="a"}': "0x10"}, "8m"),
+    Case("SluiceReturnsGone", {'sluice_returns_unavailable{instance="a",needs="broker"}': "0x10"}, "8m"),
     Case(
         "SluiceProvidersGone",
-        {'sluice_providers_unavailable{instance="c"}': "0x60"},
+        {'sluice_providers_unavailable{instance="c",needs="broker"}': "0x60"},
         "90m",
         {},
         "Nobody asks service providers any more, though somebody did within four days",
     ),
     # it is there; it is down, which SluiceDown says; there never was any
-    Case("SluiceProvidersGone", {'sluice_providers_unavailable{instance="c"}': "0x120"}, "90m"),
+    Case("SluiceProvidersGone", {'sluice_providers_unavailable{instance="c",needs="broker"}': "0x120"}, "90m"),
     Case(
         "SluiceProvidersGone",
-        {'sluice_providers_unavailable{instance="c"}': "0x60", 'up{job="providers",instance="c"}': "1x60 0x60"},
+        {
+            'sluice_providers_unavailable{instance="c",needs="broker"}': "0x60",
+            'up{job="providers",instance="c"}': "1x60 0x60",
+        },
         "90m",
     ),
     Case("SluiceProvidersGone", {'sluice_partitions{instance="a"}': "4x120"}, "90m"),

@@ -22,7 +22,7 @@ SMALLEST = 1e-9
 _WELL = {
     "Behind by",
     "Recalls that are overdue",
-    "Broker or registry away",
+    "Processes that wait",
     "Nothing is added",
     "Updates held",
     "Updates held for",

@@ -14,9 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from sluice.errors import SluiceError
+from sluice.log import LogUnavailable
 from sluice.metrics import catalogue
+from sluice.registry import RegistryUnavailable
 from stream_processors.admin.endpoint import registry_of_a_process, served
 from stream_processors.admin.health import Health
+from stream_processors.unavailable import Unavailable
 
 
 class Work:
@@ -26,8 +29,8 @@ class Work:
         self.turns = 0
         self.waits_for = "the group to give it partitions"
         self.registry = registry_of_a_process()
-        self.unavailable = catalogue.UNAVAILABLE.gauge(self.registry)
-        self.health = Health(self.registry, catalogue.UNAVAILABLE, lambda: self.waits_for, lambda: self.turns > 0)
+        self.unavailable = Unavailable(catalogue.UNAVAILABLE.gauge(self.registry))
+        self.health = Health(self.unavailable, lambda: self.waits_for, lambda: self.turns > 0)
 
 
 @contextmanager
@@ -68,8 +71,10 @@ def test_health_is_what_kubernetes_means_by_it() -> None:
         assert ask(f"{url}/health/ready") == (503, "waits for the group to give it partitions")
         work.waits_for = ""
         assert ask(f"{url}/health/ready") == (200, "ready")
-        work.unavailable.set(1)
-        assert ask(f"{url}/health/ready") == (503, "waits for the broker or the registry")
+        work.unavailable.met(RegistryUnavailable("it is away"))
+        assert ask(f"{url}/health/ready") == (503, "waits for the registry")
+        work.unavailable.met(LogUnavailable("it is away"))
+        assert ask(f"{url}/health/ready") == (503, "waits for the broker")
         assert ask(f"{url}/health/started") == (200, "started")
         assert ask(f"{url}/health/live") == (200, "alive"), "starting it again would not bring the broker back"
 

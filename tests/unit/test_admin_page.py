@@ -8,7 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -19,13 +19,17 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from sluice import topics
 from sluice.errors import SluiceError
+from sluice.kafka.clients import KafkaUnavailable
+from sluice.log import Record
 from sluice.metrics import catalogue
 from sluice.model import PartnerId
 from sluice.recorded_set import RecordedPartner, RecordedSet
+from stream_processors.admin import history
 from stream_processors.admin.counts import Counts, Process, count
 from stream_processors.admin.guard import Guard, guard
-from stream_processors.admin.history import Known
+from stream_processors.admin.history import History, Known
 from stream_processors.admin.overview import Overview, Rejected, overview
 from stream_processors.admin.page import page
 
@@ -51,8 +55,8 @@ def _named(text: str) -> tuple[str, dict[str, str]]:
 
 
 def recorded(contracts: dict[str, str], *partners: PartnerId) -> RecordedSet:
-    topics = tuple(RecordedPartner(one, "id", "id", 1) for one in partners)
-    return RecordedSet(contracts, {}, "", (), {}, topics, "key")
+    known_as = tuple(RecordedPartner(one, "id", "id", 1) for one in partners)
+    return RecordedSet(contracts, {}, "", (), {}, known_as, "key")
 
 
 WELL = {"sluice_partitions": 1.0, 'sluice_lag_records{partition="0"}': 0.0, 'sluice_lag_seconds{partition="0"}': 0.0}
@@ -61,13 +65,13 @@ WELL = {"sluice_partitions": 1.0, 'sluice_lag_records{partition="0"}': 0.0, 'slu
 def known(*sets: tuple[int, RecordedSet]) -> Known:
     made = Known()
     for timestamp, one in sets:
-        made.add(one.digest, timestamp, one)
+        made = made.followed_by(one.digest, timestamp, one)
     return made
 
 
 def shown(now: dict[str, float], before: dict[str, float] | None = None, sets: Known | None = None) -> Overview:
     """Ten seconds apart."""
-    returns = {"sluice_returns_unavailable": 0.0}
+    returns = {'sluice_returns_unavailable{needs="broker"}': 0.0}
     later, earlier = counts(20.0, WELL | now, returns), counts(10.0, WELL | (before or now), returns)
     return overview(NOW, later, earlier, sets or Known())
 
@@ -93,8 +97,8 @@ def test_when_all_is_well_nothing_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("sample", "value", "alert", "said"),
     [
-        ("sluice_unavailable", 1, "SluiceUnavailable", "broker"),
-        ("sluice_returns_unavailable", 1, "SluiceUnavailable", "Returns"),
+        ('sluice_unavailable{needs="broker"}', 1, "SluiceUnavailable", "Sharing waits for the broker"),
+        ('sluice_returns_unavailable{needs="registry"}', 1, "SluiceUnavailable", "Returns waits for the registry"),
         ("sluice_partitions", 4, "SluicePartitionUnserved", "3 partitions"),
         ('sluice_widening_stopped{partition="0",reason="open_transaction"}', 1, "SluiceWideningStopped", "partition 0"),
         (
@@ -114,23 +118,86 @@ def test_what_an_alert_would_fire_for_is_wrong_on_the_page_too(
     assert trouble.alert == alert
     assert said in trouble.what
     assert f"### {alert}\n" in Path("docs/alerts.md").read_text(encoding="utf-8")
-    assert said in page(shown({sample: value}), "")
+    assert said in page(shown({sample: value}))
 
 
-@pytest.mark.parametrize("why", ['sluice_updates_paused{partition="0"}', "sluice_unavailable"])
+@pytest.mark.parametrize("why", ['sluice_updates_paused{partition="0"}', 'sluice_unavailable{needs="registry"}'])
 def test_what_another_trouble_explains_is_not_told_beside_it(why: str) -> None:
     """As the rule has it (sluice/metrics/alerts.py)."""
     behind = {'sluice_lag_seconds{partition="0"}': 301.0, 'sluice_lag_seconds{partition="1"}': 302.0}
     partitions = {"sluice_partitions": 2.0, 'sluice_lag_records{partition="1"}': 0.0}
     told = [one.what for one in shown(behind | partitions | {why: 1.0}).troubles if one.alert == "SluiceNotProgressing"]
-    assert told == ([] if why == "sluice_unavailable" else ["Partition 1 is 302 seconds behind"])
+    assert told == ([] if why.startswith("sluice_unavailable") else ["Partition 1 is 302 seconds behind"])
+
+
+def test_what_stood_before_everything_stood_still_is_not_told_as_if_it_stood_now() -> None:
+    behind = {'sluice_lag_seconds{partition="0"}': 3.0, 'sluice_lag_records{partition="0"}': 7.0}
+    flow = shown(behind).flow
+    assert (flow.waiting, flow.behind_seconds) == (7, 3.0)
+    found = shown(behind | {'sluice_unavailable{needs="broker"}': 1.0})
+    assert (found.flow.updates, found.flow.waiting, found.flow.behind_seconds) == (0.0, None, None)
+    assert [(one.said, one.is_well) for one in found.processes] == [
+        ("yes, and waits for the broker", False),
+        ("yes", True),
+    ]
+
+
+def test_nothing_flows_is_not_said_where_no_sharing_processor_answers() -> None:
+    at = Counts(20.0, (Process(SHARING, trouble="refused"), _process(RETURNS, {})))
+    found = overview(NOW, at, at, known((0, recorded({}, HOSHI))))
+    assert (found.flow.updates, found.flow.shared, found.flow.waiting) == (None, None, None)
+    assert [(one.shared, one.recalled) for one in found.partners] == [(None, None)]
+    html = page(found)
+    assert "Every record could be used" not in html
+    assert "Everybody is reconciled" not in html
+
+
+def test_that_all_is_well_is_not_said_while_contract_sets_are_not_known() -> None:
+    at = counts(20.0, WELL, {})
+    assert '<p class="good">Nothing is wrong' in page(overview(NOW, at, at, Known()))
+    html = page(overview(NOW, at, at, Known(), "Cannot read it: the broker is away."))
+    assert '<p class="good">Nothing is wrong' not in html
+    assert "No contract is in force" not in html
+    assert "Cannot read it" in html
+
+
+class _Tail:
+    """Gives one contract set when it may, or fails."""
+
+    def __init__(self, may: Event, one: RecordedSet, trouble: str) -> None:
+        assert may.wait(10)
+        if trouble:
+            raise KafkaUnavailable(trouble)
+        self._records = [Record(topics.CONTRACT_SETS, 0, 0, one.digest.encode(), one.encode(), 0)]
+
+    @property
+    def is_at_the_end(self) -> bool:
+        return not self._records
+
+    def poll(self, _wait_seconds: float) -> list[Record]:
+        return [self._records.pop()]
+
+
+@pytest.mark.parametrize("trouble", ["", "Cannot reach the broker"])
+def test_who_looks_does_not_wait_for_a_broker_that_is_away(monkeypatch: pytest.MonkeyPatch, trouble: str) -> None:
+    may, one = Event(), recorded({"hoshi-card.yaml": "a"}, HOSHI)
+    monkeypatch.setattr(history, "_SOON_SECONDS", 0.0)
+    monkeypatch.setattr(history, "Tail", lambda *_, **__: _Tail(may, one, trouble))
+    sets = History({}, "sharing")
+    for _ in range(3):
+        sets.look()
+        assert (sets.known.changes, sets.unknown) == ((), "Contract sets are still being read.")
+    may.set()
+    sets._reading.join()
+    assert sets.unknown == trouble
+    assert [change.digest for change in sets.known.changes] == ([] if trouble else [one.digest])
 
 
 def test_how_recalls_stand_is_not_known_where_nobody_tells() -> None:
     at = Counts(20.0, (_process(SHARING, WELL), Process(RETURNS, trouble="refused")), is_everybody=False)
     found = overview(NOW, at, at, known((0, recorded({}, HOSHI))))
     assert [(one.open, one.due_soon, one.overdue) for one in found.partners] == [(None, None, None)]
-    assert "returns is not among them" in page(found, "")
+    assert "returns is not among them" in page(found)
 
 
 def test_where_no_contract_set_could_be_read_nobody_is_said_to_be_out_of_it() -> None:
@@ -143,7 +210,7 @@ def test_a_process_that_does_not_answer_is_wrong_and_the_others_are_shown() -> N
     at = counts(20.0, WELL)
     found = overview(NOW, at, at, Known())
     assert [trouble.alert for trouble in found.troubles] == ["SluiceDown"]
-    assert "connection refused" in page(found, "")
+    assert "connection refused" in page(found)
 
 
 def test_partners_are_those_of_the_set_in_force_and_whoever_was_counted() -> None:
@@ -178,14 +245,14 @@ def test_the_history_says_what_changed_from_set_to_set_the_newest_first() -> Non
     assert newest.changes == ("adresso is new", "hoshi-card is another", "listmart has gone")
     assert newest.at == datetime(1970, 1, 2, tzinfo=UTC)
     assert oldest.changes == ("the first set",)
-    assert page(found, "").count("decides now") == 1
+    assert page(found).count("decides now") == 1
 
 
 def test_whatever_a_label_holds_is_text_and_no_markup() -> None:
     tag = "<script>alert(1)</script>"
     sample = Sample("sluice_recalls", {"partner": tag, "state": "open"}, 1.0)
     at = Counts(20.0, (Process(SHARING, (sample,)), Process("x", trouble=tag)))
-    html = page(overview(NOW, at, at, Known()), tag)
+    html = page(overview(NOW, at, at, Known(), tag))
     assert "<script" not in html
     assert html.count("&lt;script&gt;") == 4
 
@@ -207,7 +274,8 @@ class _Tags(HTMLParser):
 
 def test_every_tag_that_is_opened_is_closed() -> None:
     tags = _Tags()
-    tags.feed(page(shown({'sluice_updates_paused{partition="0"}': 1.0}), "no broker"))
+    at = counts(20.0, {'sluice_updates_paused{partition="0"}': 1.0})
+    tags.feed(page(overview(NOW, at, at, Known(), "no broker")))
     assert tags.open == []
 
 
@@ -234,7 +302,7 @@ def test_who_may_be_elsewhere_is_not_missed() -> None:
     own = _process(SHARING, WELL | {"sluice_partitions": 4.0})
     at = Counts(20.0, (own, refused), is_everybody=False)
     assert overview(NOW, at, at, Known()).troubles == ()
-    assert "not here: connection refused" in page(overview(NOW, at, at, Known()), "")
+    assert "not here: connection refused" in page(overview(NOW, at, at, Known()))
 
 
 def test_a_port_on_which_somebody_speaks_otherwise_is_told() -> None:

@@ -25,7 +25,7 @@ def test_where_no_contract_has_a_task_nobody_to_be_asked_is_told_once_and_is_no_
             process._wait_for_one()
     assert [one["event"] for one in said] == ["nobody_to_be_asked"]
     assert process.waits_for == "", "it is ready"
-    assert registry.get_sample_value("sluice_providers_unavailable") == 0
+    assert registry.get_sample_value("sluice_providers_unavailable", {"needs": "broker"}) == 0
 
 
 def test_a_transaction_that_was_aborted_is_no_broker_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,4 +42,4 @@ def test_a_transaction_that_was_aborted_is_no_broker_that_is_away(monkeypatch: p
     with capture_logs() as said:
         process.run()
     assert [one["event"] for one in said] == ["transaction_aborted"]
-    assert registry.get_sample_value("sluice_providers_unavailable") == 0
+    assert registry.get_sample_value("sluice_providers_unavailable", {"needs": "broker"}) == 0

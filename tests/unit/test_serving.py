@@ -58,10 +58,14 @@ def test_a_broker_that_is_away_is_waited_for(
     run: _Run, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[float | None, bool]] = []
-    away(monkeypatch, 2, lambda: seen.append((registry.get_sample_value("sluice_unavailable"), run.has_started)))
+    away(
+        monkeypatch,
+        2,
+        lambda: seen.append((registry.get_sample_value("sluice_unavailable", {"needs": "broker"}), run.has_started)),
+    )
     assert run.to_its_end(None) == {}
     assert seen == [(0.0, False), (1.0, True)], "it is alive, and not ready"
-    assert registry.get_sample_value("sluice_unavailable") == 0
+    assert registry.get_sample_value("sluice_unavailable", {"needs": "broker"}) == 0
 
 
 def test_who_waits_for_a_broker_can_be_stopped(run: _Run, monkeypatch: pytest.MonkeyPatch) -> None:
