@@ -122,7 +122,7 @@ def overview(now: datetime, counts: Counts, before: Counts, known: Known, sets_u
 def _flow(counts: Counts, before: Counts) -> Flow:
     events = counts.per_second(before, metrics.EVENTS, "topic")
     outcomes = counts.per_second(before, metrics.OUTCOMES, "outcome")
-    otherwise = _none_or_nobody_tells(counts, before)
+    otherwise = _counted_nothing(counts, before)
     stands_still = any(counts.highest(metrics.UNAVAILABLE, "needs").values())
     lags = {} if stands_still else counts.highest(metrics.LAG, "partition")  # from before it stood still
     seconds = counts.highest(metrics.LAG_SECONDS, "partition").values()
@@ -136,8 +136,8 @@ def _flow(counts: Counts, before: Counts) -> Flow:
     )
 
 
-def _none_or_nobody_tells(counts: Counts, before: Counts) -> float | None:
-    """What a rate is that is not among those counted."""
+def _counted_nothing(counts: Counts, before: Counts) -> float | None:
+    """0 a second; None where nobody tells."""
     return 0.0 if counts.is_told_since(before, metrics.PARTITIONS) else None
 
 
@@ -233,7 +233,7 @@ def _partners(counts: Counts, before: Counts, recorded: Mapping[PartnerId, bool]
     paused = counts.highest(metrics.PARTNER_PAUSED, "partner")
     unread = counts.highest(metrics.PARTNER_LAG, "partner")
     known = {PartnerId(partner) for partner, _ in (*outcomes, *recalls)}
-    otherwise = _none_or_nobody_tells(counts, before)
+    otherwise = _counted_nothing(counts, before)
     for partner in sorted({*recorded, *known}):
         yield PartnerState(
             partner=partner,
