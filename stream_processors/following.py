@@ -9,8 +9,6 @@ from sluice.kafka.clients import ClientConfig
 from sluice.kafka.tailing import Tail
 from sluice.log import Record
 
-_POLL_SECONDS = 0.2
-
 
 def nothing() -> None: ...
 
@@ -28,7 +26,7 @@ class Following:
     ) -> None:
         """`group` is never joined: see `sluice.kafka.clients.reader`. Raises KafkaTrouble.
 
-        `heard` is called whenever something was read and folded: broker and registry answer.
+        `heard` is called whenever something was read and folded: the broker answers.
         """
         self._fold_one = fold
         self._heard = heard
@@ -40,8 +38,8 @@ class Following:
     def catch_up(self) -> None:
         """Everything is folded that was written before now. Raises KafkaTrouble, RegistryUnavailable."""
         self._tail.extend_to_the_last()
-        while not self._tail.is_at_the_end:
-            self._fold(self._tail.poll(_POLL_SECONDS))
+        for records in self._tail.polls_to_the_end():
+            self._fold(records)
         self._fold(())
 
     def look(self) -> None:

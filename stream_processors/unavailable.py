@@ -24,6 +24,11 @@ class Unavailable:
         self._set(needed)
         _log.warning("unavailable", needs=needed, why=str(error))
 
+    def heard(self) -> None:
+        """The broker answers. Of the registry nothing is known: what it has said before is not asked for again."""
+        if self.needed == "broker":
+            self._set("")
+
     def over(self) -> None:
         if self.needed:  # asked after every batch
             self._set("")

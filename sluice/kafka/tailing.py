@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
 from typing import Self
@@ -14,6 +15,7 @@ from sluice.kafka.clients import (
     Broker,
     ClientConfig,
     KafkaTrouble,
+    KafkaUnavailable,
     admin_client,
     is_passing,
     reader,
@@ -21,6 +23,10 @@ from sluice.kafka.clients import (
     translated,
 )
 from sluice.log import Record
+
+_POLL_SECONDS = 0.2
+_STALLED_SECONDS = 30.0
+"""Longer than a transaction of ours may be open, whose end is waited for."""
 
 
 class Tail:
@@ -81,9 +87,20 @@ class Tail:
             self._ends = ends(self._broker, self._ends)
 
     def to_the_end(self) -> Iterator[Record]:
-        """What is there, up to the ends when the tail was opened or extended."""
+        """What is there, up to the ends when the tail was opened or extended. Raises KafkaTrouble."""
+        for records in self.polls_to_the_end():
+            yield from records
+
+    def polls_to_the_end(self) -> Iterator[list[Record]]:
+        """The same in the pieces in which it comes. Raises KafkaTrouble, also when nothing comes any more."""
+        reached, deadline = dict(self._reached), time.monotonic() + _STALLED_SECONDS
         while not self.is_at_the_end:
-            yield from self.poll(0.2)
+            yield self.poll(_POLL_SECONDS)
+            if self._reached != reached:
+                reached, deadline = dict(self._reached), time.monotonic() + _STALLED_SECONDS
+            elif time.monotonic() > deadline:
+                topics = ", ".join(sorted({topic for topic, _ in self._ends}))
+                raise KafkaUnavailable(f"Cannot read {topics} to the end: the broker gives nothing more.")
 
     def poll(self, wait_seconds: float) -> list[Record]:
         """What has come since, at most after `wait_seconds`. Raises KafkaTrouble."""

@@ -43,8 +43,8 @@ def total(metric: Declared, *by: str, where: str = "") -> Query:
 
 def waiting() -> Query:
     """How many processes wait for the broker, and how many for the registry."""
-    told = (catalogue.UNAVAILABLE, catalogue.RETURNS_UNAVAILABLE, catalogue.PROVIDERS_UNAVAILABLE)
-    return Query(_sum(" or ".join(metric.name for metric in told), ("needs",)), "for the {{needs}}", _COUNT)
+    told = " or ".join(metric.name for metric in catalogue.WAITING)
+    return Query(_sum(told, ("needs",)), "for the {{needs}}", _COUNT)
 
 
 def most(metric: Declared, *by: str, where: str = "") -> Query:

@@ -6,7 +6,7 @@ import time
 import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 
 from prometheus_client import CollectorRegistry, Metric
@@ -47,7 +47,7 @@ class Counts:
         """Added up, by the values of these labels."""
         found: dict[Labels, float] = {}
         for sample in self._samples(metric, where):
-            key = tuple(sample.labels[name] for name in by)
+            key = tuple(sample.labels.get(name, "") for name in by)  # another version's may have fewer
             found[key] = found.get(key, 0.0) + sample.value
         return found
 
@@ -55,12 +55,12 @@ class Counts:
         """For gauges that several processes may tell of the same thing."""
         found: dict[Labels, float] = {}
         for sample in self._samples(metric, where):
-            key = tuple(sample.labels[name] for name in by)
+            key = tuple(sample.labels.get(name, "") for name in by)  # another version's may have fewer
             found[key] = max(found.get(key, 0.0), sample.value)
         return found
 
     def per_second(self, before: Counts, metric: Declared, *by: str, **where: str) -> dict[Labels, float]:
-        """How fast a counter has grown since, in those processes that answered both times and did not start anew."""
+        """How fast a counter has grown since, in those processes that answered both times; none that began anew has."""
         found: dict[Labels, float] = {}
         seconds = max(self.at - before.at, 1e-3)
         for was, process in self._answered_since(before):
@@ -68,6 +68,10 @@ class Counts:
             for key, value in Counts(self.at, (process,)).sums(metric, *by, **where).items():
                 found[key] = found.get(key, 0.0) + max(value - then.get(key, 0.0), 0.0) / seconds
         return found
+
+    def of(self, processes: Iterable[Process]) -> Counts:
+        """Of these of them alone."""
+        return replace(self, processes=tuple(processes))
 
     def is_told_since(self, before: Counts, metric: Declared) -> bool:
         """Somebody who tells this metric answered both times."""

@@ -19,7 +19,9 @@ _SHOWN = 20
 _POLL_SECONDS = 0.2
 _PATIENCE_SECONDS = 5.0
 _SOON_SECONDS = 1.0
-_LASTS_SECONDS = 30.0
+_AGAIN_SECONDS, _LASTS_SECONDS = 5.0, 30.0
+"""After a failure, and after what was read."""
+_BEING_READ = "Contract sets are still being read."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,20 @@ class History:
         self._group = group
         self._tail: Tail | None = None
         self._reading = Thread()
-        self._read_at = float("-inf")
+        self._asked_at = float("-inf")
+        self._lasts_seconds = _AGAIN_SECONDS
         self.known = Known()
-        self.unknown = "Contract sets are still being read."
+        self._failed = _BEING_READ
+
+    @property
+    def unknown(self) -> str:
         """Why what is known may not be all, or nothing."""
+        return self._failed or (_BEING_READ if self._reading.is_alive() else "")
 
     def look(self) -> None:
         """What came lately will be known: at once if the broker answers soon."""
-        if not self._reading.is_alive() and time.monotonic() - self._read_at > _LASTS_SECONDS:
+        if not self._reading.is_alive() and time.monotonic() - self._asked_at > self._lasts_seconds:
+            self._asked_at = time.monotonic()
             self._reading = Thread(target=self._look, name="contract-sets", daemon=True)
             self._reading.start()
             self._reading.join(_SOON_SECONDS)
@@ -77,13 +85,12 @@ class History:
         try:
             self._read()
         except SluiceError as error:
-            if self._tail is not None:
-                self._tail.close()
-            self._tail = None
-            self.unknown = str(error)
+            self._failed, self._lasts_seconds = str(error), _AGAIN_SECONDS
+            tail, self._tail = self._tail, None
+            if tail is not None:
+                tail.close()  # which may take long, if its broker is away
         else:
-            self.unknown = ""
-            self._read_at = time.monotonic()
+            self._failed, self._lasts_seconds = "", _LASTS_SECONDS
 
     def _read(self) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS

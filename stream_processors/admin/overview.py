@@ -102,30 +102,34 @@ class Overview:
 
 
 def overview(now: datetime, counts: Counts, before: Counts, known: Known, sets_unknown: str = "") -> Overview:
-    """`before` is a moment earlier."""
+    """`before` is a moment earlier.
+
+    What those tell of partitions and recalls who wait for broker or registry is of before: others may have their
+    partitions by now, and deadlines pass. It is left out.
+    """
+    current = counts.of(one for one in counts.processes if not _waits_for(one))
     return Overview(
         at=now,
         processes=tuple(_asked(one, is_missed=counts.is_everybody) for one in counts.processes),
-        troubles=tuple(_troubles(counts)),
-        flow=_flow(counts, before),
-        partners=tuple(_partners(counts, before, known.partners)),
+        troubles=(*_absent(counts), *_waiting(counts), *_unserved(counts), *_troubles(current)),
+        flow=_flow(counts, before, current),
+        partners=tuple(_partners(counts, before, current, known.partners)),
         rejected=_rejected(counts),
-        reconciling=_reconciling(counts, before),
+        reconciling=_reconciling(counts, before, current),
         in_force=tuple(sorted(digest for (digest,) in counts.highest(metrics.CONTRACT_SET, "contract_set"))),
         changes=known.changes,
         sets_unknown=sets_unknown,
-        hears_sharing=bool(counts.highest(metrics.PARTITIONS)),
-        hears_returns=bool(counts.highest(metrics.RETURNS_UNAVAILABLE)),
+        hears_sharing=bool(current.highest(metrics.LAG, "partition")),
+        hears_returns=bool(current.highest(metrics.RECALLS, "partner")) or not known.partners,
     )
 
 
-def _flow(counts: Counts, before: Counts) -> Flow:
+def _flow(counts: Counts, before: Counts, current: Counts) -> Flow:
     events = counts.per_second(before, metrics.EVENTS, "topic")
     outcomes = counts.per_second(before, metrics.OUTCOMES, "outcome")
     otherwise = _counted_nothing(counts, before)
-    stands_still = any(counts.highest(metrics.UNAVAILABLE, "needs").values())
-    lags = {} if stands_still else counts.highest(metrics.LAG, "partition")  # from before it stood still
-    seconds = counts.highest(metrics.LAG_SECONDS, "partition").values()
+    lags = current.highest(metrics.LAG, "partition")
+    seconds = current.highest(metrics.LAG_SECONDS, "partition").values()
     return Flow(
         updates=events.get((topics.CUSTOMER_UPDATES,), otherwise),
         consents=events.get((topics.CONSENT_EVENTS,), otherwise),
@@ -153,13 +157,10 @@ class _Wrong:
     most: float = 0
     where: Mapping[str, str] = field(default_factory=dict)
     unless: tuple[Declared, ...] = ()
-    """One of these says why: of the same partition, or of all."""
+    """One of these says why, of the same labels."""
 
 
 _WRONG = (
-    _Wrong(metrics.UNAVAILABLE, ("needs",), "Sharing waits for the {}", "SluiceUnavailable"),
-    _Wrong(metrics.RETURNS_UNAVAILABLE, ("needs",), "Returns waits for the {}", "SluiceUnavailable"),
-    _Wrong(metrics.PROVIDERS_UNAVAILABLE, ("needs",), "Providers waits for the {}", "SluiceUnavailable"),
     _Wrong(
         metrics.WIDENING_STOPPED,
         ("partition", "reason"),
@@ -178,7 +179,7 @@ _WRONG = (
         "Partition {} is {value:,.0f} seconds behind",
         "SluiceNotProgressing",
         most=300,
-        unless=(metrics.PAUSED, metrics.UNAVAILABLE),
+        unless=(metrics.PAUSED,),
     ),
     _Wrong(
         metrics.RECALLS,
@@ -190,48 +191,65 @@ _WRONG = (
 )
 
 
+_PARTS = dict(zip(metrics.WAITING, ("Sharing", "Returns", "Providers"), strict=True))
+
+
+def _waits_for(process: Process) -> str:
+    """The broker, the registry, or nothing."""
+    told = Counts(0, (process,))
+    waits = (needs for metric in _PARTS for (needs,), on in told.highest(metric, "needs").items() if on)
+    return next(waits, "")
+
+
 def _asked(process: Process, *, is_missed: bool) -> Asked:
     """`is_missed`: one that does not answer is known to be there otherwise."""
     if process.trouble:
         said = process.trouble if is_missed else f"not here: {process.trouble}"
         return Asked(process.url, said, is_well=False if is_missed else None)
-    waits_for = sorted(
-        needs
-        for metric in (metrics.UNAVAILABLE, metrics.RETURNS_UNAVAILABLE, metrics.PROVIDERS_UNAVAILABLE)
-        for (needs,), waits in Counts(0, (process,)).highest(metric, "needs").items()
-        if waits
-    )
-    said = f"yes, and waits for the {waits_for[0]}" if waits_for else "yes"
+    waits_for = _waits_for(process)
+    said = f"yes, and waits for the {waits_for}" if waits_for else "yes"
     return Asked(process.url, said, is_well=not waits_for)
 
 
-def _troubles(counts: Counts) -> Iterator[Trouble]:
+def _absent(counts: Counts) -> Iterator[Trouble]:
     for process in counts.processes:
         if process.trouble and counts.is_everybody:
             yield Trouble(f"{process.url} does not answer: {process.trouble}", "SluiceDown")
+
+
+def _waiting(counts: Counts) -> Iterator[Trouble]:
+    for metric, part in _PARTS.items():
+        for needs in sorted(needs for (needs,), on in counts.highest(metric, "needs").items() if on):
+            yield Trouble(f"{part} waits for the {needs}", "SluiceUnavailable")
+
+
+def _unserved(counts: Counts) -> Iterator[Trouble]:
     partitions = max(counts.highest(metrics.PARTITIONS).values(), default=0.0)
     unserved = int(partitions) - len(counts.highest(metrics.LAG, "partition"))
     if unserved > 0 and counts.is_everybody:
         yield Trouble(f"{unserved} partitions are with none of these processes", "SluicePartitionUnserved")
+
+
+def _troubles(current: Counts) -> Iterator[Trouble]:
     for wrong in _WRONG:
-        told_already = {labels for metric in wrong.unless for labels in _above_zero(counts, metric, wrong.by)}
-        for labels, value in sorted(counts.highest(wrong.metric, *wrong.by, **wrong.where).items()):
-            if value > wrong.most and told_already.isdisjoint({labels, ()}):
+        told_already = {labels for metric in wrong.unless for labels in _above_zero(current, metric)}
+        for labels, value in sorted(current.highest(wrong.metric, *wrong.by, **wrong.where).items()):
+            if value > wrong.most and labels not in told_already:
                 yield Trouble(wrong.said.format(*labels, value=value), wrong.alert)
 
 
-def _above_zero(counts: Counts, metric: Declared, by: Labels) -> Iterator[Labels]:
-    """By the labels that it has of these."""
-    shared = tuple(name for name in by if name in metric.labels)
-    return (labels for labels, value in counts.highest(metric, *shared).items() if value > 0)
+def _above_zero(counts: Counts, metric: Declared) -> Iterator[Labels]:
+    return (labels for labels, value in counts.highest(metric, *metric.labels).items() if value > 0)
 
 
-def _partners(counts: Counts, before: Counts, recorded: Mapping[PartnerId, bool]) -> Iterator[PartnerState]:
+def _partners(
+    counts: Counts, before: Counts, current: Counts, recorded: Mapping[PartnerId, bool]
+) -> Iterator[PartnerState]:
     """`recorded`: of the newest set, with whether its contract has ended."""
     outcomes = counts.per_second(before, metrics.OUTCOMES, "partner", "outcome")
-    recalls = counts.highest(metrics.RECALLS, "partner", "state")
-    paused = counts.highest(metrics.PARTNER_PAUSED, "partner")
-    unread = counts.highest(metrics.PARTNER_LAG, "partner")
+    recalls = current.highest(metrics.RECALLS, "partner", "state")
+    paused = current.highest(metrics.PARTNER_PAUSED, "partner")
+    unread = current.highest(metrics.PARTNER_LAG, "partner")
     known = {PartnerId(partner) for partner, _ in (*outcomes, *recalls)}
     otherwise = _counted_nothing(counts, before)
     for partner in sorted({*recorded, *known}):
@@ -266,12 +284,12 @@ def _rejected(counts: Counts) -> tuple[Rejected, ...]:
     return tuple(Rejected(topic, cause, int(count)) for (topic, cause), count in sorted(found.items()) if count)
 
 
-def _reconciling(counts: Counts, before: Counts) -> Reconciling:
+def _reconciling(counts: Counts, before: Counts, current: Counts) -> Reconciling:
     return Reconciling(
         partitions=tuple(
-            sorted((p for (p,), on in counts.highest(metrics.CATCHING_UP, "partition").items() if on), key=int)
+            sorted((p for (p,), on in current.highest(metrics.CATCHING_UP, "partition").items() if on), key=int)
         ),
-        customers=int(sum(counts.highest(metrics.TO_RECONCILE, "partition").values())),
+        customers=int(sum(current.highest(metrics.TO_RECONCILE, "partition").values())),
         per_second=sum(counts.per_second(before, metrics.RECONCILED).values()),
-        to_fold=int(sum(counts.highest(metrics.TO_FOLD, "partition").values())),
+        to_fold=int(sum(current.highest(metrics.TO_FOLD, "partition").values())),
     )

@@ -119,7 +119,9 @@ def _clock(settings: Settings) -> Verdict:
     said = _time_of_the_registry(settings)
     if said is None:
         return Verdict(
-            "clock", State.UNSEEN, "The registry does not say its time, so there is nothing to compare with."
+            "clock",
+            State.UNSEEN,
+            "The registry tells no time when it is plainly asked: there is nothing to compare with.",
         )
     off = (datetime.now(UTC) - said).total_seconds()
     if abs(off) > SKEW_SECONDS:
@@ -187,19 +189,20 @@ def _plan(settings: Settings) -> Verdict:
 
 def _store(settings: Settings) -> Verdict:
     """Whoever was away for longer than tombstones are kept may have missed a deletion, and reads everything anew."""
-    folders = sorted(path for path in settings.sharing.state.glob("*") if path.is_dir())
+    folders = sorted(path for path in settings.sharing.state.glob("*/*") if path.is_dir())
     if not folders:
         return Verdict("store", State.NOTICE, f"No store lies in {settings.sharing.state}: it is made from the logs.")
     broker = admin_client(settings.client(ADMIN))
     kept_ms = int(topic_settings(broker, [topics.CUSTOMER_UPDATES])[topics.CUSTOMER_UPDATES]["delete.retention.ms"])
-    old = [folder.name for folder in folders if (time.time() - _written(folder)) * 1000 > kept_ms]
+    old = [f"{one.parent.name}/{one.name}" for one in folders if (time.time() - _written(one)) * 1000 > kept_ms]
     if old:
         says = (
             f"Deletions are kept for {kept_ms // 1000 // _DAY_SECONDS} days, and for longer nothing was written in "
-            f"{settings.sharing.state} for {', '.join(old)}: delete these folders while their processes are stopped."
+            f"{settings.sharing.state} for {', '.join(old)}: they are made anew from the logs when they are needed. To make "
+            "room, delete these folders while their processes are stopped."
         )
-        return Verdict("store", State.TROUBLE, says)
-    return Verdict("store", State.FINE, f"Written while deletions were still to be heard: {len(folders)} instances.")
+        return Verdict("store", State.NOTICE, says)
+    return Verdict("store", State.FINE, f"Written while deletions were still to be heard: {len(folders)} stores.")
 
 
 def _written(folder: Path) -> float:

@@ -85,7 +85,7 @@ class _Process:
         book = Book()
         logs = (*LOGS, *(topics.requests(provider) for provider in providers))
         replies = {topics.replies(provider): provider for provider in providers}
-        heard = self._metrics.unavailable.over
+        heard = self._metrics.unavailable.heard
         following = Following(client, logs, config.group, lambda record: fold(book, record, registry.decode), heard)
         writers = _writers(self._settings, registry, providers)
         with closing(following), closing(Inbox(client, tuple(replies), config.group)) as inbox:

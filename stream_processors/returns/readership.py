@@ -50,7 +50,12 @@ class Readership:
             own = {place: end for place, end in ends.items() if place[0] in _theirs(partner)}
             reached = [committed_by(self._client, name, own) for name in most_telling(partner, groups)]
             readers[partner] = self.reader(partner, own, reached)
+        self._moved = {partner: self._moved[partner] for partner in readers}
         return readers
+
+    def forget(self) -> None:
+        """Since when nobody read on: while nobody could be asked, nobody could read either."""
+        self._moved.clear()
 
     def reader(self, partner: PartnerId, ends: Offsets, reached: Collection[Offsets]) -> Reader:
         """`reached`: what each of its groups has committed."""

@@ -78,7 +78,7 @@ class _Process:
         """Until stopped, or until a contract set names other partners."""
         self.waits_for = _BEFORE
         writers = _writers(self._settings, registry)
-        client, heard = self._settings.client(USER), self._metrics.unavailable.over
+        client, heard = self._settings.client(USER), self._metrics.unavailable.heard
         source = Reading(client, self._settings.returns.group, registry.decode, heard)
         desk = Desk(source, registry.decode, writers, self._metrics, self._settings.returns.warn_after)
         with closing(source), watched(lambda: desk.turns + source.folded):
@@ -107,6 +107,8 @@ class _Process:
             try:
                 self._metrics.read_by(await asyncio.to_thread(self._readership.look, partners))
             except KafkaTrouble as error:
+                self._metrics.read_by({})
+                self._readership.forget()
                 _log.warning("readership_unknown", why=str(error))
             await asyncio.sleep(_LOOKS_TO_A_COUNT * self._settings.returns.look_every_s)
 

@@ -25,6 +25,8 @@ class Arrivals:
         self._left = 0
         self._moved_at_ms = 0.0
         self._again_at_ms = 0.0
+        self.lack_registry = False
+        """It did not answer when it was last asked for something that is needed to bring a partition up."""
 
     def begin(self, recovery: Recovery, committed: Mapping[int, Committed]) -> None:
         self._begin = {n: partial(open_partition, recovery, n, committed[n]) for n in sorted(committed)}
@@ -56,13 +58,16 @@ class Arrivals:
             try:
                 left = next(opening)
             except StopIteration as opened:
+                self.lack_registry = False
                 del self._begin[number]
                 self._tell(number, 0, tell)
                 yield opened.value
             except RegistryUnavailable:
+                self.lack_registry = True
                 self._again_at_ms = self._clock.monotonic_ms() + _RETRY_MS
                 raise
             else:
+                self.lack_registry = False
                 self._opening = opening
                 self._tell(number, left, tell)
 
@@ -74,7 +79,7 @@ class Arrivals:
     def close(self) -> None:
         if self._opening is not None:
             self._opening.close()
-        self._begin, self._opening = {}, None
+        self._begin, self._opening, self.lack_registry = {}, None, False
 
 
 class Standby:

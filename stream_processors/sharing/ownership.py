@@ -64,7 +64,7 @@ class Ownership:
         except RegistryUnavailable as error:
             if not self.partitions:
                 raise
-            _log.warning("opening_waits", why=str(error))
+            self._metrics.unavailable.met(error)
         finally:
             if len(self.partitions) > served:
                 self._reading.start(self.positions)

@@ -326,7 +326,8 @@ class Processor:
         self._gauge(inputs.ends)
 
     def _gauge(self, ends: Mapping[int, Ends]) -> None:
-        self._metrics.unavailable.over()
+        if not self._own.arrivals.lack_registry:
+            self._metrics.unavailable.over()
         self._metrics.store_memory.set(self._plan.stores.memory_bytes())
         now = self._clock.wall_ms()
         for number, partition in self._own.partitions.items():

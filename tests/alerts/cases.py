@@ -40,6 +40,7 @@ _UNREADABLE = 'sluice_rejected_total{topic="crm.customer-updates",cause="unreada
 _STOPPED = 'sluice_widening_stopped{partition="1",reason="open_transaction",instance="a"}'
 _LAG = 'sluice_lag_records{partition="0",instance="a"}'
 _BEHIND = 'sluice_lag_seconds{partition="0",instance="a"}'
+_CUT_OFF = 'sluice_unavailable{instance="a",needs="broker"}'
 _STALLED = 'sluice_partner_stalled_seconds{partner="hoshi-card",instance="a"}'
 _TO_RECONCILE = 'sluice_customers_to_reconcile{partition="0",instance="a"}'
 
@@ -167,6 +168,7 @@ CASES = (
         "Updates of partition 2 are held: too many of them cannot be used",
     ),
     Case("SluiceUpdatesPaused", {'sluice_updates_paused{partition="2",instance="a"}': "0x10"}, "5m"),
+    Case("SluiceUpdatesPaused", {'sluice_updates_paused{partition="2",instance="a"}': "1x10", _CUT_OFF: "1x10"}, "5m"),
     # while updates come
     Case(
         "SluiceNotProgressing",
@@ -240,6 +242,21 @@ CASES = (
         {},
         "1 partitions are with no process: nothing is shared from them, and nothing recalled",
     ),
+    # who is cut off from the broker serves nothing; when all are, another alert says so
+    Case(
+        "SluicePartitionUnserved",
+        {
+            'sluice_partitions{instance="a"}': "2x20",
+            'sluice_partitions{instance="b"}': "2x20",
+            _LAG: "0x20",
+            'sluice_lag_records{partition="1",instance="b"}': "0x20",
+            _CUT_OFF: "1x20",
+        },
+        "15m",
+        {},
+        "1 partitions are with no process: nothing is shared from them, and nothing recalled",
+    ),
+    Case("SluicePartitionUnserved", {'sluice_partitions{instance="a"}': "1x20", _LAG: "0x20", _CUT_OFF: "1x20"}, "15m"),
     # two processes, and one partition that moved
     Case(
         "SluicePartitionUnserved",

@@ -14,14 +14,14 @@ _HEAD = (
 
 
 def table(faults: Sequence[Mapping[str, Any]]) -> str:
-    """`faults`: as in the report. A fault that is not among them was not drilled."""
+    """`faults`: as in the report. One that is not among them, or could not be done, was not drilled."""
     return "\n".join((*_HEAD, *_rows({one["fault"]: one for one in faults}))) + "\n"
 
 
 def _rows(drilled: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for fault in FAULTS:
         found = drilled.get(fault.name)
-        if found is None:
+        if found is None or found["not_done"]:
             yield f"| `{fault.name}` | not drilled | | | |"
             continue
         seconds = [_seconds(found[name]) for name in ("condition_seconds", "fired_seconds", "calm_seconds")]

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from tests.chaos.drill import Drill
-from tests.chaos.drill_faults import FAULTS
+from tests.chaos.drill_faults import FAULTS, Fault, NotDone
 from tests.chaos.drilled import Drilled, begin_as_a_program, under_load
 
 
@@ -32,18 +32,29 @@ def main() -> None:
         for name, address in drilled.addresses.items():
             _say(f"{name}: http://{address}/{'' if name.startswith('sharing') else 'metrics'}")
         told = []
-        for number, fault in enumerate(chosen, 1):
-            with drilled.watched() as server:
-                Drill(drilled, server).until_calm()
-                _say(f"Prometheus: {server.url}/alerts")
-                with fault.lasting(drilled):
-                    done_at = time.monotonic()
-                    _say(f"Fault {number} of {len(chosen)} is on. What is it? Write a line.")
-                    said = _answer(drilled)
-                    seconds = time.monotonic() - done_at
-            told.append(f"{number}: {fault.name} ({fault.alert}); after {seconds:.0f} s you said: {said}")
-            _say("It is mended; wait for the next.")
-        _say(*told)
+        try:
+            for number, fault in enumerate(chosen, 1):
+                told.append(f"{number}: {_told_apart(drilled, fault, f'Fault {number} of {len(chosen)}')}")
+                _say("It is mended; wait for the next.")
+        finally:
+            _say(*told)
+
+
+def _told_apart(drilled: Drilled, fault: Fault, name: str) -> str:
+    """What it was, and what somebody took it for."""
+    with drilled.watched() as server:
+        if Drill(drilled, server).until_calm() is None:
+            _say("Something fires already: look at that first, it is none of the faults.")
+        _say(f"Prometheus: {server.url}/alerts")
+        try:
+            with fault.lasting(drilled):
+                done_at = time.monotonic()
+                _say(f"{name} is on. What is it? Write a line.")
+                said = _answer(drilled)
+                seconds = time.monotonic() - done_at
+        except NotDone as error:
+            return f"{fault.name} could not be done: {error}"
+    return f"{fault.name} ({fault.alert}); after {seconds:.0f} s you said: {said}"
 
 
 def _answer(drilled: Drilled) -> str:

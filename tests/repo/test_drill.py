@@ -20,6 +20,12 @@ def test_the_page_shows_what_was_found() -> None:
     assert table(REPORT["faults"]) in (ROOT / "docs/alerts.md").read_text(encoding="utf-8")
 
 
+def test_a_fault_that_could_not_be_done_was_not_drilled() -> None:
+    found = {"woken_for": [], "condition_seconds": None, "fired_seconds": None, "calm_seconds": 0.0}
+    assert "| `frozen` | nothing |" in table([{"fault": "frozen", "not_done": "", **found}])
+    assert "| `frozen` | not drilled |" in table([{"fault": "frozen", "not_done": "nobody was there", **found}])
+
+
 def test_nobody_was_woken_in_an_hour_of_load() -> None:
     assert REPORT["quiet"]["minutes"] >= 60
     assert REPORT["quiet"]["fired"] == []

@@ -50,11 +50,13 @@ def test_an_opening_that_failed_is_begun_again_and_ends_as_if_it_had_not(
         for _ in range(2):
             with pytest.raises(type(away)):
                 list(arrivals.advance(1_000, _told))
+            assert arrivals.lack_registry == isinstance(away, RegistryUnavailable)
             clock.monotonic += 1_000
     (opened,) = arrivals.advance(1_000, _told)
     lived.partition = opened.partition
     assert rows(lived) == expected
     assert list(arrivals.numbers) == []
+    assert not arrivals.lack_registry
 
 
 def test_while_the_registry_is_away_what_is_served_is_not_kept_waiting(
@@ -75,7 +77,10 @@ def test_while_the_registry_is_away_what_is_served_is_not_kept_waiting(
         clock.monotonic += 100
         with contextlib.suppress(RegistryUnavailable):
             list(arrivals.advance(15, _told))
+        assert arrivals.lack_registry, "between two questions too"
     assert attempts == [100, 1_100]
+    arrivals.close()
+    assert not arrivals.lack_registry
 
 
 def test_who_is_ready_is_handed_over_before_another_ones_trouble(lived: Lane, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,18 +16,12 @@ class FakeTail:
     """Three polls until the end: nothing, a record, another."""
 
     def __init__(self, *_: object, **__: object) -> None:
-        self._polls: Iterator[list[Record]] = iter([[], [record(0)], [record(1)]])
-        self._left = 3
+        self._polls = iter([[], [record(0)], [record(1)]])
 
     def extend_to_the_last(self) -> None: ...
 
-    @property
-    def is_at_the_end(self) -> bool:
-        return self._left == 0
-
-    def poll(self, _wait: float) -> list[Record]:
-        self._left -= 1
-        return next(self._polls)
+    def polls_to_the_end(self) -> Iterator[list[Record]]:
+        return self._polls
 
 
 def record(offset: int) -> Record:

@@ -39,6 +39,14 @@ def test_a_group_that_somebody_left_behind_is_not_the_partner(clock: StoppedCloc
     assert look(Readership({}, clock), {CUSTOMERS: 3, CONTROL: 0}, {CUSTOMERS: 100, CONTROL: 10})[0] == 0
 
 
+def test_while_nobody_could_be_asked_nobody_stalled(clock: StoppedClock) -> None:
+    readership = Readership({}, clock)
+    look(readership, {CUSTOMERS: 50, CONTROL: 10})
+    clock.now += 7_200
+    readership.forget()
+    assert look(readership, {CUSTOMERS: 50, CONTROL: 10}) == (50, 0.0)
+
+
 def test_who_reads_nothing_although_records_wait_has_stalled(clock: StoppedClock) -> None:
     readership = Readership({}, clock)
     assert look(readership, {CUSTOMERS: 50, CONTROL: 10}) == (50, 0.0)
