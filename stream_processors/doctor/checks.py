@@ -198,8 +198,8 @@ def _store(settings: Settings) -> Verdict:
     if old:
         says = (
             f"Deletions are kept for {kept_ms // 1000 // _DAY_SECONDS} days, and for longer nothing was written in "
-            f"{settings.sharing.state} for {', '.join(old)}: they are made anew from the logs when they are needed. To make "
-            "room, delete these folders while their processes are stopped."
+            f"{settings.sharing.state} for {', '.join(old)}: they are made anew from the logs when they are needed. "
+            "To make room, delete these folders while their processes are stopped."
         )
         return Verdict("store", State.NOTICE, says)
     return Verdict("store", State.FINE, f"Written while deletions were still to be heard: {len(folders)} stores.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from tests.chaos.drill_faults import FAULTS
 from tests.chaos.drill_table import table
@@ -21,7 +22,7 @@ def test_the_page_shows_what_was_found() -> None:
 
 
 def test_a_fault_that_could_not_be_done_was_not_drilled() -> None:
-    found = {"woken_for": [], "condition_seconds": None, "fired_seconds": None, "calm_seconds": 0.0}
+    found: dict[str, Any] = {"woken_for": [], "condition_seconds": None, "fired_seconds": None, "calm_seconds": 0.0}
     assert "| `frozen` | nothing |" in table([{"fault": "frozen", "not_done": "", **found}])
     assert "| `frozen` | not drilled |" in table([{"fault": "frozen", "not_done": "nobody was there", **found}])
 

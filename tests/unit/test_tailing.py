@@ -6,7 +6,6 @@ import itertools
 
 import pytest
 
-from sluice.kafka import tailing
 from sluice.kafka.clients import KafkaUnavailable
 from sluice.kafka.tailing import Tail
 from sluice.log import Record
@@ -32,7 +31,7 @@ class Broken(Tail):
 @pytest.fixture(autouse=True)
 def _ten_seconds_a_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = itertools.count(step=10)
-    monkeypatch.setattr(tailing.time, "monotonic", lambda: float(next(seconds)))
+    monkeypatch.setattr("sluice.kafka.tailing.time.monotonic", lambda: float(next(seconds)))
 
 
 def test_however_long_it_takes_everything_is_read_while_something_comes() -> None:
