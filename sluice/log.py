@@ -170,12 +170,12 @@ class Log(Protocol):
     def commit(self, positions: Mapping[int, Positions], metadata: Mapping[int, str]) -> None:
         """Commit what was produced with both inputs' positions; under the membership of when it was assigned (LOOP 2).
 
-        Returns only when that is certain. Raises Aborted when nothing of it will ever be visible. A commit that timed
-        out is only ever committed again (LOOP 6).
+        Returns only when that is certain. Raises Aborted, or LogUnavailable, when nothing of it will ever be visible. A
+        commit that timed out is only ever committed again (LOOP 6).
         """
 
     def abort(self) -> None:
-        """Make sure that nothing of the transaction is ever visible."""
+        """Make sure that nothing of the transaction is ever visible. LogUnavailable: then `reconnect` does."""
 
     def republish(self, records: Iterable[tuple[Record, int]]) -> None:
         """Write records again to the partition named with each, outside of any transaction.

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from sluice.interrupts import interrupts_deferred
-from sluice.kafka.clients import ClientConfig, KafkaTrouble, reason, translated
+from sluice.kafka.clients import ClientConfig, KafkaTrouble, KafkaUnavailable, reason, translated
 from sluice.log import Aborted, Fenced
 
 _OPERATION_SECONDS = 30.0
@@ -115,8 +115,9 @@ class TransactionWriter:
     def commit(self, offsets: list[TopicPartition], group_metadata: object) -> None:
         """Commit what was produced together with these offsets. Returns only when that is certain.
 
-        Raises Aborted when nothing of it will ever be visible, KafkaTrouble when this process must end. A commit that
-        timed out is only ever committed again (LOOP 6).
+        Raises Aborted when nothing of it will ever be visible, once it is aborted; KafkaUnavailable the same, once the
+        client is renewed; another KafkaTrouble when this process must end. A commit that timed out is only ever
+        committed again (LOOP 6).
         """
         with self._judging("commit offsets"):  # nothing is ambiguous yet: a time-out here ends in an abort
             self._send_offsets(offsets, group_metadata)
@@ -125,7 +126,7 @@ class TransactionWriter:
     def _send_offsets(self, offsets: list[TopicPartition], group_metadata: object) -> None:
         """The call was seen to wait for the group's coordinator for ever, whatever its time limit (librdkafka#5456).
 
-        So another thread makes it, and is left behind with its client: aborting renews the client.
+        So another thread makes it, and is left behind with its client, which has to be renewed.
         """
         producer, outcome = self._producer, queue.SimpleQueue[Exception | None]()
 
@@ -141,22 +142,22 @@ class TransactionWriter:
         try:
             error = outcome.get(timeout=_GIVEN_UP_SECONDS)
         except queue.Empty:
-            raise Aborted("The client waits for the group's coordinator without end", retriable=True) from None
+            raise KafkaUnavailable("The client waits for the group's coordinator without end.") from None
         if error is not None:
             raise error
 
     def abort(self) -> None:
         """Make sure that nothing of the transaction is ever visible. Raises KafkaTrouble when this process must end.
 
-        Where the client cannot abort, for it still waits for a broker that was away, a new one under the same
-        transactional id does: beginning aborts what its predecessor left open.
+        KafkaUnavailable where the client cannot abort, for it still waits for a broker that was away: then a new one
+        under the same transactional id does, for beginning aborts what its predecessor left open (`renew`).
         """
         try:
             self._producer.abort_transaction(_SHORT_SECONDS)
         except KafkaException as error:
             if error.args[0].fatal():
                 raise self._ending(error, "abort a transaction") from error
-            self.renew()
+            raise KafkaUnavailable(f"Cannot abort a transaction: {reason(error)}.") from error
 
     def _on_failure(self, error: KafkaError | None, _message: Message) -> None:
         """The first that says why: what is purged because of another is told in no order."""

@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from sluice.kafka import admin
 from sluice.kafka.clients import (
+    NOTHING_NEW_MS,
     ClientConfig,
     KafkaTrouble,
     KafkaUnavailable,
@@ -88,7 +89,7 @@ class TransactionalLog:
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
-                "fetch.wait.max.ms": 10,
+                "fetch.wait.max.ms": NOTHING_NEW_MS,
                 "log_level": 0,
             }
         )

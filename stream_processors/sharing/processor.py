@@ -65,9 +65,9 @@ class Processor:
 
         Then with why something was left undone, by partition. Raises SluiceError when somebody has to do something.
         """
-        self._log.claim()
-        self._log.join()
         try:
+            while not self._stopping and not self._takes_part():
+                pass
             while not self._stopping:
                 self.step()
                 if until is not None and until(self._at_end):
@@ -82,6 +82,26 @@ class Processor:
         self._at_end = False
         self.turns += 1
         try:
+            self._batch_or_again()
+        except LogUnavailable as error:
+            self._wait(error)
+            self._reconnect()
+            if isinstance(error, Stalled):
+                self._log.rejoin()
+        self.waits_for = self._still_to_come()
+
+    def _takes_part(self) -> bool:
+        try:
+            self._log.claim()
+            self._log.join()
+        except LogUnavailable as error:
+            self._wait(error)
+            return False
+        return True
+
+    def _batch_or_again(self) -> None:
+        """Raises LogUnavailable: whatever is done about something else may need the log, too."""
+        try:
             self._batch()
         except Aborted as aborted:
             self._start_over(aborted)
@@ -90,12 +110,6 @@ class Processor:
         except RegistryUnavailable as error:
             self._wait(error)
             self._reading.rewind()
-        except LogUnavailable as error:
-            self._wait(error)
-            self._reconnect()
-            if isinstance(error, Stalled):
-                self._log.rejoin()
-        self.waits_for = self._still_to_come()
 
     def _batch(self) -> None:
         """LOOP 7, in its order; or the change to another assignment, or to another contract set."""
@@ -294,8 +308,8 @@ class Processor:
         """Nothing of the batch is visible; it is read again from the last committed offsets."""
         self._metrics.aborts.inc()
         _log.warning("transaction_aborted", why=str(aborted), retriable=aborted.retriable)
-        self._log.abort()
         self._failed_attempts += 0 if aborted.retriable else 1
+        self._log.abort()
         if self._failed_attempts >= _ATTEMPTS:
             raise SluiceError(f"The same batch failed {_ATTEMPTS} times. {aborted}. Mend the cause and start again.")
         self._clock.sleep(_PAUSE_SECONDS)

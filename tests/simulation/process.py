@@ -11,6 +11,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from prometheus_client import CollectorRegistry
 
 from sluice.errors import SluiceError
+from sluice.log import LogUnavailable
 from sluice.model import Millis
 from stream_processors.sharing.checkpoint import Identity
 from stream_processors.sharing.clock import Clock
@@ -142,7 +143,7 @@ class Process:
         self.late = 0
         """Records produced after the lease has ended, since the last call for updates."""
         self.failure: BaseException | None = None
-        """What no process may end with."""
+        """What no process may end with; a log that is away is waited for."""
         self.last_words: SluiceError | None = None
         self.log: MemoryLog | None = None
         self.sets: SimulatedSets | None = None
@@ -204,7 +205,8 @@ class Process:
 
     def _notice(self, ending: BaseException | None) -> None:
         """What ends the process; it may be killed on its way out, and what it would have said is lost."""
-        if ending is not None and not isinstance(ending, (Crash, GreenletExit, SluiceError)):
+        is_allowed = isinstance(ending, (Crash, GreenletExit, SluiceError)) and not isinstance(ending, LogUnavailable)
+        if ending is not None and not is_allowed:
             self.failure = self.failure or ending
 
     def _reap(self) -> None:
@@ -217,6 +219,9 @@ class Process:
             self._serve()
         except (Crash, GreenletExit):
             pass
+        except LogUnavailable as error:
+            self._notice(error)
+            self.last_words = error
         except SluiceError as error:
             self.last_words = error
         except BaseException as error:  # noqa: BLE001 - anything else is a fault in the product

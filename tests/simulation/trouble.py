@@ -27,14 +27,17 @@ class Trouble:
 
 _READING = frozenset(
     {"fetch", "fetch_joined", "stable_ends", "high_watermarks", "committed", "bounds", "read", "start", "republish"}
-    | {"redrives", "newest_set", "refresh_sets", "identity", "reconnect", "fence_the_dead", "hold"}
+    | {"redrives", "newest_set", "refresh_sets", "identity", "reconnect", "fence_the_dead", "hold", "claim", "abort"}
 )
+
+_RARELY_CALLED = 30
 
 
 def trouble(world: World, process: Process, call: str, how: Trouble) -> None:
     """Raises what goes wrong at this call, if something does."""
     rng = world.rng
-    if call in _READING and rng.random() < how.unavailable:
+    often = _RARELY_CALLED if call in ("abort", "claim") else 1
+    if call in _READING and rng.random() < often * how.unavailable:
         world.say(process.instance, f"{call} is not answered")
         raise LogUnavailable("The broker does not answer.")
     if call in ("flush", "send_offsets", "commit") and rng.random() < how.aborts:

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from sluice.errors import SluiceError
-from sluice.log import Ends, Log
+from sluice.log import Aborted, Ends, Log, LogUnavailable, OffsetsUnstable
 from sluice.model import Millis
 from sluice.store import Change, Family, Store, StoreTrouble
 from stream_processors.sharing.checkpoint import Checkpoint
@@ -100,6 +100,45 @@ def test_updates_that_were_held_longer_than_their_tombstones_are_kept_are_not_go
     with pytest.raises(SluiceError, match=r"waited for longer than their tombstones are kept.* it is rebuilt"):
         decide(serving, lane)
     assert not (tmp_path / "stores" / "0").exists()
+
+
+@pytest.mark.parametrize("trouble", [Aborted("fenced", retriable=True), OffsetsUnstable("open")])
+def test_a_broker_that_goes_while_something_else_is_put_right_is_waited_for(
+    serving: Processor, lane: Lane, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    """A process that ends instead comes back only when somebody starts it again."""
+
+    def broken(*_: object) -> None:
+        raise trouble
+
+    def away(*_: object) -> None:
+        raise LogUnavailable("Cannot abort: the broker is away.")
+
+    reconnected = []
+    monkeypatch.setattr(serving, "_batch", broken)
+    monkeypatch.setattr(serving, "_reconnect", lambda: reconnected.append(serving._metrics.unavailable.needed))
+    monkeypatch.setattr(serving._vigil, "end_open_transactions", away)
+    monkeypatch.setattr(serving._clock, "sleep", lambda _: None)
+    monkeypatch.setattr(lane, "abort", away, raising=False)
+    serving.step()
+    assert reconnected == ["broker"]
+
+
+def test_a_broker_that_is_away_when_the_group_is_to_be_joined_is_waited_for(
+    serving: Processor, lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def claim() -> None:
+        tried.append("claim")
+        if len(tried) == 1:
+            raise LogUnavailable("Cannot begin transactions: the coordinator is not there yet.")
+
+    monkeypatch.setattr(lane, "claim", claim, raising=False)
+    monkeypatch.setattr(lane, "join", serving.stop, raising=False)
+    monkeypatch.setattr(serving._clock, "sleep", lambda _: None)
+    assert serving.run() == {}
+    assert tried == ["claim", "claim"]
 
 
 class Full:
