@@ -80,6 +80,16 @@ def stop(folder: Path) -> None:
         process.stop(running, patience=5)
 
 
+def kafkas_own_tool(broker: ComposeBroker, main: str, *words: str) -> str:
+    """What one prints that is run in the broker's container, as docs/deploying.md tells."""
+    java = _java(cache.provide(cache.cache_folder(), artefacts.pinned(), Silence()))
+    file = str(broker.folder / "config/client.properties")
+    way = ["--bootstrap-server", broker.certificates, "--command-config", file]
+    done = subprocess.run([*java, main, *way, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def services() -> dict[str, dict[str, Any]]:
     composed = yaml.safe_load((COMPOSE / "compose.yaml").read_text(encoding="utf-8"))
     found: dict[str, dict[str, Any]] = composed["services"]
@@ -88,11 +98,13 @@ def services() -> dict[str, dict[str, Any]]:
 
 def _place_configuration(folder: Path, moved: dict[int, int]) -> None:
     """The configuration as it is, but for what a container would give: ports, host name and folders of its own."""
-    text = (COMPOSE / "kafka/server.properties").read_text(encoding="utf-8")
-    text = re.sub(r":(909[234])\b", lambda found: f":{moved[int(found[1])]}", text)
-    text = text.replace("://:", "://127.0.0.1:").replace("kafka:", "localhost:")
-    text = text.replace("/certificates/", f"{folder}/certificates/").replace("/var/lib/kafka/data", f"{folder}/data")
-    (_made(folder / "config") / "server.properties").write_text(text, encoding="utf-8")
+    for path in (COMPOSE / "kafka").iterdir():
+        text = path.read_text(encoding="utf-8")
+        text = re.sub(r":(909[234])\b", lambda found: f":{moved[int(found[1])]}", text)
+        text = text.replace("://:", "://127.0.0.1:").replace("kafka:", "localhost:")
+        text = text.replace("/certificates/", f"{folder}/certificates/")
+        text = text.replace("/var/lib/kafka/data", f"{folder}/data")
+        (_made(folder / "config") / path.name).write_text(text, encoding="utf-8")
 
 
 def _format(folder: Path, programs: Programs) -> None:

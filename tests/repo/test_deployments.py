@@ -126,8 +126,10 @@ def test_connection_files_are_taken_from_whom_the_container_runs_as(folder: str,
 def test_every_file_and_volume_that_is_mounted_is_there() -> None:
     for service in SERVICES.values():
         for volume in service.get("volumes", []):
-            source = volume.split(":")[0]
-            assert (COMPOSE / source).exists() if source.startswith(".") else source in composed()["volumes"], volume
+            source, *target = volume.split(":")
+            if target:  # else it goes with its container
+                there = (COMPOSE / source).exists() if source.startswith(".") else source in composed()["volumes"]
+                assert there, volume
 
 
 def test_the_broker_has_no_way_in_without_encryption_and_a_name() -> None:
@@ -167,6 +169,7 @@ def test_the_example_is_valid_as_it_is_built() -> None:
         "providers",
         "apply",
         "doctor",
+        "verify",
         "registry",
     }
     for one in ours:
@@ -235,17 +238,31 @@ def test_a_processor_mounts_its_own_password_alone(name: str) -> None:
     assert volume["secret"]["items"] == [{"key": name, "path": name}]
 
 
-def test_the_doctor_comes_when_called() -> None:
+@pytest.mark.parametrize("name", ["doctor", "verify"])
+def test_who_looks_comes_when_called(name: str) -> None:
     """As the administrator, with all that brings contracts into force, and never by itself."""
-    (doctor,) = (one for one in documents(*MANIFESTS) if one["kind"] == "CronJob")
-    assert doctor["spec"]["suspend"] is True
-    both = [pods()[name] for name in ("doctor", "apply")]
-    named = [
-        json.loads(json.dumps(pod).replace(name, "-")) for pod, name in zip(both, ("doctor", "apply"), strict=True)
-    ]
-    for pod in named:
-        del pod["containers"][0]["args"]
-    assert named[0] == named[1]
+    (job,) = (one for one in documents(*MANIFESTS) if one["kind"] == "CronJob" and one["metadata"]["name"] == name)
+    assert job["spec"]["suspend"] is True
+    assert _compared(name) == _compared("apply")
+
+
+def _compared(name: str) -> Document:
+    """Its pod without its name, what it is told to do, and what it takes."""
+    pod: Document = json.loads(json.dumps(pods()[name]).replace(name, "-"))
+    for needed in ("args", "resources"):
+        del pod["containers"][0][needed]
+    for volume in pod["volumes"]:
+        if volume["name"] == "tmp":
+            del volume["emptyDir"]["sizeLimit"]
+    return pod
+
+
+def test_a_proof_has_room_on_the_disk() -> None:
+    """What it gathers takes as much room as the topics, and would fill a file system in memory."""
+    (tmp,) = (volume["emptyDir"] for volume in pods()["verify"]["volumes"] if volume["name"] == "tmp")
+    (container,) = pods()["verify"]["containers"]
+    assert tmp == {"sizeLimit": container["resources"]["requests"]["ephemeral-storage"]}
+    assert (OURS["tool"]["tmpfs"], "/tmp" in OURS["tool"]["volumes"]) == ([], True)  # noqa: S108 - in a container
 
 
 def test_every_processor_is_scraped_as_the_job_that_alerts_ask_for() -> None:
@@ -293,6 +310,15 @@ def test_whoever_belongs_to_sluice_is_shut_off_first() -> None:
     }
     assert all(rule.get("to") for spec in policies.values() for rule in spec.get("egress", []))
     assert all(rule.get("from") for spec in policies.values() for rule in spec.get("ingress", []))
+
+
+def test_whoever_connects_is_let_out_and_into_the_registry() -> None:
+    connect = {name for name, pod in pods().items() if "initContainers" in pod}
+    policies = {one["metadata"]["name"]: one["spec"] for one in documents(KUBERNETES / "base/network.yaml")}
+    (out,) = policies["to-broker-and-registry"]["podSelector"]["matchExpressions"]
+    (rule,) = policies["to-registry"]["ingress"]
+    (into,) = rule["from"][0]["podSelector"]["matchExpressions"]
+    assert set(out["values"]) == set(into["values"]) == connect
 
 
 def test_the_settings_of_the_deployments_can_be_read_and_name_every_instance() -> None:
