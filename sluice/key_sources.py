@@ -116,9 +116,15 @@ def is_to_be_made(source: KeySource) -> bool:
 def create_master_key(source: KeySource) -> Path | None:
     """Write a new random master key, readable by its owner alone, unless there is one, or somebody else keeps it.
 
-    The file, if it was made.
+    The file, if it was made. Raises SluiceError where there is none and none can be made.
     """
     if not isinstance(source, KeyFile):
         return None
-    was_made = private_file.create(source.path, secrets.token_hex(MASTER_KEY_BYTES) + "\n")
+    try:
+        was_made = private_file.create(source.path, secrets.token_hex(MASTER_KEY_BYTES) + "\n")
+    except OSError as error:
+        raise SluiceError(
+            f"There is no master key {source}, and none can be made there ({error.strerror}): restore it or, for a new "
+            "installation, put there what `openssl rand -hex 32` prints."
+        ) from None
     return source.path if was_made else None

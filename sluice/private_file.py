@@ -45,7 +45,12 @@ def refuse_exposed(path: Path) -> None:
 
 
 def create(path: Path, text: str) -> bool:
-    """Whether the file was made: if there is one, it stays. Of two that make it at once, one does."""
+    """Whether the file was made: if there is one, it stays. Of two that make it at once, one does.
+
+    Where there is one its folder need not be writable: secrets are mounted read-only. Raises OSError.
+    """
+    if path.exists():
+        return False
     with _beside(path, text) as scratch:
         try:
             os.link(scratch, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from schemas import catalogue
@@ -70,6 +70,7 @@ class Right:
     """`user` may do `operation` on the resource of this name, or on all whose names begin with it."""
 
     user: str
+    """As the broker calls it: who logs in with a certificate may have another name there (`called`)."""
     operation: Operation
     resource: Resource
     name: str
@@ -89,6 +90,7 @@ class Quota:
     """How fast the user may read from each broker."""
 
     user: str
+    """As the broker calls it."""
     bytes_per_second: int
 
 
@@ -202,6 +204,15 @@ def desired(
             Quota(c.partner, c.contract.limits.rate) for c in contracts.contracts if c.contract.limits.rate is not None
         ),
         certified=frozenset(certified),
+    )
+
+
+def called(wanted: Desired, names: Mapping[str, str]) -> Desired:
+    """Rights and quotas under the broker's `names` of users; who is not among them is called there as here."""
+    return replace(
+        wanted,
+        rights=tuple(replace(right, user=names.get(right.user, right.user)) for right in wanted.rights),
+        quotas=tuple(replace(quota, user=names.get(quota.user, quota.user)) for quota in wanted.quotas),
     )
 
 

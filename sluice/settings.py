@@ -147,7 +147,7 @@ class Settings(Strict):
     partitions: Annotated[int, Field(ge=1, le=1_000)] = 4
     """Of every topic, for ever: a keyed topic never gets more."""
     certificates: list[str] = Field(default_factory=list)
-    """Users who log in with a certificate: they get no password."""
+    """Users who log in with a certificate: they get no password, and rights by the broker's name for `CN=<user>`."""
     law: LawSettings = LawSettings()
     facts: FactSettings = FactSettings()
     sharing: Sharing

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from sluice import topics
 from sluice.contract import LoadedContracts, check
-from sluice.kafka import inventory, quotas
+from sluice.kafka import certificate_names, inventory, quotas
 from sluice.kafka.clients import Broker, ClientConfig
 from sluice.model import PartnerId
 from sluice.planning import Actual, Finding, Plan, Subject, difference, ownership
-from sluice.provisioning import Desired, RegisteredSchema, desired, our_source_schema
+from sluice.provisioning import Desired, RegisteredSchema, called, desired, our_source_schema
 from sluice.recorded_set import ReCreated
 from sluice.recording import Draft, newest_set
 from sluice.registry import Registry, SchemaNotFound
@@ -54,6 +54,7 @@ def survey(place: Place, loaded: LoadedContracts, removed: Iterable[PartnerId] =
     draft = Draft(contracts, source, before, frozenset(removed))
     wanted = desired(contracts, settings.groups, draft.ended(), settings.certificates)
     wanted = replace(wanted, schemas=(*ours, *wanted.schemas))
+    wanted = called(wanted, certificate_names.names(place.broker, settings.certificates))
     actual = _actual(place, wanted, draft)
     try:
         proposed = draft.as_recorded(settings, actual.topic_ids())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sluice import private_file
 from sluice.connection_files import Connection, of_everybody, read_properties
+from sluice.errors import SluiceError
 
 _PASSWORD_BYTES = 24
 _MECHANISM = ("sasl.mechanism", "sasl.mechanisms")
@@ -29,8 +30,11 @@ class ConnectionFiles:
         return read_properties(self.path(user))
 
     def ensure(self, user: str, administrator: Mapping[str, str]) -> tuple[str, str]:
-        """Mechanism and password in the user's file; a new file with a new password if there is none."""
-        private_file.create(self.path(user), _rendered(credentials(administrator, user, _DEFAULT)))
+        """Mechanism and password in the user's file; a new file with a new password if there is none.
+
+        Raises SluiceError when it cannot be written.
+        """
+        _make(self.path(user), credentials(administrator, user, _DEFAULT))
         found = self.read(user)
         return mechanism(found), found["sasl.password"]
 
@@ -39,9 +43,12 @@ class ConnectionFiles:
         return self._folder / f".{user}.next"
 
     def prepare(self, user: str, administrator: Mapping[str, str], for_mechanism: str) -> Connection:
-        """What the next file says; the same as before if it was prepared and did not come to its place."""
+        """What the next file says; the same as before if it was prepared and did not come to its place.
+
+        Raises SluiceError when it cannot be written.
+        """
         path = self.next_path(user)
-        private_file.create(path, _rendered(credentials(administrator, user, for_mechanism)))
+        _make(path, credentials(administrator, user, for_mechanism))
         return read_properties(path)
 
 
@@ -56,5 +63,10 @@ def mechanism(properties: Connection) -> str:
     return next((properties[key] for key in _MECHANISM if key in properties), _DEFAULT)
 
 
-def _rendered(properties: Connection) -> str:
-    return "".join(f"{key}={value}\n" for key, value in properties.items())
+def _make(path: Path, properties: Connection) -> None:
+    try:
+        private_file.create(path, "".join(f"{key}={value}\n" for key, value in properties.items()))
+    except OSError as error:
+        raise SluiceError(
+            f"A new password cannot be written to {path} ({error.strerror}): run this where that folder can be written."
+        ) from None

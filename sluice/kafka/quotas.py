@@ -14,7 +14,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import ClusterAuthorizationFailedError, KafkaError, for_code
 from kafka.protocol.admin import AlterClientQuotasRequest, DescribeClientQuotasRequest
 
-from sluice.errors import SluiceError
+from sluice.kafka.access import access
 from sluice.kafka.clients import ClientConfig, KafkaTrouble, KafkaUnavailable
 
 _RATE = "consumer_byte_rate"
@@ -22,22 +22,6 @@ _USER = "user"
 _ANY_NAME = 2
 """The protocol's word for: whatever its name is."""
 _TIMEOUT_MS = 10_000
-_IDENTITY = "ssl.endpoint.identification.algorithm"
-
-_OPTIONS = {
-    "bootstrap.servers": "bootstrap_servers",
-    "security.protocol": "security_protocol",
-    "sasl.mechanism": "sasl_mechanism",
-    "sasl.mechanisms": "sasl_mechanism",
-    "sasl.username": "sasl_plain_username",
-    "sasl.password": "sasl_plain_password",
-    "ssl.ca.location": "ssl_cafile",
-    "ssl.certificate.location": "ssl_certfile",
-    "ssl.key.location": "ssl_keyfile",
-    "ssl.key.password": "ssl_password",
-    "ssl.crl.location": "ssl_crlfile",
-}
-"""librdkafka's names of what a connection needs, in this library's words."""
 
 
 def read_rates(client: ClientConfig) -> dict[str, int]:
@@ -92,14 +76,17 @@ def _connected(client: ClientConfig) -> Iterator[Any]:
 
 def options(client: ClientConfig) -> dict[str, Any]:
     """The connection in this library's words. Raises SluiceError for one that needs what this library cannot do."""
-    unknown = [key for key in client if key.startswith(("ssl.", "sasl.")) and key not in _OPTIONS and key != _IDENTITY]
-    if unknown:
-        raise SluiceError(
-            f"Quotas are set by another library, which does not know `{unknown[0]}` in admin.properties: name files, "
-            "or a user with a password."
-        )
-    known = {_OPTIONS[key]: value for key, value in client.items() if key in _OPTIONS}
-    return {**known, "ssl_check_hostname": client.get(_IDENTITY, "https") != "none"}
+    way = access(client, "admin", "Quotas are set")
+    named = {"bootstrap_servers": list(way.servers), "security_protocol": way.protocol, "ssl_context": way.tls}
+    if way.login is None:
+        return named
+    user, password = way.login.user, way.login.password
+    return {
+        **named,
+        "sasl_mechanism": way.login.mechanism,
+        "sasl_plain_username": user,
+        "sasl_plain_password": password,
+    }
 
 
 def _refuse(code: int, message: str | None) -> None:

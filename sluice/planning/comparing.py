@@ -142,14 +142,16 @@ def _left_over(desired: Desired, actual: Actual) -> Iterator[Removal]:
     ours = ownership.our_users(desired, actual)
     wanted = set(desired.rights)
     for right in sorted(actual.rights):
-        if right.user in ours and right not in wanted:
-            whose = ownership.partner_in(right.name) or (right.user if right.user not in desired.users else None)
+        user = ownership.user_called(right.user, ours)
+        if user is not None and right not in wanted:
+            whose = ownership.partner_in(right.name) or (user if user not in desired.users else None)
             yield RemoveRight(whose, right)
     for user in sorted(ours & actual.users.keys()):
         yield from _passwords(user, desired, actual)
     limited = {quota.user for quota in desired.quotas}
-    for user in sorted((ours & actual.quotas.keys()) - limited):
-        yield RemoveQuota(user, Quota(user, actual.quotas[user]))
+    for name in sorted(actual.quotas.keys() - limited):
+        if (whose := ownership.user_called(name, ours)) is not None:
+            yield RemoveQuota(whose, Quota(name, actual.quotas[name]))
     topics = {topic.name: topic for topic in desired.topics}
     for name in sorted(actual.topics.keys() & topics.keys()):
         yield from _beside(topics[name], actual.topics[name].settings)
@@ -190,8 +192,9 @@ def _findings(desired: Desired, proposed: RecordedSet, actual: Actual, partition
             yield Finding(f"schema/{schema.subject}", broken, stops=True)
     names = [topic.name for topic in desired.topics]
     ours = ownership.our_users(desired, actual)
-    for right in sorted(actual.rights):
-        if right.user not in ours and ownership.touches_ours(right, {*names, *actual.topics}):
+    for right in sorted(set(actual.rights) - set(desired.rights)):
+        is_strange = ownership.user_called(right.user, ours) is None
+        if is_strange and ownership.touches_ours(right, {*names, *actual.topics}):
             yield Finding(
                 right_address(right), f"{right_in_words(right)}: nobody here knows {right.user}; see to it by hand"
             )

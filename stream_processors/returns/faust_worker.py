@@ -8,7 +8,6 @@ no exactly-once mode, no web server, no topics of its own.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,10 +18,12 @@ from aiokafka.errors import KafkaError
 
 from sluice import topics
 from sluice.errors import SluiceError
+from sluice.kafka.access import Access, access
 from sluice.kafka.clients import ClientConfig, KafkaTrouble, KafkaUnavailable
 from sluice.log import Written
 from sluice.model import Millis, PartnerId, Pointer
 from stream_processors.returns.partner_return import Arrival
+from stream_processors.returns.reading import USER
 
 _BATCH = 500
 _WITHIN_SECONDS = 0.1
@@ -40,7 +41,7 @@ class Worker:
     def __init__(self, client: ClientConfig, group: str, partners: Iterable[PartnerId], unused: Path) -> None:
         """`unused`: where Faust makes folders for tables, of which we have none."""
         self._partners = {topics.returns(partner): partner for partner in partners}
-        self._app = faust.App(group, datadir=str(unused), **_settings(client))
+        self._app = faust.App(group, datadir=str(unused), **_settings(way_in(client)))
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def start(self, settle: Settle, on_assigned: Callable[[], None]) -> None:
@@ -124,16 +125,23 @@ def _translated() -> Iterator[None]:
         raise kind(f"Cannot serve partners' returns: {why}.") from error
 
 
-def _settings(client: ClientConfig) -> dict[str, Any]:
-    encrypted = "SSL" in client.get("security.protocol", "")
+def way_in(client: ClientConfig) -> Access:
+    """Raises SluiceError for a connection that needs what Faust's client cannot do."""
+    return access(client, USER, "What partners return is read")
+
+
+def _credentials(way: Access) -> Any:  # noqa: ANN401 - Faust has no types
+    if way.login is not None:
+        return faust.SASLCredentials(
+            username=way.login.user, password=way.login.password, mechanism=way.login.mechanism, ssl_context=way.tls
+        )
+    return None if way.tls is None else faust.SSLCredentials(way.tls)
+
+
+def _settings(way: Access) -> dict[str, Any]:
     return {
-        "broker": [f"kafka://{server}" for server in client["bootstrap.servers"].split(",")],
-        "broker_credentials": faust.SASLCredentials(
-            username=client["sasl.username"],
-            password=client["sasl.password"],
-            mechanism=client["sasl.mechanism"],
-            ssl_context=ssl.create_default_context(cafile=client.get("ssl.ca.location")) if encrypted else None,
-        ),
+        "broker": [f"kafka://{server}" for server in way.servers],
+        "broker_credentials": _credentials(way),
         "broker_commit_interval": 1.0,
         "broker_session_timeout": 10.0,
         "broker_heartbeat_interval": 3.0,

@@ -25,7 +25,7 @@ from sluice.settings import Settings
 from stream_processors.admin.endpoint import registry_of_a_process, served
 from stream_processors.admin.health import Health
 from stream_processors.returns.desk import Desk
-from stream_processors.returns.faust_worker import Worker
+from stream_processors.returns.faust_worker import Worker, way_in
 from stream_processors.returns.metrics import Metrics
 from stream_processors.returns.readership import Readership
 from stream_processors.returns.reading import USER, Reading
@@ -66,6 +66,7 @@ class _Process:
     async def run(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._stopped.set)
+        way_in(self._settings.client(USER))  # refused before all is read, which may take long
         with closing(Registry(self._settings.registry())) as registry:
             while not self._stopped.is_set():
                 try:

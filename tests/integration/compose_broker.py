@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -57,12 +58,16 @@ def make_credentials(folder: Path, *partners: str) -> None:
     )
 
 
-def start(folder: Path, *partners: str) -> ComposeBroker:
-    """Credentials, storage and broker, as `docker compose up` makes and starts them."""
+CALLS_BY_SUBJECT = {"ssl.principal.mapping.rules=": "# ", "super.users=User:admin;User:node": r"\g<0>;User:CN=node"}
+"""As a broker does that is told nothing else, Strimzi's too: a certificate's user is `CN=<name>`."""
+
+
+def start(folder: Path, *partners: str, changes: Mapping[str, str] = MappingProxyType({})) -> ComposeBroker:
+    """Credentials, storage and broker, as `docker compose up` makes and starts them; `changes` are of its settings."""
     make_credentials(folder, *partners)
     programs = cache.provide(cache.cache_folder(), artefacts.pinned(), Silence())
     passwords, controller, certificates = ports.choose(3)
-    _place_configuration(folder, {9092: passwords, 9093: controller, 9094: certificates})
+    _place_configuration(folder, {9092: passwords, 9093: controller, 9094: certificates}, changes)
     _format(folder, programs)
     _place_clients(folder, {"kafka:9092": f"localhost:{passwords}", "localhost:9094": f"localhost:{certificates}"})
     _place_settings(folder)
@@ -96,7 +101,7 @@ def services() -> dict[str, dict[str, Any]]:
     return found
 
 
-def _place_configuration(folder: Path, moved: dict[int, int]) -> None:
+def _place_configuration(folder: Path, moved: dict[int, int], changes: Mapping[str, str]) -> None:
     """The configuration as it is, but for what a container would give: ports, host name and folders of its own."""
     for path in (COMPOSE / "kafka").iterdir():
         text = path.read_text(encoding="utf-8")
@@ -104,6 +109,9 @@ def _place_configuration(folder: Path, moved: dict[int, int]) -> None:
         text = text.replace("://:", "://127.0.0.1:").replace("kafka:", "localhost:")
         text = text.replace("/certificates/", f"{folder}/certificates/")
         text = text.replace("/var/lib/kafka/data", f"{folder}/data")
+        for old, new in changes.items() if path.name == "server.properties" else ():
+            text, found = re.subn(old, new, text)
+            assert found == 1, old
         (_made(folder / "config") / path.name).write_text(text, encoding="utf-8")
 
 

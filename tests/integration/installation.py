@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def eventually(condition: Callable[[], Any], what: str, seconds: float = _EVENTU
 
 
 class Installation:
-    def __init__(self, endpoints: Endpoints, folder: Path) -> None:
+    def __init__(self, endpoints: Endpoints, folder: Path, certificates: Sequence[str] = ()) -> None:
         self.folder = folder
         self.settings_path = folder / "sluice.yaml"
         self.log_path = folder / "sharing.log"
@@ -69,6 +69,7 @@ class Installation:
         self.logs: list[Path] = []
         """What each process of this test has said."""
         self._endpoints = endpoints
+        self._certificates = certificates
         self._processes: list[Command] = []
         self._has_run = False
 
@@ -101,6 +102,7 @@ class Installation:
             "contracts": str(self.contracts_folder),
             "master_key": str(self.folder / "master.key"),
             "partitions": PARTITIONS,
+            "certificates": list(self._certificates),
             "sharing": {
                 "group": f"sharing-{self.folder.name}",
                 "state": str(self.folder / "state"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -56,6 +59,40 @@ def test_an_existing_master_key_is_never_replaced(tmp_path: Path) -> None:
     damaged = kept(tmp_path / "master.key", b"damaged")
     create_master_key(damaged)
     assert damaged.path.read_text() == "damaged"
+
+
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file can be made anywhere, as on a volume that is mounted so: of root a mode would not keep it."""
+
+    def refused(*_what: object, **_more: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "mkstemp", refused)
+
+
+@pytest.mark.usefixtures("read_only")
+def test_a_master_key_that_is_mounted_read_only_is_left_as_it_is(tmp_path: Path) -> None:
+    mounted = kept(tmp_path / "master.key", DIGITS.encode())
+    assert create_master_key(mounted) is None
+    assert load_master_key(mounted) == MasterKey(SECRET)
+
+
+@pytest.mark.usefixtures("read_only")
+def test_a_master_key_that_cannot_be_made_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SluiceError) as raised:
+        create_master_key(KeyFile(tmp_path / "master.key"))
+    assert str(raised.value) == (
+        f"There is no master key at {tmp_path}/master.key, and none can be made there (Read-only file system): restore "
+        "it or, for a new installation, put there what `openssl rand -hex 32` prints."
+    )
+
+
+def test_of_many_that_make_a_master_key_at_once_one_does(tmp_path: Path) -> None:
+    source = KeyFile(tmp_path / "master.key")
+    with ThreadPoolExecutor(8) as pool:
+        made = [one for one in pool.map(create_master_key, [source] * 8) if one is not None]
+    assert made == [source.path]
 
 
 def test_a_key_that_somebody_else_keeps_is_not_made_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

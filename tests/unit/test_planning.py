@@ -17,7 +17,7 @@ from sluice.planning import Actual, ActualTopic, Plan, Subject, difference
 from sluice.planning.compatibility import breaks
 from sluice.planning.plan import summary
 from sluice.planning.steps import CreateTopic, Grant, RecordSet, RegisterSchema, SetPassword, SetQuota, right_address
-from sluice.provisioning import Desired, Groups, Operation, Resource, Right, desired
+from sluice.provisioning import Desired, Groups, Operation, Resource, Right, called, desired
 from sluice.recorded_set import RecordedPartner, RecordedSet
 from tests.unit.installation import SERVICE_PROVIDER, Installation
 
@@ -205,6 +205,44 @@ def test_who_logs_in_with_a_certificate_gets_no_password() -> None:
     steps = planned(nothing, replace(WANTED, certified=frozenset({"hoshi-card"}))).steps
     given = {step.user for step in steps if isinstance(step, SetPassword)}
     assert given == set(WANTED.users) - {"hoshi-card"}
+
+
+CERTIFIED = called(replace(WANTED, certified=frozenset({"hoshi-card"})), {"hoshi-card": "CN=hoshi-card"})
+_BY_CERTIFICATE = replace(_READ, user="CN=hoshi-card")
+
+
+def test_rights_and_limits_of_a_certificate_are_those_of_the_brokers_name_for_it() -> None:
+    assert planned(as_desired(CERTIFIED), CERTIFIED).is_empty
+    missing = replace(as_desired(CERTIFIED), rights=[r for r in CERTIFIED.rights if r != _BY_CERTIFICATE], quotas={})
+    named = {"quota/CN=hoshi-card", "quota/adresso", f"right/CN=hoshi-card/READ/TOPIC/{_TOPIC}"}
+    assert {step.address for step in planned(missing, CERTIFIED).steps} == named
+
+
+def test_what_a_certificate_has_under_a_name_by_which_nobody_comes_counts_for_nothing_and_is_left_over() -> None:
+    """Granted before `certificates` named it; or under its subject, on a broker that makes its own name of that."""
+    plan = planned(as_desired(), CERTIFIED)
+    own = [right_address(right) for right in WANTED.rights if right.user == "hoshi-card"]
+    assert addresses(plan)["left_over"] == [*sorted(own), "quota/hoshi-card"]
+    granted = {step.right for step in plan.steps if isinstance(step, Grant)}
+    assert granted == set(CERTIFIED.rights) - set(WANTED.rights)
+    mapped = replace(as_desired(), rights=[*WANTED.rights, _BY_CERTIFICATE])
+    assert addresses(planned(mapped)) == {"left_over": [right_address(_BY_CERTIFICATE)]}
+
+
+def test_a_partner_with_a_certificate_is_removed_whole() -> None:
+    wanted = desired(contracts("adresso"), GROUPS)
+    plan = planned(as_desired(CERTIFIED, recorded("adresso", ended=("hoshi-card",))), wanted, recorded("adresso"))
+    removed = {one.address for one in plan.removals(["partner/hoshi-card"])}
+    assert removed >= {right_address(right) for right in CERTIFIED.rights if right.user == "CN=hoshi-card"}
+    assert "quota/CN=hoshi-card" in removed
+    assert not plan.findings
+
+
+def test_a_name_of_the_brokers_own_is_no_strangers() -> None:
+    wanted = called(WANTED, {"hoshi-card": "cards"})
+    assert planned(as_desired(wanted), wanted).is_empty
+    more = replace(_READ, user="cards", name=topics.customers(PartnerId("adresso")))
+    assert set(addresses(planned(replace(as_desired(wanted), rights=[*wanted.rights, more]), wanted))) == {"findings"}
 
 
 def test_a_file_for_a_mechanism_that_the_broker_has_no_password_for_is_mended() -> None:
