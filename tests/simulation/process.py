@@ -220,7 +220,8 @@ class Process:
         except (Crash, GreenletExit):
             pass
         except LogUnavailable as error:
-            self._notice(error)
+            if self.processor is not None:  # before there is one, others wait for the log (stream_processors.serving)
+                self._notice(error)
             self.last_words = error
         except SluiceError as error:
             self.last_words = error
