@@ -240,9 +240,23 @@ _decode_statements = msgspec.msgpack.Decoder(tuple[Statement, ...]).decode
 _ENCODED_NONE = _encode(())
 
 
-@lru_cache(1 << 12)
+_LONG_BYTES = 4_000
+"""Some twenty statements; hardly anybody makes more."""
+
+
 def _decoded(said: bytes) -> tuple[Statement, ...]:
     """Kept for a while: one decision asks several times."""
+    return _long(said) if len(said) > _LONG_BYTES else _short(said)
+
+
+@lru_cache(1 << 12)
+def _short(said: bytes) -> tuple[Statement, ...]:
+    return _decode_statements(said)
+
+
+@lru_cache(4)
+def _long(said: bytes) -> tuple[Statement, ...]:
+    """Few of these: whoever gathers thousands has all that grew to them kept otherwise, and that is gigabytes."""
     return _decode_statements(said)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import permutations
 from typing import Any
 
@@ -227,8 +228,24 @@ def test_an_answer_may_be_dated_five_minutes_after_it_was_logged_and_no_later(ah
 
 def test_many_events_of_one_customer_are_gathered_in_good_time() -> None:
     """A preference centre in a loop must not stop its partition."""
+    assert len(_gathered(5_000).events) == 5_000
+
+
+def test_many_events_of_one_customer_take_no_room_but_their_own() -> None:
+    """Each makes another set, and no set of before is kept."""
+    tracemalloc.start()
+    try:
+        record = _gathered(1_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(record.events) == 1_000
+    assert peak < 30_000_000
+
+
+def _gathered(events: int) -> ConsentRecord:
     record = ConsentRecord()
-    for number in range(5_000):
-        event = parse_event(RECORD | {"record_id": str(number * 7919 % 5_000)}, CUSTOMER, Millis(10**15))
+    for number in range(events):
+        event = parse_event(RECORD | {"record_id": str(number * 7919 % events)}, CUSTOMER, Millis(10**15))
         record = record.with_event(event).with_event(event)
-    assert len(record.events) == 5_000
+    return record
