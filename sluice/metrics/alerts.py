@@ -68,7 +68,7 @@ def _gone(job: str, tells: Declared) -> str:
 
 def _served(metric: Declared) -> str:
     """Without what those tell whom the broker does not answer: others may have their partitions by now."""
-    return f'({metric.name} unless on (job, instance) {UNAVAILABLE.name}{{needs="broker"}} > 0)'
+    return f'{metric.name} unless on (job, instance) {UNAVAILABLE.name}{{needs="broker"}} > 0'
 
 
 CAUSES = (
