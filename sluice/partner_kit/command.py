@@ -150,7 +150,8 @@ def _substance(settings: Settings, checked: CheckedContract, registry: Registry,
 def _connection(settings: Settings, partner: PartnerId) -> Connection:
     client = settings.client(partner)
     protocol = client.get("security.protocol", "")
-    mechanism = client.get("sasl.mechanism") if protocol.startswith("SASL_") else CERTIFICATE
+    named = client.get("sasl.mechanism") or client.get("sasl.mechanisms")
+    mechanism = named if protocol.startswith("SASL_") else CERTIFICATE
     if not client.get("bootstrap.servers") or not protocol or mechanism not in asyncapi.MECHANISMS:
         known = ", ".join(one for one in asyncapi.MECHANISMS if one != CERTIFICATE)
         raise SluiceError(

@@ -25,7 +25,8 @@ VICTIM = "1"
 TERM_SECONDS = 60
 """Within which the partner that falls silent has to acknowledge."""
 _GIVEN_UP_AFTER_SECONDS = 10
-"""Who is frozen takes connections and says nothing: Prometheus waits for its `scrape_timeout`."""
+"""Of who says nothing, not even no, it is known when a request has timed out: of a process when Prometheus' has
+(`scrape_timeout`), of a broker when a processor's has (`socket.timeout.ms`)."""
 _ALWAYS = float("inf")
 _SLOW = Conditions(latency_seconds=0.05, bytes_per_second=2_000_000)
 _CONSENTS = 20_000
@@ -307,13 +308,13 @@ FAULTS = (
     Fault(silent_partner, "SluiceRecallOverdue", TERM_SECONDS),
     Fault(network_slow),
     Fault(network_cut, "SluiceUnavailable"),
-    Fault(packets_lost, "SluiceUnavailable"),
+    Fault(packets_lost, "SluiceUnavailable", _GIVEN_UP_AFTER_SECONDS),
     Fault(many_consents_at_once),
     Fault(everybody_killed_and_started_again),
     Fault(broker_started_again),
     Fault(broker_killed, "SluiceUnavailable"),
     Fault(bad_deploy, "SluiceUpdatesPaused"),
     Fault(transaction_left_open, "SluiceWideningStopped"),
-    Fault(broker_paused, "SluiceUnavailable"),
+    Fault(broker_paused, "SluiceUnavailable", _GIVEN_UP_AFTER_SECONDS),
 )
 """Those that stop the flow come last: what they make late is of an hour in which little was."""

@@ -94,23 +94,26 @@ def test_what_is_shared_over_tls_reaches_a_partner_with_a_certificate(
     assert len(read(settings.client(ADRESSO), topics.customers(ADRESSO), "partner.adresso.test")) > 0
 
 
+@pytest.mark.parametrize(("partner", "using"), [(ADRESSO, "sluice.yaml"), (HOSHI, "partner.yaml")])
 def test_a_kit_brings_what_its_consumer_needs_for_tls(
-    broker: ComposeBroker, settings: Settings, tmp_path: Path
+    broker: ComposeBroker, settings: Settings, tmp_path: Path, partner: PartnerId, using: str
 ) -> None:
-    """Of the folders that its connection file was made in, the partner has none."""
+    """With a password, and with a certificate. Of the folders that its connection file was made in it has none."""
     sluice(broker, "simulate-crm", "--rate", "100", "--duration", "1")
     sluice(broker, "run", "sharing", "--until-end")
     folder = tmp_path / "kit"
-    sluice(broker, "partner-kit", ADRESSO, "--out", str(folder))
-    handed_over = (folder / f"{ADRESSO}.properties").read_text(encoding="utf-8")
+    sluice(broker, "partner-kit", partner, "--out", str(folder), settings=using)
+    handed_over = (folder / f"{partner}.properties").read_text(encoding="utf-8")
     assert "ssl.ca.location=ca.pem\n" in handed_over
     assert str(broker.folder) not in handed_over
-    command = [sys.executable, "consumer.py", f"{ADRESSO}.properties", "--once"]
+    command = [sys.executable, "consumer.py", f"{partner}.properties", "--once"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     with closing(sqlite3.connect(folder / "customers.db")) as db:
         held = {name for (name,) in db.execute("SELECT pseudonym FROM customers")}
-    delivered = {r.key: r.value for r in read(settings.client(ADRESSO), topics.customers(ADRESSO), "partner.adresso.k")}
+    client = settings.client(ADRESSO) if partner == ADRESSO else broker.with_certificate(HOSHI)
+    records = read(client, topics.customers(partner), topics.partner_group(partner, "k"))
+    delivered = {record.key: record.value for record in records}
     assert held == {key.decode() for key, value in delivered.items() if key and value is not None}
     assert held, "somebody is shared with it, and was read"
 

@@ -42,8 +42,8 @@ class Damaged(Exception): ...  # this message cannot be used; holds no value
 
 
 class Copy:
-    def __init__(self, client: dict[str, str], registry: str, db: sqlite3.Connection) -> None:
-        own = "partner." + client["sasl.username"]
+    def __init__(self, name: str, client: dict[str, str], registry: str, db: sqlite3.Connection) -> None:
+        own = "partner." + name
         self.customers, self.control, self.returns = own + ".customers", own + ".control", own + ".returns"
         reads = {"group.id": own + ".consumer", "isolation.level": "read_committed", "enable.auto.commit": "false"}
         tells = {"auto.offset.reset": "error", "enable.partition.eof": "true", "fetch.wait.max.ms": "50"}
@@ -177,7 +177,9 @@ def settings(path: str) -> dict[str, str]:
 def main(properties: str, *flags: str) -> int:
     os.umask(0o077)
     _alone = sqlite3.connect("customers.db.lock", timeout=0).execute("BEGIN EXCLUSIVE")  # where a second one ends
-    copy = Copy(settings(properties), settings("registry.properties")["url"], sqlite3.connect("customers.db"))
+    client, registry = settings(properties), settings("registry.properties")["url"]
+    name = client.get("sasl.username", Path(properties).stem)  # who logs in with a certificate is called as its file
+    copy = Copy(name, client, registry, sqlite3.connect("customers.db"))
     while True:
         try:
             copy.begin()

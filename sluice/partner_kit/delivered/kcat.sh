@@ -15,6 +15,7 @@ properties=${1:?"name the properties file: ./kcat.sh NAME.properties customers -
 topic=${2:?"name the topic: customers or control"}
 shift 2
 partner=$(sed -n 's/^sasl\.username=//p' "$properties")
+partner=${partner:-$(basename "$properties" .properties)}    # who logs in with a certificate is called as its file
 
 # -Z: a null is written as NULL, and an empty value as nothing
 exec kcat -F "$properties" -X isolation.level=read_committed -C -Z -q -o beginning \
