@@ -61,14 +61,6 @@ def reason(error: KafkaException | KafkaError) -> str:
     return str(inner.str() if isinstance(inner, KafkaError) else inner).rstrip(".")
 
 
-NOTHING_NEW_MS = 50
-"""After which the broker answers that there is nothing new; what is new it gives at once.
-
-The ends of partitions are told by such an answer, and partitions that are added wait for it. Each costs both sides: at
-10 ms a process that rests kept a tenth of a core busy, and the broker as much.
-"""
-
-
 @translated("connect")
 def admin_client(client: ClientConfig) -> Broker:
     return AdminClient({**client, "socket.timeout.ms": 10_000, "log_level": 0})
@@ -90,7 +82,7 @@ def reader(client: ClientConfig, group: str) -> Consumer:
             "auto.offset.reset": "error",
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
-            "fetch.wait.max.ms": NOTHING_NEW_MS,
+            "fetch.wait.max.ms": 10,
             "log_level": 0,
         }
     )

@@ -15,7 +15,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from sluice.kafka import admin
 from sluice.kafka.clients import (
-    NOTHING_NEW_MS,
     ClientConfig,
     KafkaTrouble,
     KafkaUnavailable,
@@ -89,7 +88,7 @@ class TransactionalLog:
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
-                "fetch.wait.max.ms": NOTHING_NEW_MS,
+                "fetch.wait.max.ms": 10,
                 "log_level": 0,
             }
         )

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from sluice import topics
+from sluice.kafka.admin import high_watermarks
+from sluice.partitioning import partition_of
 from tests.chaos import faults
 from tests.chaos.contract_changes import ContractChanges
 from tests.chaos.crm import Crm, Mix
@@ -17,7 +19,7 @@ from tests.chaos.drilled import Drilled
 from tests.chaos.faults import Counted, Scene
 from tests.chaos.field import PROXIED
 from tests.chaos.proxy import Conditions
-from tests.integration.installation import HOSHI, LISTMART, eventually
+from tests.integration.installation import HOSHI, LISTMART, PARTITIONS, eventually
 from tests.integration.upstream import Upstream
 
 VICTIM = "1"
@@ -31,6 +33,7 @@ _ALWAYS = float("inf")
 _SLOW = Conditions(latency_seconds=0.05, bytes_per_second=2_000_000)
 _CONSENTS = 20_000
 _BAD_EVERY_SECONDS = 0.1
+_GARBLED = b"crm:4"
 _ATTEMPTS = 6
 """To catch somebody in a transaction, of which there are few and short ones."""
 
@@ -181,13 +184,13 @@ def transaction_left_open(drilled: Drilled) -> Iterator[None]:
 
 @contextmanager
 def bad_deploy(drilled: Drilled) -> Iterator[None]:
-    """A CRM goes on writing what nobody can read."""
+    """A CRM goes on writing what nobody can read; at the end the last of it is acknowledged (docs/operating.md)."""
     over = threading.Event()
 
     def write() -> None:
         while not over.wait(_BAD_EVERY_SECONDS):
             for number in range(10):
-                drilled.field.installation.send(topics.CUSTOMER_UPDATES, b"crm:4", b"no record %d" % number)
+                drilled.field.installation.send(topics.CUSTOMER_UPDATES, _GARBLED, b"no record %d" % number)
 
     writer = threading.Thread(target=write, name="bad deploy")
     writer.start()
@@ -196,6 +199,10 @@ def bad_deploy(drilled: Drilled) -> Iterator[None]:
     finally:
         over.set()
         writer.join()
+        place = topics.CUSTOMER_UPDATES, partition_of(_GARBLED, PARTITIONS)
+        end = high_watermarks(drilled.field.installation.admin, [place])[place]
+        for processor in drilled.field.processors.values():
+            processor.acknowledge(f"{place[0]}/{place[1]}@{end - 1}")
 
 
 @contextmanager

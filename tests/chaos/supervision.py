@@ -143,6 +143,15 @@ class Supervised:
             if self._start_at is not None:
                 self._start_at = time.monotonic()
 
+    def acknowledge(self, place: str) -> None:
+        """As an operator does who has looked into a record: it is listed, and the process started again."""
+        with self._lock:
+            settings = json.loads(self._settings.read_text(encoding="utf-8"))
+            settings["sharing"].setdefault("acknowledged", []).append(place)
+            self._settings.write_text(json.dumps(settings), encoding="utf-8")
+            self.stop()
+            self.start()
+
     def freeze(self) -> bool:
         with self._lock:
             return self._signal(signal.SIGSTOP)
