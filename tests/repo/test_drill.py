@@ -12,7 +12,7 @@ from tests.chaos.drill_table import table
 
 ROOT = Path(__file__).parents[2]
 REPORT = json.loads((ROOT / "docs/benchmarks/drill.json").read_text(encoding="utf-8"))
-"""As `make drill` has written it."""
+"""Put together from what runs of `make drill` have written."""
 OF_OPERATION = {"returns_killed", "providers_killed", "silent_partner", "bad_deploy", "transaction_left_open"}
 """Not the sharing loop's to survive."""
 
@@ -31,6 +31,12 @@ def test_nobody_was_woken_in_an_hour_of_load() -> None:
     assert REPORT["quiet"]["minutes"] >= 60
     assert REPORT["quiet"]["fired"] == []
     assert REPORT["quiet"]["updates"] > 0
+
+
+def test_every_fault_woke_who_it_should_and_nobody_else() -> None:
+    assert REPORT["passed"]
+    assert [one["fault"] for one in REPORT["faults"]] == [fault.name for fault in FAULTS]
+    assert all(one["passed"] for one in REPORT["faults"])
 
 
 def test_every_fault_of_the_chaos_tests_is_drilled() -> None:
