@@ -194,11 +194,17 @@ _WRONG = (
 _PARTS = dict(zip(metrics.WAITING, ("Sharing", "Returns", "Providers"), strict=True))
 
 
+def _needed(counts: Counts) -> Iterator[tuple[str, str]]:
+    """Which part waits, and for whom: versions before this one did not say which of the two."""
+    for metric, part in _PARTS.items():
+        for (needs,), waits in sorted(counts.highest(metric, "needs").items()):
+            if waits:
+                yield part, needs or "broker or registry"
+
+
 def _waits_for(process: Process) -> str:
     """The broker, the registry, or nothing."""
-    told = Counts(0, (process,))
-    waits = (needs for metric in _PARTS for (needs,), on in told.highest(metric, "needs").items() if on)
-    return next(waits, "")
+    return next((needs for _, needs in _needed(Counts(0, (process,)))), "")
 
 
 def _asked(process: Process, *, is_missed: bool) -> Asked:
@@ -218,9 +224,7 @@ def _absent(counts: Counts) -> Iterator[Trouble]:
 
 
 def _waiting(counts: Counts) -> Iterator[Trouble]:
-    for metric, part in _PARTS.items():
-        for needs in sorted(needs for (needs,), on in counts.highest(metric, "needs").items() if on):
-            yield Trouble(f"{part} waits for the {needs}", "SluiceUnavailable")
+    return (Trouble(f"{part} waits for the {needs}", "SluiceUnavailable") for part, needs in _needed(counts))
 
 
 def _unserved(counts: Counts) -> Iterator[Trouble]:

@@ -6,15 +6,18 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import pytest
 import yaml
 
 from sluice.connection_files import read_properties
+from sluice.errors import SluiceError
 from sluice.kafka.admin import answers
 from sluice.kafka.clients import admin_client
 from sluice.local import artefacts, cache, ports, process
@@ -60,6 +63,19 @@ def make_credentials(folder: Path, *partners: str) -> None:
 
 CALLS_BY_SUBJECT = {"ssl.principal.mapping.rules=": "# ", "super.users=User:admin;User:node": r"\g<0>;User:CN=node"}
 """As a broker does that is told nothing else, Strimzi's too: a certificate's user is `CN=<name>`."""
+
+
+@contextmanager
+def started(folder: Path, *partners: str, changes: Mapping[str, str] = MappingProxyType({})) -> Iterator[ComposeBroker]:
+    """See `start`; skips the test where there is none, unless one is required."""
+    try:
+        broker = start(folder, *partners, changes=changes)
+    except SluiceError as error:
+        if os.environ.get("REQUIRE_BROKER") == "1":
+            raise
+        pytest.skip(f"no broker: {error}")
+    yield broker
+    stop(folder)
 
 
 def start(folder: Path, *partners: str, changes: Mapping[str, str] = MappingProxyType({})) -> ComposeBroker:

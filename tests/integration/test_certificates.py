@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +12,6 @@ import yaml
 from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
 
 from sluice import topics
-from sluice.errors import SluiceError
 from sluice.kafka import inventory, quotas
 from sluice.kafka import provisioning as broker_side
 from sluice.kafka.clients import KafkaTrouble
@@ -33,15 +31,9 @@ _READ = Right(_SUBJECT, Operation.READ, Resource.TOPIC, topics.customers(HOSHI))
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeBroker]:
-    folder = tmp_path_factory.mktemp("by-subject")
-    try:
-        started = compose_broker.start(folder, HOSHI, RETURNS, changes=compose_broker.CALLS_BY_SUBJECT)
-    except SluiceError as error:
-        if os.environ.get("REQUIRE_BROKER") == "1":
-            raise
-        pytest.skip(f"no broker: {error}")
-    yield started
-    compose_broker.stop(folder)
+    folder, changes = tmp_path_factory.mktemp("by-subject"), compose_broker.CALLS_BY_SUBJECT
+    with compose_broker.started(folder, HOSHI, RETURNS, changes=changes) as broker:
+        yield broker
 
 
 @pytest.fixture(scope="module")

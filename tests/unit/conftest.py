@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 
 import pytest
 from hypothesis import settings
@@ -20,6 +22,16 @@ settings.load_profile("untimed")
 @pytest.fixture(scope="session", name="law")
 def shipped() -> Law:
     return law()
+
+
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file can be made anywhere, as on a volume that is mounted so: of root a mode would not keep it."""
+
+    def refused(*_what: object, **_more: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "mkstemp", refused)
 
 
 @pytest.fixture

@@ -167,8 +167,10 @@ def test_recalls_are_not_told_as_they_stood_before_returns_lost_the_broker() -> 
 
 def test_a_process_of_the_version_before_is_shown_all_the_same() -> None:
     """While processes are replaced one by one; it did not say what it needs."""
-    at = counts(20.0, WELL | {"sluice_unavailable": 0.0}, {"sluice_returns_unavailable": 0.0})
-    assert page(overview(NOW, at, at, Known()))
+    at = counts(20.0, WELL | {"sluice_unavailable": 0.0}, {"sluice_returns_unavailable": 1.0})
+    found = overview(NOW, at, at, Known())
+    assert [one.what for one in found.troubles] == ["Returns waits for the broker or registry"]
+    assert [one.is_well for one in found.processes] == [True, False]
 
 
 def test_a_process_that_has_no_partition_yet_does_not_say_that_everybody_is_reconciled() -> None:

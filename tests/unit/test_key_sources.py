@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -59,16 +57,6 @@ def test_an_existing_master_key_is_never_replaced(tmp_path: Path) -> None:
     damaged = kept(tmp_path / "master.key", b"damaged")
     create_master_key(damaged)
     assert damaged.path.read_text() == "damaged"
-
-
-@pytest.fixture
-def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file can be made anywhere, as on a volume that is mounted so: of root a mode would not keep it."""
-
-    def refused(*_what: object, **_more: object) -> None:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-
-    monkeypatch.setattr(tempfile, "mkstemp", refused)
 
 
 @pytest.mark.usefixtures("read_only")

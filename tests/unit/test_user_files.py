@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,14 +10,6 @@ from sluice.errors import SluiceError
 from sluice.user_files import ConnectionFiles
 
 ADMINISTRATOR = {"bootstrap.servers": "b:1", "sasl.username": "admin", "sasl.password": "secret"}
-
-
-@pytest.fixture
-def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_what: object, **_more: object) -> None:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-
-    monkeypatch.setattr(tempfile, "mkstemp", refused)
 
 
 @pytest.mark.usefixtures("read_only")
