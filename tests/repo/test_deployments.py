@@ -32,7 +32,7 @@ EXAMPLE = KUBERNETES / "example"
 MANIFESTS = sorted(
     path for path in KUBERNETES.rglob("*.yaml") if path.name not in {"kustomization.yaml", "sluice.yaml"}
 )
-WITH_PODS = {"StatefulSet", "Deployment", "Job", "CronJob"}
+WITH_PODS = {"StatefulSet", "Deployment", "Job"}
 PROCESSORS = ("sharing", "returns", "providers")
 Document = dict[str, Any]
 
@@ -168,12 +168,11 @@ def test_the_example_is_valid_as_it_is_built() -> None:
         "returns",
         "providers",
         "apply",
-        "doctor",
-        "verify",
+        "tool",
         "registry",
     }
     for one in ours:
-        assert template(one)["metadata"]["labels"]["app.kubernetes.io/part-of"] == "sluice"
+        assert one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/part-of"] == "sluice"
 
 
 def test_every_file_is_part_of_its_kustomization() -> None:
@@ -200,15 +199,12 @@ def test_the_examples_topics_and_users_are_those_of_its_contracts() -> None:
     assert rendered.output == (EXAMPLE / "topics-and-users.yaml").read_text(encoding="utf-8")
 
 
-def template(one: Document) -> Document:
-    """Of its pods."""
-    outer: Document = one["spec"]["jobTemplate"] if one["kind"] == "CronJob" else one
-    inner: Document = outer["spec"]["template"]
-    return inner
-
-
 def pods() -> dict[str, Document]:
-    return {one["metadata"]["name"]: template(one)["spec"] for one in documents(*MANIFESTS) if one["kind"] in WITH_PODS}
+    return {
+        one["metadata"]["name"]: one["spec"]["template"]["spec"]
+        for one in documents(*MANIFESTS)
+        if one["kind"] in WITH_PODS
+    }
 
 
 @pytest.mark.parametrize("name", pods())
@@ -238,19 +234,21 @@ def test_a_processor_mounts_its_own_password_alone(name: str) -> None:
     assert volume["secret"]["items"] == [{"key": name, "path": name}]
 
 
-@pytest.mark.parametrize("name", ["doctor", "verify"])
-def test_who_looks_comes_when_called(name: str) -> None:
+def test_commands_are_typed_in_a_pod_that_is_there_when_called() -> None:
     """As the administrator, with all that brings contracts into force, and never by itself."""
-    (job,) = (one for one in documents(*MANIFESTS) if one["kind"] == "CronJob" and one["metadata"]["name"] == name)
-    assert job["spec"]["suspend"] is True
-    assert _compared(name) == _compared("apply")
+    (tool,) = (one for one in documents(*MANIFESTS) if one["metadata"]["name"] == "tool")
+    assert tool["spec"]["replicas"] == 0
+    assert pods()["tool"]["containers"][0]["command"] == ["sleep", "infinity"]
+    assert _compared("tool") == _compared("apply")
 
 
 def _compared(name: str) -> Document:
-    """Its pod without its name, what it is told to do, and what it takes."""
+    """What its pod may do and is given, without what it runs and how much it takes."""
     pod: Document = json.loads(json.dumps(pods()[name]).replace(name, "-"))
-    for needed in ("args", "resources"):
-        del pod["containers"][0][needed]
+    for other in ("restartPolicy", "terminationGracePeriodSeconds"):
+        pod.pop(other, None)
+    for other in ("args", "command", "resources"):
+        pod["containers"][0].pop(other, None)
     for volume in pod["volumes"]:
         if volume["name"] == "tmp":
             del volume["emptyDir"]["sizeLimit"]
@@ -259,8 +257,8 @@ def _compared(name: str) -> Document:
 
 def test_a_proof_has_room_on_the_disk() -> None:
     """What it gathers takes as much room as the topics, and would fill a file system in memory."""
-    (tmp,) = (volume["emptyDir"] for volume in pods()["verify"]["volumes"] if volume["name"] == "tmp")
-    (container,) = pods()["verify"]["containers"]
+    (tmp,) = (volume["emptyDir"] for volume in pods()["tool"]["volumes"] if volume["name"] == "tmp")
+    (container,) = pods()["tool"]["containers"]
     assert tmp == {"sizeLimit": container["resources"]["requests"]["ephemeral-storage"]}
     assert (OURS["tool"]["tmpfs"], "/tmp" in OURS["tool"]["volumes"]) == ([], True)  # noqa: S108 - in a container
 

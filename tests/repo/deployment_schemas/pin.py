@@ -24,7 +24,6 @@ HERE = Path(__file__).parent
 KUBERNETES = "1.37.0"
 KINDS = (
     "configmap-v1",
-    "cronjob-batch-v1",
     "deployment-apps-v1",
     "job-batch-v1",
     "namespace-v1",
