@@ -82,7 +82,7 @@ class Returns(Strict):
     group: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = "sluice.returns"
     warn_after: Annotated[float, Field(gt=0, lt=1)] = 0.75
     """Share of a recall's term after which it is due soon."""
-    look_every_s: Annotated[float, Field(ge=0.1, le=3_600)] = 5
+    look_every_s: Annotated[float, Field(ge=0.1, le=60)] = 5
     """How often deadlines and contracts are looked at."""
     metrics: Endpoint = Endpoint(port=9564)
 

@@ -10,7 +10,15 @@ from sluice.kafka.tailing import Tail
 from sluice.log import Record
 
 
+class Interrupted(Exception):
+    """Somebody wants the process to end, which had not read everything yet."""
+
+
 def nothing() -> None: ...
+
+
+def never() -> bool:
+    return False
 
 
 class Following:
@@ -35,11 +43,18 @@ class Following:
         self.folded = 0
         """Grows while it reads: for the watchdog, for a first read may take long."""
 
-    def catch_up(self) -> None:
-        """Everything is folded that was written before now. Raises KafkaTrouble, RegistryUnavailable."""
+    def catch_up(self, stopped: Callable[[], bool] = never) -> None:
+        """Everything is folded that was written before now.
+
+        Raises KafkaTrouble, RegistryUnavailable; Interrupted, soon after it was `stopped`.
+        """
+        if stopped():
+            raise Interrupted
         self._tail.extend_to_the_last()
         for records in self._tail.polls_to_the_end():
             self._fold(records)
+            if stopped():
+                raise Interrupted
         self._fold(())
 
     def look(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeAlias
@@ -86,6 +87,11 @@ def reader(client: ClientConfig, group: str) -> Consumer:
             "log_level": 0,
         }
     )
+
+
+def abandon(stuck: Consumer) -> None:
+    """To close a consumer that is stuck may take for ever: nobody waits for it."""
+    threading.Thread(target=stuck.close, name="abandoned consumer", daemon=True).start()
 
 
 @translated("connect")

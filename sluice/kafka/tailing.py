@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from sluice.kafka import admin
 from sluice.kafka.admin import Partition
@@ -16,6 +16,7 @@ from sluice.kafka.clients import (
     ClientConfig,
     KafkaTrouble,
     KafkaUnavailable,
+    abandon,
     admin_client,
     is_passing,
     reader,
@@ -27,6 +28,8 @@ from sluice.log import Record
 _POLL_SECONDS = 0.2
 _STALLED_SECONDS = 30.0
 """Longer than a transaction of ours may be open, whose end is waited for."""
+_LOOK_SECONDS = 10.0
+"""How often it is looked whether the client still fetches."""
 
 
 class Tail:
@@ -51,10 +54,10 @@ class Tail:
         ]
         self._ends = admin.stable_ends(self._broker, places)
         starts = admin.beginnings(self._broker, places) if from_beginning else self._ends
-        self._reached = dict(starts)
-        self._consumer = reader(client, group)
-        with translated("read the topics"):
-            self._consumer.assign([TopicPartition(topic, p, starts[topic, p]) for topic, p in places])
+        self._group = group
+        self._reached, self._seen, self._there = dict(starts), dict(starts), dict(starts)
+        self._look_at = time.monotonic() + _LOOK_SECONDS
+        self._consumer = self._reader()
 
     @property
     def span(self) -> int:
@@ -104,6 +107,8 @@ class Tail:
 
     def poll(self, wait_seconds: float) -> list[Record]:
         """What has come since, at most after `wait_seconds`. Raises KafkaTrouble."""
+        if time.monotonic() >= self._look_at:
+            self._replace_a_stuck_client()
         records: list[Record] = []
         for message in self._consumer.consume(1000, wait_seconds):
             error = message.error()
@@ -117,6 +122,28 @@ class Tail:
             elif not is_passing(error):
                 raise KafkaTrouble(f"Cannot read {place[0]}: {reason(error)}.")
         return records
+
+    def _reader(self) -> Consumer:
+        consumer = reader(self._client, self._group)
+        with translated("read the topics"):
+            consumer.assign([TopicPartition(*place, offset) for place, offset in self._reached.items()])
+        return consumer
+
+    def _replace_a_stuck_client(self) -> None:
+        """One that came no further, though there was more when it was looked last.
+
+        It may fetch nothing any more once its broker was away (confluentinc/librdkafka#5153), which looks like quiet.
+        """
+        self._look_at = time.monotonic() + _LOOK_SECONDS
+        try:
+            there = admin.stable_ends(self._broker, self._reached)
+        except KafkaTrouble:
+            self._broker = admin_client(self._client)
+            return
+        if self._reached == self._seen and any(self._reached[place] < end for place, end in self._there.items()):
+            abandon(self._consumer)
+            self._consumer = self._reader()
+        self._seen, self._there = dict(self._reached), there
 
     def close(self) -> None:
         self._consumer.close()

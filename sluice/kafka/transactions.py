@@ -5,7 +5,6 @@ Rules of LOOP are named where they are kept. This module never decides.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from sluice.kafka.clients import (
     ClientConfig,
     KafkaTrouble,
     KafkaUnavailable,
+    abandon,
     admin_client,
     is_passing,
     reader,
@@ -108,7 +108,7 @@ class TransactionalLog:
 
     def rejoin(self) -> None:
         stuck, self._driving = self._driving, self._member()
-        _abandon(stuck)
+        abandon(stuck)
         self._assigned, self._new_assignment = {}, frozenset()
         self.join()
 
@@ -161,7 +161,7 @@ class TransactionalLog:
         self._admin = admin_client(self._client)
         self._writer.renew()
         stuck, self._joined = self._joined, reader(self._client, self._settings.group)
-        _abandon(stuck)
+        abandon(stuck)
 
     def fetch(self, limit: int, wait_seconds: float) -> list[Record]:
         records = _records(self._driving, limit, wait_seconds, self._reached, self._traces)
@@ -297,11 +297,6 @@ class TransactionalLog:
         self._joined.close()
         if self._traces is not None:
             self._traces.close()
-
-
-def _abandon(stuck: Consumer) -> None:
-    """To close a consumer that is stuck may take for ever: nobody waits for it."""
-    threading.Thread(target=stuck.close, name="abandoned consumer", daemon=True).start()
 
 
 def _records(

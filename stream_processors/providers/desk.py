@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -13,6 +13,7 @@ import structlog
 from sluice.avro import Decode
 from sluice.log import Record, Written
 from sluice.model import Millis, PartnerId, Pointer
+from stream_processors.following import never
 from stream_processors.providers.asking import Asked, TakenBack, reconcile
 from stream_processors.providers.book import Book
 from stream_processors.providers.deciding import Outcome, TakenIn, decide, label
@@ -33,8 +34,11 @@ class ProvidersChanged(Exception):
 
 
 class Source(Protocol):
-    def catch_up(self) -> None:
-        """The book knows everything that was written before now. Raises KafkaTrouble, RegistryUnavailable."""
+    def catch_up(self, stopped: Callable[[], bool] = never) -> None:
+        """The book knows everything that was written before now.
+
+        Raises KafkaTrouble, RegistryUnavailable; Interrupted, soon after it was `stopped`.
+        """
 
 
 class Inbox(Protocol):
@@ -61,17 +65,17 @@ class Desk:
     turns: int = 0
     """Grows while it works: for the watchdog."""
 
-    def turn(self) -> None:
+    def turn(self, stopped: Callable[[], bool] = never) -> None:
         """1. Replies are fetched, 2. then everything is read that was written before, so that a recall wins.
 
         3. Each reply is decided, and each customer reconciled with whom something has happened.
         4. What came of it is written with how far was read, in one transaction: killed at any time, nothing is lost or
         doubled.
 
-        Raises ProvidersChanged.
+        Raises ProvidersChanged; Interrupted, when it was `stopped` before everything was read.
         """
         taken = self.inbox.poll(self.batch, _WAIT_SECONDS)  # 1
-        self.source.catch_up()  # 2
+        self.source.catch_up(stopped)  # 2
         if self.book.in_force and not self.book.in_force.work.keys() <= {*self.providers.values()}:
             raise ProvidersChanged
         arrivals = [self._arrival(record) for record in taken]

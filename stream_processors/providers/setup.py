@@ -22,7 +22,7 @@ from sluice.registry import Registry, RegistryUnavailable, registered_writer
 from sluice.settings import Settings
 from stream_processors.admin.endpoint import registry_of_a_process, served
 from stream_processors.admin.health import Health
-from stream_processors.following import Following
+from stream_processors.following import Following, Interrupted
 from stream_processors.providers.book import Book
 from stream_processors.providers.desk import Desk, ProvidersChanged
 from stream_processors.providers.metrics import Metrics
@@ -90,9 +90,9 @@ class _Process:
         writers = _writers(self._settings, registry, providers)
         with closing(following), closing(Inbox(client, tuple(replies), config.group)) as inbox:
             desk = Desk(book, following, inbox, registry.decode, writers, self._metrics, replies, config.batch)
-            with watched(lambda: desk.turns + following.folded), suppress(ProvidersChanged):
+            with watched(lambda: desk.turns + following.folded), suppress(ProvidersChanged, Interrupted):
                 while not self._stopped.is_set():
-                    desk.turn()
+                    desk.turn(self._stopped.is_set)
                     if desk.turns == 1:
                         self.waits_for = ""
                         self._metrics.unavailable.over()

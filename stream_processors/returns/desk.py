@@ -15,6 +15,7 @@ from sluice.kafka.clients import KafkaUnavailable
 from sluice.log import Written
 from sluice.model import Millis, PartnerId
 from sluice.registry import RegistryUnavailable
+from stream_processors.following import never
 from stream_processors.returns.book import Book
 from stream_processors.returns.deadlines import Account, accounts, pauses
 from stream_processors.returns.deciding import Acknowledged, Noted, Outcome, Refused, Unsubscribed, decide
@@ -37,8 +38,11 @@ class Source(Protocol):
 
     book: Book
 
-    def catch_up(self) -> None:
-        """The book knows everything that was written before now. Raises KafkaTrouble, RegistryUnavailable."""
+    def catch_up(self, stopped: Callable[[], bool] = never) -> None:
+        """The book knows everything that was written before now.
+
+        Raises KafkaTrouble, RegistryUnavailable; Interrupted, soon after it was `stopped`.
+        """
 
     def look(self) -> None:
         """The book knows what has come; raises the same."""
@@ -108,10 +112,10 @@ class Desk:
                 self._tell(partner, account)
             self.turns += 1
 
-    async def catch_up(self) -> None:
-        """Everything that was written before now is known."""
+    async def catch_up(self, stopped: Callable[[], bool]) -> None:
+        """Everything that was written before now is known. Raises Interrupted, soon after it was `stopped`."""
         async with self._turn:
-            await self._patiently(lambda: asyncio.to_thread(self.source.catch_up))
+            await self._patiently(lambda: asyncio.to_thread(self.source.catch_up, stopped))
 
     def _decided(self, arrivals: Sequence[Arrival]) -> list[tuple[Arrival, PartnerReturn | RefusedFor, Outcome]]:
         if not self._is_current:

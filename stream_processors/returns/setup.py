@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,6 +24,7 @@ from sluice.registry import Registry, RegistryUnavailable, registered_writer
 from sluice.settings import Settings
 from stream_processors.admin.endpoint import registry_of_a_process, served
 from stream_processors.admin.health import Health
+from stream_processors.following import Interrupted
 from stream_processors.returns.desk import Desk
 from stream_processors.returns.faust_worker import Worker, way_in
 from stream_processors.returns.metrics import Metrics
@@ -70,7 +71,8 @@ class _Process:
         with closing(Registry(self._settings.registry())) as registry:
             while not self._stopped.is_set():
                 try:
-                    await self._serve(registry)
+                    with suppress(Interrupted):
+                        await self._serve(registry)
                 except (KafkaUnavailable, RegistryUnavailable) as error:
                     self._metrics.unavailable.met(error)
                     await asyncio.sleep(1)
@@ -83,7 +85,7 @@ class _Process:
         source = Reading(client, self._settings.returns.group, registry.decode, heard)
         desk = Desk(source, registry.decode, writers, self._metrics, self._settings.returns.warn_after)
         with closing(source), watched(lambda: desk.turns + source.folded):
-            await desk.catch_up()
+            await desk.catch_up(self._stopped.is_set)
             partners = self._partners(desk)
             worker = Worker(client, self._settings.returns.group, partners, self._unused)
             await worker.start(lambda arrivals: desk.settle(arrivals, worker.write), desk.assigned)

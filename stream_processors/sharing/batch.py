@@ -47,6 +47,7 @@ class Touched:
     asked: bool = False
     """A consent event of this customer is in the batch."""
     consent_timestamp: int = 0
+    """Of the newest consent event that was read in this batch; 0: none was."""
     update: Record | None = None
     """The newest update in the batch."""
     profile: Profile | None = None

@@ -38,6 +38,8 @@ from stream_processors.sharing.view import View
 
 OPEN_TRANSACTION_MS = 1_000
 _RETRY_UNREAD_MS = 1_000
+_UNREAD_AGAIN_MS = 5_000
+"""Whoever waits for the registry has been tried again by then."""
 _NEVER = 1 << 62
 
 _Named = tuple[Record, CustomerId | Misplaced | None]
@@ -81,6 +83,7 @@ class Partition:
         self._to_scan = meta.customers if meta.catching_up else 0
         self._wait_from: bytes | None = None
         self._retry_unread_at = 0.0
+        self._unread_at: float | None = None
 
     @property
     def view(self) -> View:
@@ -125,6 +128,8 @@ class Partition:
         for customer, case in touched.items():
             self._settle(customer, case, situation, batch)
         self._refusals.tell(batch)
+        if batch.unread:
+            self._unread_at = situation.moment.monotonic_ms
         batch.settled = self._is_settled(batch, situation.moment)
         return batch
 
@@ -133,6 +138,10 @@ class Partition:
         blockers = {*self.meta.blockers, *(batch.blockers if batch else ())} - self._view.acknowledged
         reasons = ["unreadable_consent_key"] if blockers else []
         return reasons + (["open_transaction"] if self._inputs_watch.hides else [])
+
+    def lacks_registry(self, monotonic_ms: float) -> bool:
+        """Whether inputs wait here that cannot be read without it."""
+        return self._unread_at is not None and monotonic_ms - self._unread_at < _UNREAD_AGAIN_MS
 
     def brakes(self, batch: Batch) -> bool:
         """Whether the batch holds so many rejects that nothing of its updates may be used (LOOP 24)."""
@@ -254,13 +263,13 @@ class Partition:
             case = touched[customer]
             case.asked = True
             case.covers.append(where)
-            case.consent_timestamp = max(case.consent_timestamp, record.timestamp)
             event = folding.consent_in(record)
             try:
                 case.after, cause = folding.with_consent(case.after, customer, event, self._view.decode)
             except RegistryUnavailable:
                 case.after = folding.with_unread_consent(case.after, event)
                 continue
+            case.consent_timestamp = max(case.consent_timestamp, record.timestamp)
             if cause is not None:
                 self._reject(record, cause, moment, batch)
 
@@ -278,6 +287,7 @@ class Partition:
                 touched.after = folding.with_unread_consent(touched.after, event)
                 batch.unread = True
                 continue
+            touched.consent_timestamp = max(touched.consent_timestamp, event.logged_at)
             if cause is not None:
                 self._reject(folding.record_of(event, customer), cause, moment, batch)
 
@@ -333,7 +343,7 @@ class Partition:
         batch.outputs += self._partner_rejects(touched, decided, batch)
         batch.outcomes += outcomes
         batch.refused[bytes(refused)] += 1
-        if touched.asked:
+        if touched.consent_timestamp:
             recalls = sum(isinstance(outcome, Recalled) for _, outcome in outcomes)
             batch.recall_timestamps += [touched.consent_timestamp] * recalls
         held = output.held_after(row.held, decided)

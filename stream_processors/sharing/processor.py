@@ -340,8 +340,7 @@ class Processor:
         self._gauge(inputs.ends)
 
     def _gauge(self, ends: Mapping[int, Ends]) -> None:
-        if not self._own.arrivals.lack_registry:
-            self._metrics.unavailable.over()
+        self._tell_whether_registry_is_lacking()
         self._metrics.store_memory.set(self._plan.stores.memory_bytes())
         now = self._clock.wall_ms()
         for number, partition in self._own.partitions.items():
@@ -349,6 +348,14 @@ class Processor:
             self._own.progress.reconciling(partition)
             braked = partition.brake.retry_at_ms is not None
             self._metrics.standing(partition, ends[number], reached, now, braked=braked)
+
+    def _tell_whether_registry_is_lacking(self) -> None:
+        unavailable, now = self._metrics.unavailable, self._clock.monotonic_ms()
+        if any(partition.lacks_registry(now) for partition in self._own.partitions.values()):
+            if unavailable.needed != "registry":
+                unavailable.met(RegistryUnavailable("Inputs wait whose schema it has not told yet."))
+        elif not self._own.arrivals.lack_registry:
+            unavailable.over()
 
 
 def _by_partition(records: list[Record]) -> dict[int, list[Record]]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from sluice import topics
+from sluice.avro import Writer
 from sluice.local import stack
 from sluice.local.stack import Endpoints
 from sluice.partitioning import partition_of
@@ -82,42 +87,56 @@ def test_backlog_of_consents_is_worked_off_in_pieces(installation: Installation)
 
 
 def test_schema_unseen_while_the_registry_is_away(endpoints: Endpoints, installation: Installation) -> None:
-    """What was seen goes on, the unknown waits, recalls go on; when the registry is back the rest follows."""
+    """What was seen goes on, the unknown waits and says so, recalls go on; when it is back the rest follows."""
     state = endpoints.clients.parent
-    extended = _with_another_field(installation)
-    with installation.processor():
+    extended = _with_another_field(installation, topics.CUSTOMER_UPDATES)
+    names = {"family_name": "Mori", "given_name": "Extended"}
+    profile = {**names, "updated_at": 1, "residence": "AU", "address": {"country": "AU"}}
+    answer = _with_another_field(installation, topics.CONSENT_EVENTS)
+    with installation.processor() as processor:
+
+        def lacks_registry() -> bool:
+            return processor.metric("sluice_unavailable", needs="registry") == 1
+
+        def recalls() -> float:
+            return processor.metric("sluice_withdrawal_to_recall_seconds_count")
+
         for customer in ("crm:1", "crm:2"):
             installation.say(customer, HOSHI, "GIVEN")
             installation.update(customer)
         eventually(lambda: len(installation.holds(HOSHI)) == 2, "shared")
         stack.stop(state, ("registry",))
         try:
-            installation.send(topics.CUSTOMER_UPDATES, b"crm:1", extended("crm:1"))
+            assert not lacks_registry()
+            installation.send(topics.CUSTOMER_UPDATES, b"crm:1", extended({"customer_id": "crm:1", **profile}))
             installation.update("crm:2", given_name="Still")
             seen = {"given_name": "Still"}.items()
             eventually(lambda: seen <= (installation.has(HOSHI, "crm:2") or {}).items(), "known schemas go on")
             installation.say("crm:1", HOSHI, "WITHDRAWN", at=now_ms())
             eventually(lambda: not installation.has(HOSHI, "crm:1"), "recalls go on")
+            withdrawal = installation.consent("crm:2", HOSHI, "WITHDRAWN", at=now_ms())
+            installation.send(topics.CONSENT_EVENTS, b"crm:2", answer(withdrawal))
+            eventually(lacks_registry, "told")
+            assert installation.has(HOSHI, "crm:2")
+            assert recalls() == 1
             installation.say("crm:1", HOSHI, "GIVEN", at=now_ms() + 1, expression="explicit")
         finally:
             stack.start(state)
         eventually(lambda: (installation.has(HOSHI, "crm:1") or {}).get("given_name") == "Extended", "the rest follows")
+        eventually(lambda: not installation.has(HOSHI, "crm:2"), "the recall, too")
+        eventually(lambda: recalls() == 2, "counted as late as it was")
+        eventually(lambda: not lacks_registry(), "nobody waits for it any more")
 
 
 def _partition(customer: str) -> int:
     return partition_of(customer.encode(), PARTITIONS)
 
 
-def _with_another_field(installation: Installation):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    import json  # noqa: PLC0415
-
-    from sluice.avro import Writer  # noqa: PLC0415
-
-    _, text = installation.registry.latest(topics.subject(topics.CUSTOMER_UPDATES))
+def _with_another_field(installation: Installation, topic: str) -> Callable[[dict[str, Any]], bytes]:
+    """What writes the topic's records by a schema that no processor has seen."""
+    _, text = installation.registry.latest(topics.subject(topic))
     schema = json.loads(text)
     schema["fields"].append({"name": "new", "type": ["null", "string"], "default": None})
-    schema_id = installation.registry.register("extended-value", json.dumps(schema), "NONE")
+    schema_id = installation.registry.register(f"extended-{topic}-value", json.dumps(schema), "NONE")
     writer = Writer(json.dumps(schema), schema_id)
-    names = {"family_name": "Mori", "given_name": "Extended"}
-    fields = {**names, "updated_at": 1, "residence": "AU", "address": {"country": "AU"}}
-    return lambda customer: writer.write({"customer_id": customer, **fields, "new": "unlisted"})
+    return lambda fields: writer.write({**fields, "new": "unlisted"})

@@ -9,7 +9,7 @@ import pytest
 from sluice.log import Record
 from sluice.registry import RegistryUnavailable
 from stream_processors import following
-from stream_processors.following import Following
+from stream_processors.following import Following, Interrupted
 
 
 class FakeTail:
@@ -49,3 +49,11 @@ def test_it_is_not_heard_when_the_registry_is_away() -> None:
     with pytest.raises(RegistryUnavailable):
         follower.catch_up()
     assert told == []
+
+
+def test_who_is_to_end_reads_no_further() -> None:
+    told: list[str] = []
+    follower = Following({}, (), "group", lambda one: told.append(f"folded {one.offset}"))
+    with pytest.raises(Interrupted):
+        follower.catch_up(lambda: bool(told))
+    assert told == ["folded 0"]

@@ -132,6 +132,27 @@ def test_a_consent_that_names_nobody_stops_widening_and_not_recalls(lane: Lane, 
     assert lane.held("dell-crm:3")
 
 
+def test_a_recall_that_waited_for_the_registry_is_as_late_as_its_withdrawal_is_old(lane: Lane) -> None:
+    """Otherwise the recalls that took longest would be the only ones that are not counted."""
+    lane.share()
+    lane.installation.unreachable.add(CONSENT)
+    lane.consent(A, "hoshi-card", "WITHDRAWN")
+    said_at = lane.consents.records[-1].timestamp
+    assert lane.step().recall_timestamps == []
+    assert lane.partition.lacks_registry(lane.monotonic)
+    lane.monotonic += 2_000
+    lane.now += 2_000
+    lane.step()
+    assert lane.partition.lacks_registry(lane.monotonic)
+    lane.installation.unreachable.clear()
+    lane.monotonic += 2_000
+    lane.now += 2_000
+    assert lane.step().recall_timestamps == [said_at]
+    assert lane.held(A) is None
+    lane.monotonic += 5_000
+    assert not lane.partition.lacks_registry(lane.monotonic)
+
+
 def test_what_turns_out_damaged_when_its_schema_is_there_is_pointed_at_then(lane: Lane) -> None:
     lane.share()
     good = lane.installation.answer(A, "hoshi-card", 5)

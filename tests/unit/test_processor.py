@@ -141,6 +141,19 @@ def test_a_broker_that_is_away_when_the_group_is_to_be_joined_is_waited_for(
     assert tried == ["claim", "claim"]
 
 
+def test_inputs_that_wait_for_the_registry_are_told_as_long_as_they_wait(serving: Processor, lane: Lane) -> None:
+    unavailable = serving._metrics.unavailable
+    monotonic_ms = serving._clock.monotonic_ms()
+    serving._tell_whether_registry_is_lacking()
+    assert unavailable.needed == ""
+    lane.partition._unread_at = monotonic_ms
+    serving._tell_whether_registry_is_lacking()
+    assert unavailable.needed == "registry"
+    lane.partition._unread_at = monotonic_ms - 60_000
+    serving._tell_whether_registry_is_lacking()
+    assert unavailable.needed == ""
+
+
 class Full:
     """A database on a disk without room."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from sluice.avro import Reader, Writer, unframe
 from sluice.log import Record, Written
 from sluice.model import CustomerId
 from sluice.partitioning import partition_of
+from stream_processors.following import never
 from stream_processors.providers.book import Agreements, Book, Work, request_id
 from stream_processors.providers.desk import Desk, ProvidersChanged
 from stream_processors.providers.metrics import Metrics
@@ -81,7 +82,7 @@ class Source:
         self._log, self._book = log, book
         self._disclosed = self._folded = 0
 
-    def catch_up(self) -> None:
+    def catch_up(self, _stopped: Callable[[], bool] = never) -> None:
         for customer, one in self._log.disclosures[self._disclosed :]:
             self._book.disclose(CustomerId(customer), one)
         for written in self._log.written[self._folded :]:

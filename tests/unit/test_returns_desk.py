@@ -15,6 +15,7 @@ from sluice.avro import Reader, Writer, unframe
 from sluice.kafka.clients import KafkaUnavailable
 from sluice.log import Record, Written
 from sluice.model import CustomerId, Millis
+from stream_processors.following import Interrupted, never
 from stream_processors.returns import desk as desk_module
 from stream_processors.returns.book import Book
 from stream_processors.returns.desk import Desk
@@ -77,7 +78,7 @@ class Source:
         for one in known:
             self.book.disclose(CustomerId("crm:1"), one)
 
-    def catch_up(self) -> None:
+    def catch_up(self, _stopped: Callable[[], bool] = never) -> None:
         self.caught_up += 1
         for one in self._later:
             self.book.disclose(CustomerId("crm:1"), one)
@@ -207,3 +208,19 @@ def test_a_broken_deadline_pauses_once_and_an_acknowledgement_ends_it(monkeypatc
     assert (value("sluice_recalls", state="overdue"), value("sluice_partner_paused")) == (0, 0)
     assert [record.value for record in log.records if record.topic == topics.PAUSES][1:] == [None]
     assert source.book.paused == {}
+
+
+def test_who_waits_for_the_broker_in_a_first_read_can_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise nothing but SIGKILL would do."""
+    monkeypatch.setattr(desk_module, "_WAIT_SECONDS", 0.01)
+    tried = []
+
+    class Away(Source):
+        def catch_up(self, stopped: Callable[[], bool] = never) -> None:
+            if stopped():
+                raise Interrupted
+            tried.append("read")
+            raise KafkaUnavailable("Cannot read: away.")
+
+    with pytest.raises(Interrupted):
+        asyncio.run(desk(Away(Log())).catch_up(lambda: len(tried) == 3))
