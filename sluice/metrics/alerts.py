@@ -18,11 +18,10 @@ from sluice.metrics.catalogue import (
     REJECTED,
     RETURNS_UNAVAILABLE,
     TO_RECONCILE,
-    UNAVAILABLE,
     WIDENING_STOPPED,
 )
 from sluice.metrics.declaration import Declared
-from sluice.metrics.queries import waiting
+from sluice.metrics.queries import served, waiting
 
 RUNBOOK = "docs/alerts.md"
 JOBS = "sharing|returns|providers"
@@ -66,11 +65,6 @@ def _gone(job: str, tells: Declared) -> str:
     return f'absent({tells.name}) unless on () up{{job="{job}"}} == 0'
 
 
-def _served(metric: Declared) -> str:
-    """Without what those tell whom the broker does not answer: others may have their partitions by now."""
-    return f'{metric.name} unless on (job, instance) {UNAVAILABLE.name}{{needs="broker"}} > 0'
-
-
 CAUSES = (
     Alert(
         "SluiceDown",
@@ -78,6 +72,12 @@ CAUSES = (
         Severity.PAGE,
         "{{ $labels.job }} at {{ $labels.instance }} does not answer",
         "30s",
+    ),
+    Alert(
+        "SluiceRestarting",
+        f'changes(process_start_time_seconds{{job=~"{JOBS}"}}[15m]) > 3',
+        Severity.PAGE,
+        "{{ $labels.job }} at {{ $labels.instance }} has ended {{ $value }} times in a quarter of an hour",
     ),
     Alert(
         "SluiceGone",
@@ -103,7 +103,7 @@ CAUSES = (
     ),
     Alert(
         "SluicePartitionUnserved",
-        f"max({_served(PARTITIONS)}) - (count(count by (partition) ({_served(LAG)})) or vector(0)) > 0",
+        f"max({served(PARTITIONS)}) - (count(count by (partition) ({served(LAG)})) or vector(0)) > 0",
         Severity.PAGE,
         "{{ $value }} partitions are with no process: nothing is shared from them, and nothing recalled",
         "5m",
@@ -117,22 +117,22 @@ CAUSES = (
     ),
     Alert(
         "SluiceWideningStopped",
-        f"max by (partition, reason) ({_served(WIDENING_STOPPED)}) > 0",
+        f"max by (partition, reason) ({served(WIDENING_STOPPED)}) > 0",
         Severity.PAGE,
         "Nothing new is shared on partition {{ $labels.partition }}: {{ $labels.reason }}",
         "1m",
     ),
     Alert(
         "SluiceUpdatesPaused",
-        f"max by (partition) ({_served(PAUSED)}) > 0",
+        f"max by (partition) ({served(PAUSED)}) > 0",
         Severity.PAGE,
         "Updates of partition {{ $labels.partition }} are held: too many of them cannot be used",
         "1m",
     ),
     Alert(
         "SluiceNotProgressing",
-        f"max by (partition) ({_served(LAG_SECONDS)}) > 300 "
-        f"unless on (partition) max by (partition) ({_served(PAUSED)}) > 0",
+        f"max by (partition) ({served(LAG_SECONDS)}) > 300 "
+        f"unless on (partition) max by (partition) ({served(PAUSED)}) > 0",
         Severity.PAGE,
         "What was logged on partition {{ $labels.partition }} has waited for {{ $value | humanizeDuration }}",
         "2m",
@@ -152,7 +152,7 @@ CAUSES = (
     ),
     Alert(
         "SluiceCatchingUpForLong",
-        f"sum({_served(TO_RECONCILE)}) > 0",
+        f"sum({served(TO_RECONCILE)}) > 0",
         Severity.TICKET,
         "{{ $value | humanize }} customers are still to be reconciled",
         "6h",

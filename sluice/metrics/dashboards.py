@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.metrics import catalogue as metrics
-from sluice.metrics.queries import Query, grown, most, per_second, quantile, total, waiting
+from sluice.metrics.queries import Query, grown, held, most, most_grown, per_second, quantile, total, waiting
 
 _COLUMNS = 24
 _HEIGHT = 8
@@ -119,7 +119,7 @@ OVERVIEW = Dashboard(
             metrics.WITHDRAWAL_TO_RECALL.meaning,
             (quantile(metrics.WITHDRAWAL_TO_RECALL, 0.5), quantile(metrics.WITHDRAWAL_TO_RECALL, 0.999)),
         ),
-        Panel("Behind by", metrics.LAG_SECONDS.meaning, (total(metrics.LAG_SECONDS, "partition"),)),
+        Panel("Behind by", metrics.LAG_SECONDS.meaning, (held(metrics.LAG_SECONDS, "partition"),)),
         Panel(
             "Recalls that are overdue",
             metrics.RECALLS.meaning,
@@ -138,9 +138,9 @@ OVERVIEW = Dashboard(
         Panel(
             "Nothing is added",
             metrics.WIDENING_STOPPED.meaning,
-            (total(metrics.WIDENING_STOPPED, "partition", "reason"),),
+            (held(metrics.WIDENING_STOPPED, "partition", "reason"),),
         ),
-        Panel("Updates held", metrics.PAUSED.meaning, (total(metrics.PAUSED, "partition"),)),
+        Panel("Updates held", metrics.PAUSED.meaning, (held(metrics.PAUSED, "partition"),)),
         Panel("Updates held for", metrics.PAUSED_FOR.meaning, (total(metrics.PAUSED_FOR, "cause"),)),
         Panel(
             "Could not be used, in an hour",
@@ -215,7 +215,7 @@ RECALLS = Dashboard(
         Panel(
             "Came due, in an hour",
             metrics.RECALLS_DUE.meaning,
-            (grown(metrics.RECALLS_DUE, "1h", "partner", "outcome"),),
+            (most_grown(metrics.RECALLS_DUE, "1h", "partner", "outcome"),),
         ),
         Panel("Paused partners", metrics.PARTNER_PAUSED.meaning, (most(metrics.PARTNER_PAUSED, "partner"),)),
         Panel(
@@ -245,7 +245,7 @@ PROCESSOR = Dashboard(
             metrics.BARRIER.meaning,
             (quantile(metrics.BARRIER, 0.5), quantile(metrics.BARRIER, 0.99)),
         ),
-        Panel("Updates that wait", metrics.LAG.meaning, (total(metrics.LAG, "partition"),)),
+        Panel("Updates that wait", metrics.LAG.meaning, (held(metrics.LAG, "partition"),)),
         Panel(
             "A transaction takes",
             metrics.TRANSACTION.meaning,
@@ -258,13 +258,13 @@ PROCESSOR = Dashboard(
             metrics.CONTRACT_SET.meaning,
             (total(metrics.CONTRACT_SET, "contract_set"),),
         ),
-        Panel("Still to reconcile", metrics.TO_RECONCILE.meaning, (total(metrics.TO_RECONCILE, "partition"),)),
+        Panel("Still to reconcile", metrics.TO_RECONCILE.meaning, (held(metrics.TO_RECONCILE, "partition"),)),
         Panel("Reconciled a second", metrics.RECONCILED.meaning, (per_second(metrics.RECONCILED),)),
-        Panel("Catching up", metrics.CATCHING_UP.meaning, (total(metrics.CATCHING_UP, "partition"),)),
-        Panel("Still to fold", metrics.TO_FOLD.meaning, (total(metrics.TO_FOLD, "partition"),)),
-        Panel("Customers known", metrics.CUSTOMERS.meaning, (total(metrics.CUSTOMERS, "partition"),)),
-        Panel("Due later", metrics.DUE.meaning, (total(metrics.DUE, "partition"),)),
-        Panel("Stores", metrics.STORE_BYTES.meaning, (total(metrics.STORE_BYTES, "partition"),)),
+        Panel("Catching up", metrics.CATCHING_UP.meaning, (held(metrics.CATCHING_UP, "partition"),)),
+        Panel("Still to fold", metrics.TO_FOLD.meaning, (held(metrics.TO_FOLD, "partition"),)),
+        Panel("Customers known", metrics.CUSTOMERS.meaning, (held(metrics.CUSTOMERS, "partition"),)),
+        Panel("Due later", metrics.DUE.meaning, (held(metrics.DUE, "partition"),)),
+        Panel("Stores", metrics.STORE_BYTES.meaning, (held(metrics.STORE_BYTES, "partition"),)),
         Panel("Memory of stores", metrics.STORE_MEMORY.meaning, (total(metrics.STORE_MEMORY),)),
         Panel(
             "Memory",

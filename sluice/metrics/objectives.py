@@ -32,12 +32,17 @@ class Objective:
     """As it stands in a sentence after a share: who is not, and how."""
     severity: Severity = Severity.PAGE
     """Where it burns fast."""
+    made: Rule | None = None
+    """What records the series that the selectors name, where they are not any process's own."""
 
 
 def _within(seconds: float, latencies: Declared) -> tuple[str, str]:
     """All, and those that took no longer; `seconds` is one of the histogram's bounds."""
     return f"{latencies.name}_count", f'{latencies.name}_bucket{{le="{float(seconds)}"}}'
 
+
+_DUE = "sluice:recalls_due_total:max"
+"""Every process of returns knows of every recall; one that begins anew begins with them all."""
 
 OBJECTIVES = (
     Objective(
@@ -56,12 +61,13 @@ OBJECTIVES = (
     ),
     Objective(
         "acknowledgement",
-        catalogue.RECALLS_DUE.name,
-        f'{catalogue.RECALLS_DUE.name}{{outcome="in_time"}}',
+        _DUE,
+        f'{_DUE}{{outcome="in_time"}}',
         0.99,
         "SluiceAcknowledgementsLate",
         "recalls are not acknowledged in time",
         Severity.TICKET,  # one that is overdue pages by itself, and it is the partner's to mend
+        {"record": _DUE, "expr": f"max by (partner, outcome) ({catalogue.RECALLS_DUE.name})"},
     ),
 )
 
@@ -85,6 +91,8 @@ _FEWEST_BAD = 3
 
 def recorded(objective: Objective) -> Iterator[Rule]:
     """The share that was bad, in each window that an alert asks for."""
+    if objective.made:
+        yield objective.made
     for window in ("5m", "30m", "1h", "6h", "3d"):
         bad = f"1 - sum(rate({objective.good}[{window}])) / (sum(rate({objective.all}[{window}])) > 0)"
         yield {"record": _series(objective, window), "expr": bad}

@@ -54,6 +54,22 @@ def most(metric: Declared, *by: str, where: str = "") -> Query:
     return replace(asked, expr=asked.expr.replace("sum", "max", 1))
 
 
+def served(metric: Declared) -> str:
+    """Without what those tell whom the broker does not answer: others may have their partitions by now."""
+    return f'{metric.name} unless on (job, instance) {catalogue.UNAVAILABLE.name}{{needs="broker"}} > 0'
+
+
+def held(metric: Declared, *by: str) -> Query:
+    """A gauge of who has a partition; `by` names the partition first. While it moves, two may tell it."""
+    assert metric.kind is Kind.GAUGE
+    return Query(f"max by ({', '.join(by)}) ({served(metric)})", _legend(by, metric), _UNITS.get(metric.unit, _COUNT))
+
+
+def most_grown(metric: Declared, window: str, *by: str) -> Query:
+    """By how much a counter has grown that every process has of the same thing."""
+    return replace(grown(metric, window, *by), expr=grown(metric, window, *by).expr.replace("sum", "max", 1))
+
+
 def quantile(metric: Declared, share: float) -> Query:
     """What this share of events takes no longer than."""
     assert metric.kind is Kind.HISTOGRAM

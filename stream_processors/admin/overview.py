@@ -104,14 +104,14 @@ class Overview:
 def overview(now: datetime, counts: Counts, before: Counts, known: Known, sets_unknown: str = "") -> Overview:
     """`before` is a moment earlier.
 
-    What those tell of partitions and recalls who wait for broker or registry is of before: others may have their
-    partitions by now, and deadlines pass. It is left out.
+    What those tell of partitions and recalls who stand still is of before: others may have their partitions by now, and
+    deadlines pass. It is left out.
     """
-    current = counts.of(one for one in counts.processes if not _waits_for(one))
+    current = counts.of(one for one in counts.processes if not _stands_still(one))
     return Overview(
         at=now,
         processes=tuple(_asked(one, is_missed=counts.is_everybody) for one in counts.processes),
-        troubles=(*_absent(counts), *_waiting(counts), *_unserved(counts), *_troubles(current)),
+        troubles=(*_absent(counts), *_waiting(counts), *_unserved(current), *_troubles(current)),
         flow=_flow(counts, before, current),
         partners=tuple(_partners(counts, before, current, known.partners)),
         rejected=_rejected(counts),
@@ -205,6 +205,12 @@ def _needed(counts: Counts) -> Iterator[tuple[str, str]]:
 def _waits_for(process: Process) -> str:
     """The broker, the registry, or nothing."""
     return next((needs for _, needs in _needed(Counts(0, (process,)))), "")
+
+
+def _stands_still(process: Process) -> bool:
+    """Whoever waits for the broker or, without which sharing goes on, for the registry."""
+    parts = _needed(Counts(0, (process,)))
+    return any((part, needs) != (_PARTS[metrics.UNAVAILABLE], "registry") for part, needs in parts)
 
 
 def _asked(process: Process, *, is_missed: bool) -> Asked:

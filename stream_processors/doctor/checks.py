@@ -69,10 +69,11 @@ def _told(name: str, look: Look, settings: Settings) -> Verdict:
 
 
 def _disk(settings: Settings) -> Verdict:
-    """Where the stores and their copies lie; a store that is written anew lies there twice for a while."""
+    """Where the stores and their copies lie; one at a time is written anew beside itself."""
     for folder in filter(None, (settings.sharing.state, settings.sharing.snapshots)):
         there = next(path for path in (folder, *folder.parents) if path.exists())
-        free, needed = shutil.disk_usage(there).free, max(LEAST_FREE_BYTES, sum(size for _, size in _files(folder)))
+        largest = max((sum(size for _, size in _files(store)) for store in folder.glob("*/*")), default=0)
+        free, needed = shutil.disk_usage(there).free, max(LEAST_FREE_BYTES, largest)
         if free < needed:
             says = f"Make room where {folder} lies: {free / 1e9:.1f} GB are free, {needed / 1e9:.1f} may be needed."
             return Verdict("disk", State.TROUBLE, says)
@@ -142,7 +143,7 @@ def _time_of_the_registry(settings: Settings) -> datetime | None:
             headers = answer.headers
     except HTTPError as error:
         headers = error.headers
-    except (OSError, http.client.HTTPException):
+    except (OSError, ValueError, http.client.HTTPException):  # ValueError: the address is none
         return None
     try:
         said = parsedate_to_datetime(headers.get("Date", ""))
@@ -215,8 +216,8 @@ def _processes(settings: Settings) -> Verdict:
         says = "Nobody shares, and nobody recalls: start `sluice run sharing`."
         return Verdict("processes", State.TROUBLE, says)
     if not client_ids(broker, settings.returns.group):
-        says = "Somebody shares. Nobody hears what partners return: `sluice run returns` does."
-        return Verdict("processes", State.NOTICE, says)
+        says = "Somebody shares. Nobody hears what partners return, or looks at deadlines: start `sluice run returns`."
+        return Verdict("processes", State.TROUBLE, says)
     return Verdict("processes", State.FINE, "Somebody shares, and somebody hears what partners return.")
 
 

@@ -41,6 +41,7 @@ _STOPPED = 'sluice_widening_stopped{partition="1",reason="open_transaction",inst
 _LAG = 'sluice_lag_records{partition="0",instance="a"}'
 _BEHIND = 'sluice_lag_seconds{partition="0",instance="a"}'
 _CUT_OFF = 'sluice_unavailable{instance="a",needs="broker"}'
+_STARTED = 'process_start_time_seconds{job="sharing",instance="a"}'
 _STALLED = 'sluice_partner_stalled_seconds{partner="hoshi-card",instance="a"}'
 _TO_RECONCILE = 'sluice_customers_to_reconcile{partition="0",instance="a"}'
 
@@ -48,6 +49,21 @@ _TO_RECONCILE = 'sluice_customers_to_reconcile{partition="0",instance="a"}'
 def _recalls(state: str) -> str:
     return f'sluice_recalls{{partner="hoshi-card",state="{state}",instance="a"}}'
 
+
+PENDING = {
+    "SluiceDown": "1m15s",
+    "SluiceGone": "45s",
+    "SluiceReturnsGone": "4m45s",
+    "SluiceProvidersGone": "79m30s",
+    "SluicePartitionUnserved": "4m45s",
+    "SluiceUnavailable": "15s",
+    "SluiceWideningStopped": "45s",
+    "SluiceUpdatesPaused": "45s",
+    "SluiceNotProgressing": "7m45s",
+    "SluiceAborting": "14m",
+    "SluiceCatchingUpForLong": "359m45s",
+}
+"""When those that have patience still have it, in the first case in which they fire: it holds, and is not told yet."""
 
 CASES = (
     Case(
@@ -133,6 +149,16 @@ CASES = (
         "sharing at a does not answer",
     ),
     Case("SluiceDown", {'up{job="prometheus",instance="a"}': "0x10"}, "5m"),
+    # it dies of the same thing again and again, and is started again each time
+    Case(
+        "SluiceRestarting",
+        {_STARTED: "0x3 100x2 200x2 300x2 400x2"},
+        "15m",
+        {"job": "sharing", "instance": "a"},
+        "sharing at a has ended 4 times in a quarter of an hour",
+    ),
+    # a new version, and back
+    Case("SluiceRestarting", {_STARTED: "0x3 100x2 200x9"}, "12m"),
     Case(
         "SluiceUnavailable",
         {
@@ -159,7 +185,7 @@ CASES = (
         {"partition": "1", "reason": "open_transaction"},
         "Nothing new is shared on partition 1: open_transaction",
     ),
-    Case("SluiceWideningStopped", {_STOPPED: "0x3 1 0x6"}, "5m"),
+    Case("SluiceWideningStopped", {_STOPPED: "0x3 1 0x6"}, "4m"),
     Case(
         "SluiceUpdatesPaused",
         {'sluice_updates_paused{partition="2",instance="a"}': "1x10"},
@@ -293,7 +319,7 @@ CASES = (
         {},
         "9 customers are still to be reconciled",
     ),
-    Case("SluiceCatchingUpForLong", {_TO_RECONCILE: "9x100 0x400"}, "8h"),
+    Case("SluiceCatchingUpForLong", {_TO_RECONCILE: "9x100 0x400"}, "90m"),
     Case(
         "SluiceRecallDueSoon",
         {_recalls("due_soon"): "2x10"},

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import cast
 
 import pytest
 import yaml
@@ -17,7 +18,7 @@ from sluice.metrics import rules
 from sluice.metrics.alerts import CAUSES, Alert
 from sluice.metrics.objectives import OBJECTIVES, alerts
 from sluice.render_commands import render
-from tests.alerts.cases import CASES, Case
+from tests.alerts.cases import CASES, PENDING, Case
 
 ALERTS = {alert.name: alert for alert in (*CAUSES, *(one for objective in OBJECTIVES for one in alerts(objective)))}
 
@@ -43,9 +44,13 @@ def rules_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_alert_fires_when_it_should_and_not_otherwise(
     promtool: str, rules_file: Path, tmp_path: Path, case: Case
 ) -> None:
-    asked = tmp_path / "asked.yaml"
-    asked.write_text(json.dumps(_asked(rules_file, case, ALERTS[case.alert])), encoding="utf-8")  # JSON is YAML
-    done = subprocess.run([promtool, "test", "rules", str(asked)], capture_output=True, text=True, check=False)
+    _try(promtool, tmp_path, _asked(rules_file, case, ALERTS[case.alert]))
+
+
+def _try(promtool: str, tmp_path: Path, asked: dict[str, object]) -> None:
+    file = tmp_path / "asked.yaml"
+    file.write_text(json.dumps(asked), encoding="utf-8")  # JSON is YAML
+    done = subprocess.run([promtool, "test", "rules", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -66,6 +71,22 @@ def _asked(rules_file: Path, case: Case, alert: Alert) -> dict[str, object]:
             }
         ],
     }
+
+
+@pytest.mark.parametrize("name", PENDING)
+def test_an_alert_is_as_patient_as_it_says(promtool: str, rules_file: Path, tmp_path: Path, name: str) -> None:
+    case = next(case for case in CASES if case.alert == name and case.fires is not None)
+    still_waits = f'count(ALERTS{{alertname="{name}",alertstate="pending"}})'
+    asked = _asked(rules_file, case, ALERTS[name])
+    (test,) = cast("list[dict[str, object]]", asked["tests"])
+    del test["alert_rule_test"]
+    sample = {"labels": "{}", "value": 1}
+    test["promql_expr_test"] = [{"expr": still_waits, "eval_time": PENDING[name], "exp_samples": [sample]}]
+    _try(promtool, tmp_path, asked | {"evaluation_interval": "15s"})
+
+
+def test_each_that_has_patience_is_asked_while_it_has() -> None:
+    assert {name for name, alert in ALERTS.items() if alert.lasting != "0s"} == set(PENDING)
 
 
 def test_each_alert_is_shown_both() -> None:

@@ -105,9 +105,11 @@ def test_nobody_works(installation: Installation) -> None:
 
 
 def test_nobody_hears_what_partners_return(installation: Installation) -> None:
-    """Which is known, and no trouble: there may be nothing to hear."""
+    """SluiceReturnsGone wakes somebody for it."""
     with installation.processor():
-        assert findings(installation)["processes"][0] == "notice"
+        state, says = findings(installation)["processes"]
+    assert state == "trouble"
+    assert "start `sluice run returns`" in says
 
 
 def test_what_cannot_be_reached_hides_the_rest(installation: Installation, endpoints: Endpoints) -> None:

@@ -121,7 +121,7 @@ def test_what_an_alert_would_fire_for_is_wrong_on_the_page_too(
     assert said in page(shown({sample: value}))
 
 
-@pytest.mark.parametrize("why", ['sluice_updates_paused{partition="0"}', 'sluice_unavailable{needs="registry"}'])
+@pytest.mark.parametrize("why", ['sluice_updates_paused{partition="0"}', 'sluice_unavailable{needs="broker"}'])
 def test_what_another_trouble_explains_is_not_told_beside_it(why: str) -> None:
     """Nearly as the rule has it (sluice/metrics/alerts.py)."""
     behind = {'sluice_lag_seconds{partition="0"}': 301.0, 'sluice_lag_seconds{partition="1"}': 302.0}
@@ -146,13 +146,19 @@ def test_who_is_cut_off_from_the_broker_says_nothing_of_partitions_that_others_m
     cut_off = _process(
         "a", WELL | {'sluice_unavailable{needs="broker"}': 1.0, 'sluice_lag_records{partition="1"}': 9.0}
     )
-    serves = _process(
-        "b", WELL | {'sluice_lag_seconds{partition="0"}': 301.0, 'sluice_lag_records{partition="0"}': 4.0}
-    )
+    behind = {'sluice_lag_seconds{partition="0"}': 301.0, 'sluice_lag_records{partition="0"}': 4.0}
+    serves = _process("b", WELL | behind | {"sluice_partitions": 2.0})
     at = Counts(20.0, (cut_off, serves))
     found = overview(NOW, at, at, Known())
     assert (found.flow.waiting, found.flow.behind_seconds) == (4, 301.0)
-    assert [one.alert for one in found.troubles] == ["SluiceUnavailable", "SluiceNotProgressing"]
+    told = [one.alert for one in found.troubles]
+    assert told == ["SluiceUnavailable", "SluicePartitionUnserved", "SluiceNotProgressing"]
+
+
+def test_who_lacks_the_registry_for_some_inputs_still_serves_its_partitions() -> None:
+    found = shown({'sluice_unavailable{needs="registry"}': 1.0, 'sluice_lag_records{partition="0"}': 4.0})
+    assert found.flow.waiting == 4
+    assert [one.what for one in found.troubles] == ["Sharing waits for the registry"]
 
 
 def test_recalls_are_not_told_as_they_stood_before_returns_lost_the_broker() -> None:

@@ -65,8 +65,9 @@ def test_a_clock_that_is_off(tmp_path: Path, status: int, off: timedelta, state:
     assert (found.state, words in found.says) == (state, True)
 
 
-def test_a_clock_with_nothing_to_compare_it_with(tmp_path: Path) -> None:
-    assert checks._clock(settings(tmp_path, "http://127.0.0.1:1")).state is State.UNSEEN
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "registry.example.com/apis/ccompat/v7"])
+def test_a_clock_with_nothing_to_compare_it_with(tmp_path: Path, url: str) -> None:
+    assert checks._clock(settings(tmp_path, url)).state is State.UNSEEN
 
 
 @pytest.mark.parametrize("said", ["", "0", "next Tuesday"])
@@ -80,6 +81,19 @@ def test_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """Of the folder that is there, where the stores' is not made yet."""
     monkeypatch.setattr(shutil, "disk_usage", {tmp_path: Usage(1 << 40, 0, free)}.__getitem__)
     assert checks._disk(settings(tmp_path, "http://nobody")).state is state
+
+
+def test_a_disk_has_room_for_the_largest_store_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not for all of them, or a disk half full of stores would be a trouble for ever."""
+    one = settings(tmp_path, "http://nobody")
+    stores = one.sharing.state / "sharing-0"
+    for number, gigabytes in enumerate((2, 3, 2)):
+        (stores / str(number)).mkdir(parents=True)
+        with (stores / str(number) / "1.sst").open("wb") as file:
+            file.truncate(gigabytes << 30)  # takes no room
+    for free, state in ((3 << 30, State.FINE), ((3 << 30) - 1, State.TROUBLE)):
+        monkeypatch.setattr(shutil, "disk_usage", {one.sharing.state: Usage(1 << 40, 0, free)}.__getitem__)
+        assert checks._disk(one).state is state
 
 
 def test_files_that_go_while_they_are_looked_at_are_no_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
