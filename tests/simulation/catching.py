@@ -29,7 +29,9 @@ def catch(bug: Bug, seeds: int = SEEDS) -> tuple[int, str] | None:
 def _fails(seed: int) -> str | None:
     try:
         World(seed).run(STEPS)
-    except Exception as error:  # noqa: BLE001 - whatever stops the simulation has noticed something
+    except (AttributeError, NameError, TypeError):  # the fault does not fit what it is put into any more
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever else stops the simulation has noticed something
         return f"{type(error).__name__}: {str(error)[:100]}"
     return None
 
