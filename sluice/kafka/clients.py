@@ -68,12 +68,15 @@ def admin_client(client: ClientConfig) -> Broker:
 
 
 @translated("connect")
-def reader(client: ClientConfig, group: str) -> Consumer:
+def reader(client: ClientConfig, group: str, wait_ms: int = 10) -> Consumer:
     """A consumer that is assigned by hand, commits nothing and reads committed records alone.
 
     `group` is never joined, but the client asks for its coordinator: the user needs the right to it.
 
     It reports the end of a partition; an offset that is gone is an error and never a silent jump.
+
+    `wait_ms`: how long the broker holds a question that it has no record for. A record that comes is told at once, that
+    there is none only then; a shorter wait costs the broker more while nothing happens.
     """
     return Consumer(
         {
@@ -83,7 +86,7 @@ def reader(client: ClientConfig, group: str) -> Consumer:
             "auto.offset.reset": "error",
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
-            "fetch.wait.max.ms": 10,
+            "fetch.wait.max.ms": wait_ms,
             "log_level": 0,
         }
     )

@@ -26,6 +26,8 @@ from sluice.kafka.clients import (
 from sluice.log import Record
 
 _POLL_SECONDS = 0.2
+_WAIT_MS = 100
+"""What is followed is mostly quiet."""
 _STALLED_SECONDS = 30.0
 """Longer than a transaction of ours may be open, whose end is waited for."""
 _LOOK_SECONDS = 10.0
@@ -124,7 +126,7 @@ class Tail:
         return records
 
     def _reader(self) -> Consumer:
-        consumer = reader(self._client, self._group)
+        consumer = reader(self._client, self._group, _WAIT_MS)
         with translated("read the topics"):
             consumer.assign([TopicPartition(*place, offset) for place, offset in self._reached.items()])
         return consumer
