@@ -30,9 +30,11 @@ def high_watermarks(client: AdminClient, partitions: Collection[Partition]) -> d
     return _offsets(client, partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
 
 
-def stable_ends(client: AdminClient, partitions: Collection[Partition]) -> dict[Partition, int]:
+def stable_ends(
+    client: AdminClient, partitions: Collection[Partition], timeout_seconds: float = TIMEOUT_SECONDS
+) -> dict[Partition, int]:
     """Below these offsets every transaction has ended: what who reads committed can read."""
-    return _offsets(client, partitions, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
+    return _offsets(client, partitions, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED, timeout_seconds)
 
 
 def beginnings(client: AdminClient, partitions: Collection[Partition]) -> dict[Partition, int]:
@@ -41,7 +43,11 @@ def beginnings(client: AdminClient, partitions: Collection[Partition]) -> dict[P
 
 
 def _offsets(
-    client: AdminClient, partitions: Collection[Partition], spec: OffsetSpec, isolation: IsolationLevel
+    client: AdminClient,
+    partitions: Collection[Partition],
+    spec: OffsetSpec,
+    isolation: IsolationLevel,
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> dict[Partition, int]:
     if not partitions:
         return {}
@@ -49,7 +55,7 @@ def _offsets(
         futures = client.list_offsets(
             {TopicPartition(topic, partition): spec for topic, partition in partitions},
             isolation_level=isolation,
-            request_timeout=TIMEOUT_SECONDS,
+            request_timeout=timeout_seconds,
         )
         offsets = {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
     for (topic, partition), offset in offsets.items():

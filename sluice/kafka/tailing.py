@@ -32,6 +32,8 @@ _STALLED_SECONDS = 30.0
 """Longer than a transaction of ours may be open, whose end is waited for."""
 _LOOK_SECONDS = 10.0
 """How often it is looked whether the client still fetches."""
+_LOOK_WAITS_SECONDS = 1.0
+"""Whoever polls has other things to do, and can look again later."""
 
 
 class Tail:
@@ -138,7 +140,7 @@ class Tail:
         """
         self._look_at = time.monotonic() + _LOOK_SECONDS
         try:
-            there = admin.stable_ends(self._broker, self._reached)
+            there = admin.stable_ends(self._broker, self._reached, _LOOK_WAITS_SECONDS)
         except KafkaTrouble:
             self._broker = admin_client(self._client)
             return
