@@ -60,7 +60,7 @@ def prometheus(*, kubernetes: bool, runbooks: str) -> None:
     Examples:
       sluice render prometheus > /etc/prometheus/rules/sluice.yaml
       sluice render prometheus --kubernetes | kubectl apply --namespace sluice --filename -
-      sluice render prometheus --runbooks https://docs.example.com/sluice/alerts/
+      sluice render prometheus --runbooks https://docs.example.com/sluice/docs/alerts.html
     """
     click.echo((rules.resource if kubernetes else rules.document)(runbooks), nl=False)
 

@@ -75,9 +75,9 @@ CAUSES = (
     ),
     Alert(
         "SluiceRestarting",
-        f'changes(process_start_time_seconds{{job=~"{JOBS}"}}[15m]) > 3',
+        f'changes(process_start_time_seconds{{job=~"{JOBS}"}}[10m]) > 3',
         Severity.PAGE,
-        "{{ $labels.job }} at {{ $labels.instance }} has ended {{ $value }} times in a quarter of an hour",
+        "{{ $labels.job }} at {{ $labels.instance }} has ended {{ $value }} times in ten minutes",
     ),
     Alert(
         "SluiceGone",
@@ -120,14 +120,14 @@ CAUSES = (
         f"max by (partition, reason) ({served(WIDENING_STOPPED)}) > 0",
         Severity.PAGE,
         "Nothing new is shared on partition {{ $labels.partition }}: {{ $labels.reason }}",
-        "1m",
+        "30s",
     ),
     Alert(
         "SluiceUpdatesPaused",
         f"max by (partition) ({served(PAUSED)}) > 0",
         Severity.PAGE,
         "Updates of partition {{ $labels.partition }} are held: too many of them cannot be used",
-        "1m",
+        "30s",
     ),
     Alert(
         "SluiceNotProgressing",
@@ -174,6 +174,13 @@ CAUSES = (
         f"max by (partner) ({PARTNER_STALLED.name}) > 3600",
         Severity.TICKET,
         "{{ $labels.partner }} has read nothing for {{ $value | humanizeDuration }} although records wait",
+    ),
+    Alert(
+        "SluiceRecallsUnread",
+        f'max by (partner) ({PARTNER_STALLED.name}{{topic="control"}}) > 3600 '
+        f'and on (partner) max by (partner) ({RECALLS.name}{{state=~"open|due_soon"}}) > 0',
+        Severity.TICKET,
+        "{{ $labels.partner }} has recalls to carry out and has read none for {{ $value | humanizeDuration }}",
     ),
     Alert(
         "SluicePartnerPaused",

@@ -224,9 +224,10 @@ PARTNER_LAG = Declared(
 PARTNER_STALLED = Declared(
     Kind.GAUGE,
     "sluice_partner_stalled_seconds",
-    "For how long no consumer group of the partner has read on although records wait; 0 when none waits.",
+    "For how long no consumer group of the partner has read on although records wait, of its `customers` or of "
+    "`control`, where its recalls are; 0 when none waits.",
     Unit.SECONDS,
-    ("partner",),
+    ("partner", "topic"),
 )
 RETURNS_UNAVAILABLE = Declared(
     Kind.GAUGE,

@@ -174,9 +174,7 @@ PARTNER = Dashboard(
         ),
         Panel("Paused", metrics.PARTNER_PAUSED.meaning, (most(metrics.PARTNER_PAUSED, "partner", where=_ONE),)),
         Panel("Still to read", metrics.PARTNER_LAG.meaning, (most(metrics.PARTNER_LAG, "partner", where=_ONE),)),
-        Panel(
-            "Reads nothing", metrics.PARTNER_STALLED.meaning, (most(metrics.PARTNER_STALLED, "partner", where=_ONE),)
-        ),
+        Panel("Reads nothing", metrics.PARTNER_STALLED.meaning, (most(metrics.PARTNER_STALLED, "topic", where=_ONE),)),
         Panel(
             "Requests and replies a second",
             metrics.PROVIDER_REPLIES.meaning,
@@ -279,12 +277,12 @@ PROCESSOR = Dashboard(
         ),
         Panel(
             "Processors",
-            "Seconds of processor time that each process takes in a second.",
+            "How much of a processor each process takes.",
             (
                 Query(
                     'rate(process_cpu_seconds_total{job=~"sharing|returns|providers"}[$__rate_interval])',
                     "{{job}} {{instance}}",
-                    "s",
+                    "percentunit",
                 ),
             ),
         ),

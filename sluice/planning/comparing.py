@@ -182,7 +182,8 @@ def _findings(desired: Desired, proposed: RecordedSet, actual: Actual, partition
         if there is not None and there.partitions != wanted:
             yield Finding(
                 f"topic/{topic.name}",
-                f"has {there.partitions} partitions, and has to have {wanted}: no topic ever gets more or fewer",
+                f"has {there.partitions} partitions, and has to have {wanted}: no topic ever gets more or fewer. "
+                "Put back `partitions` in the settings, or make the topic anew while nothing is in it",
                 stops=True,
             )
     for schema in desired.schemas:

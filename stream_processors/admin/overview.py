@@ -188,6 +188,13 @@ _WRONG = (
         "SluiceRecallOverdue",
         where={"state": "overdue"},
     ),
+    _Wrong(
+        metrics.PARTNER_STALLED,
+        ("partner", "topic"),
+        "{} has read nothing of its {} for {value:,.0f} seconds, though records wait",
+        "SluicePartnerNotReading",
+        most=3_600,
+    ),
 )
 
 

@@ -23,6 +23,7 @@ from sluice.kafka.admin import client_ids, cluster_id, topic_settings
 from sluice.kafka.clients import KafkaTrouble, admin_client
 from sluice.keys import load_master_key
 from sluice.planning.plan import summary
+from sluice.planning.steps import RemoveRight
 from sluice.recording import newest_set
 from sluice.registry import Registry, RegistryUnavailable
 from sluice.settings import Settings
@@ -175,12 +176,17 @@ def _contracts(settings: Settings) -> Verdict:
 def _plan(settings: Settings) -> Verdict:
     """Topics and their settings, partitions, users, rights neither too few nor too many, quotas, schemas, the set."""
     found = plan(settings).plan
+    former = [finding for finding in found.findings if finding.address.startswith("partner/")]
+    wrong = [f"{finding.address}: {finding.says}" for finding in found.findings if finding not in former]
     if found.steps:
-        says = f"`sluice plan` shows what differs from what the contracts ask: {summary(found.steps)}."
-        return Verdict("plan", State.TROUBLE, says)
-    if stopping := found.stopping():
-        return Verdict("plan", State.TROUBLE, "; ".join(f"{finding.address}: {finding.says}" for finding in stopping))
-    beside = [f"{finding.address}: {finding.says}" for finding in found.findings]
+        differs = f"{summary(found.steps)}: `sluice plan` shows them, and `sluice apply` makes them so"
+        wrong.insert(0, f"not as the contracts ask: {differs}")
+    left = {finding.address.removeprefix("partner/") for finding in former}
+    too_many = [one for one in found.left_over if isinstance(one, RemoveRight) and one.partner not in left]
+    wrong += [f"{one.says}: `sluice apply --destroy {one.address}` takes it away" for one in too_many]
+    if wrong:
+        return Verdict("plan", State.TROUBLE, f"{'; '.join(wrong)}.")
+    beside = [f"{finding.address}: {finding.says}" for finding in former]
     if found.left_over:
         beside.append(f"left over: {summary(found.left_over)}, which `sluice apply --destroy ADDRESS` removes")
     if beside:

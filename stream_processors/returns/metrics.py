@@ -66,4 +66,5 @@ class Metrics:
         self.stalled.clear()
         for partner, reader in readers.items():
             self.lag.labels(partner).set(reader.unread)
-            self.stalled.labels(partner).set(reader.stalled_seconds)
+            for topic, seconds in reader.stalled_seconds.items():
+                self.stalled.labels(partner, topic.rpartition(".")[2]).set(seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
@@ -26,16 +27,16 @@ class Reader:
 
     unread: int
     """Records, about: what compaction has removed, and what other transactions have ended with, counts too."""
-    stalled_seconds: float
-    """For how long nothing was read although records wait."""
+    stalled_seconds: Mapping[str, float]
+    """By topic, for how long nothing was read although records wait: recalls may wait behind none but themselves."""
 
 
 class Readership:
     def __init__(self, client: ClientConfig, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._monotonic = monotonic
-        self._moved: dict[PartnerId, tuple[int, float]] = {}
-        """What a partner has read altogether, and when that last became more, or nothing waited."""
+        self._moved: dict[str, tuple[int, float]] = {}
+        """By topic: what was read altogether, and when that last became more, or nothing waited."""
 
     def look(self, partners: Collection[PartnerId]) -> dict[PartnerId, Reader]:
         """Of those whose topics this user may look at. Raises KafkaTrouble."""
@@ -49,24 +50,31 @@ class Readership:
         for partner in partners:
             own = {place: end for place, end in ends.items() if place[0] in _theirs(partner)}
             reached = [committed_by(self._client, name, own) for name in most_telling(partner, groups)]
-            readers[partner] = self.reader(partner, own, reached)
-        self._moved = {partner: self._moved[partner] for partner in readers}
+            readers[partner] = self.reader(own, reached)
+        self._moved = {topic: self._moved[topic] for partner in readers for topic in _theirs(partner)}
         return readers
 
     def forget(self) -> None:
         """Since when nobody read on: while nobody could be asked, nobody could read either."""
         self._moved.clear()
 
-    def reader(self, partner: PartnerId, ends: Offsets, reached: Collection[Offsets]) -> Reader:
-        """`reached`: what each of its groups has committed."""
+    def reader(self, ends: Offsets, reached: Collection[Offsets]) -> Reader:
+        """`ends` of one partner's topics; `reached`: what each of its groups has committed."""
         farthest = {place: max((one.get(place, 0) for one in reached), default=0) for place in ends}
-        unread = sum(max(end - farthest[place] - _MARKER, 0) for place, end in ends.items())
-        read, now = sum(farthest.values()), self._monotonic()
-        before, since = self._moved.get(partner, (read, now))
+        unread: Counter[str] = Counter()
+        read: Counter[str] = Counter()
+        for (topic, number), end in ends.items():
+            unread[topic] += max(end - farthest[topic, number] - _MARKER, 0)
+            read[topic] += farthest[topic, number]
+        return Reader(unread.total(), {topic: self._stalled(topic, read[topic], unread[topic]) for topic in read})
+
+    def _stalled(self, topic: str, read: int, unread: int) -> float:
+        now = self._monotonic()
+        before, since = self._moved.get(topic, (read, now))
         if read > before or not unread:
             since = now
-        self._moved[partner] = read, since
-        return Reader(unread, now - since)
+        self._moved[topic] = read, since
+        return now - since
 
 
 def most_telling(partner: PartnerId, groups: Mapping[str, bool]) -> list[str]:

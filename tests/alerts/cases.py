@@ -42,7 +42,8 @@ _LAG = 'sluice_lag_records{partition="0",instance="a"}'
 _BEHIND = 'sluice_lag_seconds{partition="0",instance="a"}'
 _CUT_OFF = 'sluice_unavailable{instance="a",needs="broker"}'
 _STARTED = 'process_start_time_seconds{job="sharing",instance="a"}'
-_STALLED = 'sluice_partner_stalled_seconds{partner="hoshi-card",instance="a"}'
+_STALLED = 'sluice_partner_stalled_seconds{partner="hoshi-card",topic="customers",instance="a"}'
+_RECALLS_UNREAD = _STALLED.replace("customers", "control")
 _TO_RECONCILE = 'sluice_customers_to_reconcile{partition="0",instance="a"}'
 
 
@@ -57,8 +58,8 @@ PENDING = {
     "SluiceProvidersGone": "79m30s",
     "SluicePartitionUnserved": "4m45s",
     "SluiceUnavailable": "15s",
-    "SluiceWideningStopped": "45s",
-    "SluiceUpdatesPaused": "45s",
+    "SluiceWideningStopped": "15s",
+    "SluiceUpdatesPaused": "15s",
     "SluiceNotProgressing": "7m45s",
     "SluiceAborting": "14m",
     "SluiceCatchingUpForLong": "359m45s",
@@ -74,6 +75,23 @@ CASES = (
         _LATE.format(share="20%", what="customer updates"),
     ),
     Case("SluiceUpdatesLate", latencies(_UPDATES, "0+100x120", "0+95x120"), "2h"),
+    # all was well for a day; from then on a fifth is late: a window, or less, until it is told
+    Case(
+        "SluiceUpdatesLate",
+        latencies(_UPDATES, "0+100x1500", "0+100x1440 144080+80x60"),
+        "25h",
+        {},
+        _LATE.format(share="20%", what="customer updates"),
+    ),
+    Case(
+        "SluiceRecallsLate",
+        latencies(_RECALLS, "0+1000x1800", "0+1000x1440 1440990+990x360"),
+        "30h",
+        {},
+        _LATE.format(share="1%", what="recalls"),
+    ),
+    # an outage of two minutes after a day in which all was well: what waited was late, and it is over
+    Case("SluiceUpdatesLate", latencies(_UPDATES, "0+100x1500", "0+100x1440 144000x2 144100+100x57"), "24h10m"),
     # a rate that one hour does not mind, and six do
     Case(
         "SluiceUpdatesLate",
@@ -152,10 +170,10 @@ CASES = (
     # it dies of the same thing again and again, and is started again each time
     Case(
         "SluiceRestarting",
-        {_STARTED: "0x3 100x2 200x2 300x2 400x2"},
-        "15m",
+        {_STARTED: "0x3 100x1 200x1 300x1 400x2"},
+        "12m",
         {"job": "sharing", "instance": "a"},
-        "sharing at a has ended 4 times in a quarter of an hour",
+        "sharing at a has ended 4 times in ten minutes",
     ),
     # a new version, and back
     Case("SluiceRestarting", {_STARTED: "0x3 100x2 200x9"}, "12m"),
@@ -345,6 +363,17 @@ CASES = (
         "hoshi-card has read nothing for 1h 30m 0s although records wait",
     ),
     Case("SluicePartnerNotReading", {_STALLED: "0+60x50"}, "50m"),
+    Case(
+        "SluiceRecallsUnread",
+        {_RECALLS_UNREAD: "0+60x90", _recalls("open"): "2x90"},
+        "90m",
+        {"partner": "hoshi-card"},
+        "hoshi-card has recalls to carry out and has read none for 1h 30m 0s",
+    ),
+    # they are read; it is not recalls that wait; there are none
+    Case("SluiceRecallsUnread", {_RECALLS_UNREAD: "0x90", _recalls("open"): "2x90"}, "90m"),
+    Case("SluiceRecallsUnread", {_STALLED: "0+60x90", _recalls("open"): "2x90"}, "90m"),
+    Case("SluiceRecallsUnread", {_RECALLS_UNREAD: "0+60x90", _recalls("open"): "0x90"}, "90m"),
     Case(
         "SluicePartnerPaused",
         {'sluice_partner_paused{partner="adresso",instance="a"}': "1x10"},

@@ -89,6 +89,18 @@ def test_each_that_has_patience_is_asked_while_it_has() -> None:
     assert {name for name, alert in ALERTS.items() if alert.lasting != "0s"} == set(PENDING)
 
 
+def test_prometheus_takes_the_settings_that_compose_gives_it(promtool: str, tmp_path: Path) -> None:
+    folder = tmp_path / "rules"
+    shutil.copytree("deploy/prometheus", folder)
+    settings = tmp_path / "prometheus.yaml"
+    text = Path("deploy/compose/prometheus.yaml").read_text(encoding="utf-8")
+    assert "/etc/prometheus/rules/" in text
+    settings.write_text(text.replace("/etc/prometheus/rules/", f"{folder}/"), encoding="utf-8")
+    done = subprocess.run([promtool, "check", "config", str(settings)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "rules found" in done.stdout
+
+
 def test_each_alert_is_shown_both() -> None:
     assert {case.alert for case in CASES if case.fires is not None} == set(ALERTS)
     assert {case.alert for case in CASES if case.fires is None} == set(ALERTS)

@@ -7,15 +7,22 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sluice import topics
+from sluice.kafka import inventory
+from sluice.kafka import provisioning as broker_side
 from sluice.local.stack import Endpoints
 from sluice.model import PartnerId
-from tests.integration.installation import HOSHI, Installation
+from sluice.provisioning import Operation, Resource, Right
+from tests.integration.installation import HOSHI, PARTITIONS, Installation, eventually
 
 pytestmark = pytest.mark.broker
+
+_READ = Right(HOSHI, Operation.READ, Resource.TOPIC, topics.customers(HOSHI))
 
 
 def findings(installation: Installation) -> dict[str, tuple[str, str]]:
@@ -76,6 +83,54 @@ def _store_of_last_month(installation: Installation) -> None:
     for path in state.rglob("*"):
         os.utime(path, (then, then))
     installation.write_settings(state=str(state))
+
+
+def _right_too_few(installation: Installation) -> None:
+    broker_side.revoke(installation.admin, [_READ])
+    eventually(lambda: _READ not in inventory.rights(installation.admin), "it is gone")
+
+
+def _right_too_many(installation: Installation) -> None:
+    broker_side.grant(installation.admin, [replace(_READ, name=topics.CONSENT_EVENTS)])
+
+
+def _right_of_a_stranger(installation: Installation) -> None:
+    broker_side.grant(installation.admin, [replace(_READ, user="stranger")])
+
+
+def _setting_that_somebody_changed(installation: Installation) -> None:
+    broker_side.change_settings(installation.admin, [(topics.CUSTOMER_UPDATES, "cleanup.policy", "delete")])
+
+
+def _partitions_of_another_number(installation: Installation) -> None:
+    installation.write_settings()
+    settings = json.loads(installation.settings_path.read_text(encoding="utf-8"))
+    installation.settings_path.write_text(json.dumps({**settings, "partitions": PARTITIONS + 1}), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("breaks", "says"),
+    [
+        pytest.param(_right_too_few, "1 right: `sluice plan` shows them, and `sluice apply` makes them so"),
+        pytest.param(_right_too_many, f"`sluice apply --destroy right/{HOSHI}/READ/TOPIC/{topics.CONSENT_EVENTS}`"),
+        pytest.param(_right_of_a_stranger, "nobody here knows stranger; see to it by hand"),
+        pytest.param(_setting_that_somebody_changed, "1 setting: `sluice plan` shows them"),
+        pytest.param(_partitions_of_another_number, f"has {PARTITIONS} partitions, and has to have {PARTITIONS + 1}"),
+    ],
+    ids=["a right too few", "a right too many", "a stranger's right", "a setting", "partitions"],
+)
+def test_what_is_not_as_the_contracts_ask_is_a_trouble(
+    running: Installation, breaks: Callable[[Installation], None], says: str
+) -> None:
+    breaks(running)
+    try:
+        found = not_well(running)
+        assert set(found) == {"plan"}
+        assert says in found["plan"]
+    finally:
+        broker_side.revoke(running.admin, [replace(_READ, user="stranger"), replace(_READ, name=topics.CONSENT_EVENTS)])
+        broker_side.grant(running.admin, [_READ])
+        broker_side.change_settings(running.admin, [(topics.CUSTOMER_UPDATES, "cleanup.policy", "compact")])
 
 
 @pytest.mark.parametrize(

@@ -40,9 +40,9 @@ def version_with(folder: Path, module: str) -> Path:
 
 
 @contextmanager
-def running(installation: Installation, version: Path) -> Iterator[Processor]:
-    log = installation.folder / "next-version.log"
-    command = [sys.executable, "-m", "sluice", "run", "sharing", "--metrics-port", "0"]
+def running(installation: Installation, version: Path, instance: str = "0") -> Iterator[Processor]:
+    log = installation.folder / f"next-version-{instance}.log"
+    command = [sys.executable, "-m", "sluice", "run", "sharing", "--metrics-port", "0", "--instance", instance]
     with (
         log.open("ab") as file,
         subprocess.Popen(
@@ -79,6 +79,34 @@ def test_a_version_with_another_form_of_stores_takes_over_and_gives_back(
         assert "format" in back.last("store_rebuilt")["why"]
         installation.say("crm:2", HOSHI, "WITHDRAWN")
         eventually(lambda: not installation.has(HOSHI, "crm:2"), "and so does this one again")
+    assert_verified(installation)
+
+
+def test_versions_are_replaced_one_by_one(installation: Installation, tmp_path: Path) -> None:
+    """For a while both share, each its partitions; nobody is left out and nothing is recalled late."""
+    customers = [f"crm:{number}" for number in range(12)]
+    next_version = version_with(tmp_path, "sluice/store.py")
+    first, second = installation.start_processor("0"), installation.start_processor("1")
+    for customer in customers:
+        installation.say(customer, HOSHI, "GIVEN")
+        installation.update(customer)
+    eventually(lambda: len(installation.holds(HOSHI)) == 12, "shared")
+    second.stop()
+    with running(installation, next_version, "1") as upgraded:
+        eventually(lambda: upgraded.serves() and first.serves(), f"both serve: {upgraded.log.read_text()}", 60)
+        assert upgraded.last("assigned")["partitions"], "the next version has some of them"
+        assert first.last("assigned")["partitions"], "and the one before the others"
+        for customer in customers[:6]:
+            installation.say(customer, HOSHI, "WITHDRAWN")
+        eventually(lambda: len(installation.holds(HOSHI)) == 6, "recalled, whoever has the partition")
+        first.stop()
+        with running(installation, next_version, "0") as other:
+            eventually(lambda: other.serves() and upgraded.serves(), f"both serve: {other.log.read_text()}", 60)
+            for customer in customers[6:]:
+                installation.say(customer, HOSHI, "WITHDRAWN")
+            eventually(lambda: not installation.holds(HOSHI), "and after it")
+            other.stop()
+        upgraded.stop()
     assert_verified(installation)
 
 

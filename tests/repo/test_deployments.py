@@ -263,6 +263,25 @@ def test_a_proof_has_room_on_the_disk() -> None:
     assert (OURS["tool"]["tmpfs"], "/tmp" in OURS["tool"]["volumes"]) == ([], True)  # noqa: S108 - in a container
 
 
+def test_what_documents_do_to_kubernetes_is_there() -> None:
+    """By kind and name."""
+    there = {(one["kind"].lower(), one["metadata"]["name"]) for one in documents(*MANIFESTS)}
+    told = set()
+    for document in (ROOT / "docs/deploying.md", ROOT / "docs/alerts.md"):
+        text = document.read_text(encoding="utf-8")
+        told |= set(re.findall(r"\b(statefulset|deployment|cronjob)/([a-z][a-z-]*)", text))
+        told |= {("job", name) for name in re.findall(r"\b(?:patch|delete) job ([a-z-]+)", text)}
+    assert len(told) > 4
+    assert told <= there
+
+
+def test_what_documents_do_to_containers_is_there() -> None:
+    text = (ROOT / "docs/deploying.md").read_text(encoding="utf-8")
+    told = re.findall(r"compose\.yaml (?:run --rm|exec)(?: --entrypoint \S+)? ([a-z-]+)", text)
+    assert len(told) > 3
+    assert set(told) <= SERVICES.keys()
+
+
 def test_every_processor_is_scraped_as_the_job_that_alerts_ask_for() -> None:
     scraped = yaml.safe_load((COMPOSE / "prometheus.yaml").read_text(encoding="utf-8"))["scrape_configs"]
     targets = {one["job_name"]: one["static_configs"][0]["targets"] for one in scraped if one["job_name"] in PROCESSORS}

@@ -7,12 +7,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+from sluice.metrics.alerts import CAUSES
+from tests.chaos.drill import Found
 from tests.chaos.drill_faults import FAULTS
 from tests.chaos.drill_table import table
 
 ROOT = Path(__file__).parents[2]
 REPORT = json.loads((ROOT / "docs/benchmarks/drill.json").read_text(encoding="utf-8"))
 """Put together from what runs of `make drill` have written."""
+FOUND = {
+    one["fault"]: Found(**{name: value for name, value in one.items() if name != "passed"}) for one in REPORT["faults"]
+}
 OF_OPERATION = {"returns_killed", "providers_killed", "silent_partner", "bad_deploy", "transaction_left_open"}
 """Not the sharing loop's to survive."""
 
@@ -36,7 +41,14 @@ def test_nobody_was_woken_in_an_hour_of_load() -> None:
 def test_every_fault_woke_who_it_should_and_nobody_else() -> None:
     assert REPORT["passed"]
     assert [one["fault"] for one in REPORT["faults"]] == [fault.name for fault in FAULTS]
-    assert all(one["passed"] for one in REPORT["faults"])
+    assert [name for name, found in FOUND.items() if not found.passed] == []
+
+
+def test_every_fault_was_drilled_with_the_patience_that_alerts_have() -> None:
+    lasting = {alert.name: alert.lasting for alert in CAUSES}
+    assert {name: one.patience for name, one in FOUND.items() if one.alert} == {
+        name: lasting[one.alert] for name, one in FOUND.items() if one.alert
+    }
 
 
 def test_every_fault_of_the_chaos_tests_is_drilled() -> None:

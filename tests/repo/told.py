@@ -12,7 +12,7 @@ DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("do
 _BLOCK = re.compile(r"^( *)```\w*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`(sluice [^`\n]+|make [a-z-]+[^`\n]*|docker compose [^`\n]+)`")
 _ENDS = {"|", ">", ">>", "<", "&&", ";", "||"}
-_BEFORE = {"exec", "sudo"}
+_BEFORE = {"exec", "sudo", "--"}
 _IN_COMPOSE = ["run", "--rm", "tool"]
 """Before the words of a command of ours: the image runs `sluice`."""
 

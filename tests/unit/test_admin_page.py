@@ -109,6 +109,12 @@ def test_when_all_is_well_nothing_is_wrong() -> None:
         ),
         ('sluice_lag_seconds{partition="0"}', 301, "SluiceNotProgressing", "301 seconds"),
         ('sluice_recalls{partner="listmart",state="overdue"}', 2, "SluiceRecallOverdue", "listmart"),
+        (
+            'sluice_partner_stalled_seconds{partner="listmart",topic="control"}',
+            3_700,
+            "SluicePartnerNotReading",
+            "listmart has read nothing of its control for 3,700 seconds",
+        ),
     ],
 )
 def test_what_an_alert_would_fire_for_is_wrong_on_the_page_too(

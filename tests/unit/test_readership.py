@@ -20,8 +20,9 @@ def clock() -> StoppedClock:
 
 
 def look(readership: Readership, *reached: Offsets, ends: Offsets = ENDS) -> tuple[int, float]:
-    reader = readership.reader(HOSHI, ends, reached)
-    return reader.unread, reader.stalled_seconds
+    """What is unread, and for how long the topic has stalled that has for longest."""
+    reader = readership.reader(ends, reached)
+    return reader.unread, max(reader.stalled_seconds.values())
 
 
 def test_who_has_read_everything_waits_for_nothing(clock: StoppedClock) -> None:
@@ -54,6 +55,14 @@ def test_who_reads_nothing_although_records_wait_has_stalled(clock: StoppedClock
     assert look(readership, {CUSTOMERS: 50, CONTROL: 10}) == (50, 600.0)
     clock.now += 60
     assert look(readership, {CUSTOMERS: 51, CONTROL: 10}) == (49, 0.0), "it has read on"
+
+
+def test_who_reads_customers_and_no_recalls_has_stalled_where_recalls_are(clock: StoppedClock) -> None:
+    readership = Readership({}, clock)
+    look(readership, {CUSTOMERS: 50, CONTROL: 3})
+    clock.now += 3_700
+    reader = readership.reader(ENDS, [{CUSTOMERS: 90, CONTROL: 3}])
+    assert reader.stalled_seconds == {CUSTOMERS[0]: 0.0, CONTROL[0]: 3_700.0}
 
 
 def test_who_has_no_group_has_read_nothing(clock: StoppedClock) -> None:
