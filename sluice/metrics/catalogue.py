@@ -54,9 +54,9 @@ PARTITIONS = Declared(
 LAG = Declared(
     Kind.GAUGE,
     "sluice_lag_records",
-    "Customer updates between the position and the end.",
+    "Customer updates and consent events between the position and the end.",
     Unit.RECORDS,
-    ("partition",),
+    ("partition", "topic"),
 )
 LAG_SECONDS = Declared(
     Kind.GAUGE,

@@ -243,7 +243,7 @@ PROCESSOR = Dashboard(
             metrics.BARRIER.meaning,
             (quantile(metrics.BARRIER, 0.5), quantile(metrics.BARRIER, 0.99)),
         ),
-        Panel("Updates that wait", metrics.LAG.meaning, (held(metrics.LAG, "partition"),)),
+        Panel("Inputs that wait", metrics.LAG.meaning, (held(metrics.LAG, "partition", "topic"),)),
         Panel(
             "A transaction takes",
             metrics.TRANSACTION.meaning,

@@ -128,7 +128,7 @@ def _flow(counts: Counts, before: Counts, current: Counts) -> Flow:
     events = counts.per_second(before, metrics.EVENTS, "topic")
     outcomes = counts.per_second(before, metrics.OUTCOMES, "outcome")
     otherwise = _counted_nothing(counts, before)
-    lags = current.highest(metrics.LAG, "partition")
+    lags = current.highest(metrics.LAG, "partition", "topic")
     seconds = current.highest(metrics.LAG_SECONDS, "partition").values()
     return Flow(
         updates=events.get((topics.CUSTOMER_UPDATES,), otherwise),

@@ -130,7 +130,8 @@ class Metrics:
     def standing(self, partition: Partition, ends: Ends, reached: Positions, at_ms: int, *, braked: bool) -> None:
         """How a partition stands after a batch that was committed, or had nothing to commit."""
         number = partition.number
-        self.lag.labels(number).set(max(ends.driving_high - reached.driving, 0))
+        self.lag.labels(number, topics.CUSTOMER_UPDATES).set(max(ends.driving_high - reached.driving, 0))
+        self.lag.labels(number, topics.CONSENT_EVENTS).set(max(ends.joined_stable - reached.joined, 0))
         self._lags[number].reached(*reached)
         self.catching_up.labels(number).set(partition.meta.catching_up)
         self.paused.labels(number).set(braked)
@@ -157,10 +158,12 @@ class Metrics:
         for cause in Cause if self._held.pop(partition, None) is not None else ():
             self.paused_for.remove(partition, cause.value)
         for gauge in (
-            self.lag, self.lag_seconds, self.catching_up, self.to_reconcile, self.paused, self.to_fold,
+            self.lag_seconds, self.catching_up, self.to_reconcile, self.paused, self.to_fold,
             self.customers, self.due, self.store_bytes,
         ):  # fmt: skip
             gauge.remove(partition)
+        for topic in (topics.CUSTOMER_UPDATES, topics.CONSENT_EVENTS):
+            self.lag.remove(partition, topic)
         for reason in STOPS:
             self.widening_stopped.remove(partition, reason)
 

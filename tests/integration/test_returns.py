@@ -94,6 +94,7 @@ def test_a_recall_that_nobody_acknowledges_is_overdue_and_the_partner_is_paused(
         eventually(lambda: recalls(returns, "due_soon") == 1, "warned of")
         assert recalls(returns, "overdue") == 0
         eventually(lambda: recalls(returns, "overdue") == 1, "overdue")
+        assert returns.metric("sluice_recalls_due_total", partner=HOSHI, outcome="late") == 1
         eventually(lambda: returns.metric("sluice_partner_paused", partner=HOSHI) == 1, "paused")
         eventually(lambda: processor.said("contract_set_changed"), "sharing knows")
         installation.say("crm:3", HOSHI, "GIVEN")

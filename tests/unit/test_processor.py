@@ -10,8 +10,9 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
+from sluice import topics
 from sluice.errors import SluiceError
-from sluice.log import Aborted, Ends, Log, LogUnavailable, OffsetsUnstable
+from sluice.log import Aborted, Ends, Log, LogUnavailable, OffsetsUnstable, Positions
 from sluice.model import Millis
 from sluice.store import Change, Family, Store, StoreTrouble
 from stream_processors.sharing.checkpoint import Checkpoint
@@ -152,6 +153,20 @@ def test_inputs_that_wait_for_the_registry_are_told_as_long_as_they_wait(serving
     lane.partition._unread_at = monotonic_ms - 60_000
     serving._tell_whether_registry_is_lacking()
     assert unavailable.needed == ""
+
+
+def test_consents_that_wait_are_told_beside_updates(serving: Processor, lane: Lane) -> None:
+    """A withdrawal that waits behind a million others would not show among updates."""
+    metrics, ends = serving._metrics, Ends(joined_stable=9, joined_high=12, driving_high=5)
+    metrics.ends({0: ends})
+    metrics.standing(lane.partition, ends, Positions(driving=5, joined=2), 0, braked=False)
+    (told,) = metrics.lag.collect()
+    assert {one.labels["topic"]: one.value for one in told.samples} == {
+        topics.CUSTOMER_UPDATES: 0,
+        topics.CONSENT_EVENTS: 7,
+    }
+    metrics.forget(0)
+    assert [one.samples for one in metrics.lag.collect()] == [[]]
 
 
 class Full:
