@@ -80,11 +80,13 @@ class Burning:
     long: str
     short: str
     """A twelfth of it."""
+    sixtieth: str
+    """In steps of which it is counted how much of it is known."""
 
 
-FAST = (Burning(14.4, "1h", "5m"), Burning(6, "6h", "30m"))
+FAST = (Burning(14.4, "1h", "5m", "1m"), Burning(6, "6h", "30m", "6m"))
 """A fiftieth of the month's room in an hour, a twentieth in six."""
-SLOW = (Burning(1, "3d", "6h"),)
+SLOW = (Burning(1, "3d", "6h", "72m"),)
 _FEWEST_BAD = 3
 """In the long window. Where little happens, one that is bad is a large share of it, and nobody gets up for one."""
 
@@ -123,7 +125,7 @@ def _covered(objective: Objective, rate: Burning) -> str:
 
     The rest counts as good: the room for error is a month's, and a minute uses up no more of it in a first hour.
     """
-    return f"clamp_max(count_over_time(sum({objective.all})[{rate.long}:{rate.short}]) / 12, 1)"
+    return f"clamp_max(count_over_time(sum({objective.all})[{rate.long}:{rate.sixtieth}]) / 60, 1)"
 
 
 def _bad(objective: Objective, window: str) -> str:

@@ -125,6 +125,8 @@ CASES = (
     Case("SluiceRecallsLate", latencies(_RECALLS, "0x110 0+1x10", "0x110 0+1x9 9"), "2h"),
     # ten seconds of an installation that is ten minutes old: a large share of them, and little of the month
     Case("SluiceRecallsLate", latencies(_RECALLS, "0+60x10", "0+60x5 350+60x4"), "10m"),
+    # a burst that was late in one that is three minutes old, looked at when five-minute steps would take it for five
+    Case("SluiceRecallsLate", latencies(_RECALLS, "_x3 0+77x10", "_x3 0 77 109+77x9"), "6m"),
     # one that is as young, and late with everything
     Case(
         "SluiceRecallsLate",
