@@ -139,7 +139,7 @@ def test_what_is_not_as_the_contracts_ask_is_a_trouble(
         pytest.param(_no_key, {"key": "master.key", "plan": "master.key"}, id="no key"),
         pytest.param(_another_key, {"key": "Do not `sluice apply`", "plan": "1 contract set"}, id="another key"),
         pytest.param(_contract_that_is_none, {"contracts": "kep", "plan": "kep"}, id="a contract that is none"),
-        pytest.param(_contract_that_is_not_applied, {"plan": "what differs"}, id="something is missing"),
+        pytest.param(_contract_that_is_not_applied, {"plan": "`sluice plan` shows them"}, id="something is missing"),
         pytest.param(_store_of_last_month, {"store": "delete these folders"}, id="a store of last month"),
     ],
 )
