@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from html import unescape
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,8 @@ from sluice import topics
 from sluice.local import ports, stack
 from sluice.local.stack import Endpoints
 from tests.integration.browser import chromium
-from tests.integration.installation import HOSHI, Installation, Processor, eventually
+from tests.integration.installation import HOSHI, LISTMART, Installation, Processor, eventually
+from tests.integration.upstream import Upstream
 
 pytestmark = pytest.mark.broker
 
@@ -149,15 +153,56 @@ def test_how_far_a_partner_has_read_is_known_from_its_groups(
 def test_a_browser_shows_the_page_and_runs_nothing(
     installation: Installation, running: tuple[Processor, Processor], tmp_path: Path
 ) -> None:
-    """Chromium, on a wide window and on a narrow one; the page itself forbids scripts."""
+    """Chromium, on a wide window and on a narrow one, while updates flow; the page itself forbids scripts."""
     sharing, _ = running
     one_of_everything(installation)
-    for width in (1280, 400):
-        picture = tmp_path / f"page-{width}.png"
-        chromium(f"--window-size={width},1600", f"--screenshot={picture}", place(sharing))
-        assert picture.read_bytes().startswith(b"\x89PNG")
-        if kept := os.environ.get("KEEP_PICTURES"):
-            shutil.copy(picture, kept)
-    shown = chromium("--dump-dom", place(sharing))
-    assert "<h1>Sluice</h1>" in shown
+    installation.say("crm:2", HOSHI, "GIVEN")
+    with flowing(installation, "crm:2"):
+        for width in (1280, 400):
+            drawn(sharing, tmp_path / f"page-{width}.png", width)
+        shown = text(chromium("--dump-dom", place(sharing)))
+    assert "Sluice" in shown
     assert "hoshi-card" in shown
+    assert re.search(r"updates a second [1-9]", shown), shown
+
+
+def test_a_browser_shows_what_is_wrong(
+    installation: Installation, running: tuple[Processor, Processor], tmp_path: Path
+) -> None:
+    sharing, _ = running
+    one_of_everything(installation)
+    upstream = Upstream(installation)
+    upstream.consent(LISTMART, "GIVEN")
+    try:
+        eventually(lambda: seen(sharing, "Nothing new is shared on partition"), "noticed")
+        drawn(sharing, tmp_path / "wrong-1280.png", 1280)
+        shown = text(chromium("--dump-dom", place(sharing)))
+    finally:
+        upstream.abort()
+    assert "open_transaction. What to do: docs/alerts.md, SluiceWideningStopped" in shown, shown
+
+
+def drawn(process: Processor, picture: Path, width: int) -> None:
+    chromium(f"--window-size={width},1040", f"--screenshot={picture}", place(process))
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    if kept := os.environ.get("KEEP_PICTURES"):
+        shutil.copy(picture, kept)
+
+
+@contextmanager
+def flowing(installation: Installation, customer: str) -> Iterator[None]:
+    over = threading.Event()
+
+    def update() -> None:
+        for number in count():
+            if over.wait(0.05):
+                return
+            installation.update(customer, given_name=f"N{number}")
+
+    crm = threading.Thread(target=update, name="flow")
+    crm.start()
+    try:
+        yield
+    finally:
+        over.set()
+        crm.join()
