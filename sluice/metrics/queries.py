@@ -50,8 +50,7 @@ def waiting() -> Query:
 def most(metric: Declared, *by: str, where: str = "") -> Query:
     """A gauge that every process has of the same thing."""
     assert metric.kind is Kind.GAUGE
-    asked = total(metric, *by, where=where)
-    return replace(asked, expr=asked.expr.replace("sum", "max", 1))
+    return _highest(total(metric, *by, where=where))
 
 
 def served(metric: Declared) -> str:
@@ -67,7 +66,7 @@ def held(metric: Declared, *by: str) -> Query:
 
 def most_grown(metric: Declared, window: str, *by: str) -> Query:
     """By how much a counter has grown that every process has of the same thing."""
-    return replace(grown(metric, window, *by), expr=grown(metric, window, *by).expr.replace("sum", "max", 1))
+    return _highest(grown(metric, window, *by))
 
 
 def quantile(metric: Declared, share: float) -> Query:
@@ -75,6 +74,11 @@ def quantile(metric: Declared, share: float) -> Query:
     assert metric.kind is Kind.HISTOGRAM
     rates = f"sum by (le) (rate({metric.name}_bucket[{WINDOW}]))"
     return Query(f"histogram_quantile({share:g}, {rates})", f"{share:.4g} of them", _UNITS[metric.unit])
+
+
+def _highest(summed: Query) -> Query:
+    """What one process says, and not what all do."""
+    return replace(summed, expr=summed.expr.replace("sum", "max", 1))
 
 
 def _sum(inner: str, by: tuple[str, ...]) -> str:

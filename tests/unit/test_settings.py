@@ -12,6 +12,7 @@ from sluice.errors import SluiceError
 from sluice.key_sources import KeyCommand, KeyFile, KeyVariable
 from sluice.keys import KeySource
 from sluice.settings import ENVIRONMENT, Settings, load_settings
+from stream_processors import watchdog
 from stream_processors.workers import MOST_WORKERS
 
 DEMO = Path(__file__).parents[2] / "deploy" / "demo" / "sluice.yaml"
@@ -240,3 +241,11 @@ def test_tracing_without_opentelemetry_says_what_to_install(folder: Path, monkey
 @pytest.mark.parametrize("wrong", ["endpoint: collector", "share: 0", "share: 1.5"])
 def test_a_collector_is_an_address_and_a_share_is_one(folder: Path, wrong: str) -> None:
     assert f"`{wrong.split(':', maxsplit=1)[0]}`" in refusal(folder, f"{LEAST}tracing: {{{wrong}}}")
+
+
+def test_deadlines_are_looked_at_before_the_watchdog_takes_returns_for_stuck(folder: Path) -> None:
+    """It ends a process whose turns do not grow, and where nothing is returned a look is the only turn."""
+    assert "`look_every_s`: input should be less than or equal to 60" in refusal(
+        folder, f"{LEAST}returns: {{look_every_s: 61}}"
+    )
+    assert watchdog._MOST_LOOKS * watchdog._LOOK_SECONDS > 2 * 60
